@@ -1,0 +1,108 @@
+"""What a text says, as character offsets into it: spans, phrases, predicates.
+
+Everything that names a part of a text does so by offsets (Python string indices, end exclusive), never by the
+words themselves: two equal words in a text stay two words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_WORD = re.compile(r"\w+(?:['’\-]\w+)*|[^\w\s]")
+# Emoji and other symbols count as words of one character; so does each punctuation mark.
+
+
+class Span(BaseModel):
+    """A part of a text: `text[start:end]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: int = Field(ge=0)
+    end: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Span:
+        if self.end <= self.start:
+            raise ValueError(f"span {self.start}:{self.end} is empty or reversed")
+        return self
+
+    def of(self, text: str) -> str:
+        """The words themselves; ValueError if the span points outside the text."""
+        if self.end > len(text):
+            raise ValueError(f"span {self.start}:{self.end} points outside a text of {len(text)} characters")
+        return text[self.start : self.end]
+
+    def covers(self, other: Span) -> bool:
+        return self.start <= other.start and other.end <= self.end
+
+    def overlaps(self, other: Span) -> bool:
+        return self.start < other.end and other.start < self.end
+
+
+class Phrase(BaseModel):
+    """A noun with what belongs to it: "a red circle" has the root "circle" and the adjective "red"."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    span: Span
+    root: Span
+    adjectives: tuple[Span, ...] = ()
+    possessor: int | None = None
+    """Index of the phrase that this one belongs to ("the boy's shirt", "the handle of the cup"), if any:
+    an owner and its part are not mutually exclusive."""
+
+
+class Predicate(BaseModel):
+    """A verb or gerund and the phrases it joins; `subject` and `object` are indices into the phrases."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    span: Span
+    subject: int | None = None
+    object: int | None = None
+
+
+class Parse(BaseModel):
+    """All that a parser says of one text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    phrases: tuple[Phrase, ...] = ()
+    predicates: tuple[Predicate, ...] = ()
+    referred: int | None = None
+    """Index of the one phrase that a referring expression is about."""
+    notes: tuple[str, ...] = ()
+    """What the parser could not do, one sentence each."""
+
+    def checked(self, text: str) -> Parse:
+        """This parse, or ValueError where a span leaves the text or an index leaves the phrases."""
+        for phrase in self.phrases:
+            for span in (phrase.span, phrase.root, *phrase.adjectives):
+                span.of(text)
+        for predicate in self.predicates:
+            predicate.span.of(text)
+        indices: list[int | None] = [self.referred, *(p.possessor for p in self.phrases)]
+        indices += [i for p in self.predicates for i in (p.subject, p.object)]
+        for index in indices:
+            if index is not None and not 0 <= index < len(self.phrases):
+                raise ValueError(f"index {index} does not name one of the {len(self.phrases)} phrases")
+        return self
+
+    def row(self) -> dict[str, Any]:
+        """This parse as plain lists and dicts, the form in which tables hold it."""
+        return self.model_dump(mode="python")
+
+
+def words(text: str) -> Iterator[Span]:
+    """The words of a text in order, each a span: runs of letters and digits (an inner apostrophe or hyphen
+    stays inside), and every other visible character by itself.
+
+    >>> [s.of("the boy's t-shirt, red") for s in words("the boy's t-shirt, red")]
+    ['the', "boy's", 't-shirt', ',', 'red']
+    """
+    for match in _WORD.finditer(text):
+        yield Span(start=match.start(), end=match.end())
