@@ -1,8 +1,8 @@
 """Segment every word of a sentence in an image, over whole datasets.
 
-    snakemake -c2                              the embedded demo of config.yaml
-    snakemake -c2 --configfile mine.yaml       your own data: mine.yaml adds to config.yaml
-    snakemake --profile workflow/profiles/slurm --configfile mine.yaml
+snakemake -c2                              the embedded demo of config.yaml
+snakemake -c2 --configfile mine.yaml       your own data: mine.yaml adds to config.yaml
+snakemake --profile workflow/profiles/slurm --configfile mine.yaml
 """
 
 from pathlib import Path

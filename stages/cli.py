@@ -15,6 +15,7 @@ import typer
 
 from stages.artifacts.errors import AnywordError
 from stages.commands import stage
+from stages.commands.results import results
 
 app = typer.Typer(
     name="anyword",
@@ -25,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(stage.app, name="stage")
+app.command()(results)
 
 
 @app.callback()
