@@ -5,13 +5,15 @@
     snakemake --profile workflow/profiles/slurm --configfile mine.yaml
 """
 
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.20")
 
 
 # Every key is described in the file itself; a file given with --configfile is laid over it.
-configfile: workflow.source_path("config.yaml")
+configfile: str(Path(workflow.basedir) / "config.yaml")
 
 
 include: "workflow/rules/common.smk"

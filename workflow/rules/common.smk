@@ -29,7 +29,7 @@ wildcard_constraints:
     inverter=NAME,
     attender=NAME,
     experiment=NAME,
-    shard=r"[0-9]{5,}",
+    shard=r"[0-9]{5}[0-9]*",
 
 
 # A folder a shard; its manifest, written last, stands for it.
