@@ -194,9 +194,7 @@ def _draft_all(rng: np.random.Generator, level: Level) -> tuple[list[_Draft], st
     return drafts, meeting
 
 
-def _free_place(
-    rng: np.random.Generator, draft: _Draft, taken: Bool[np.ndarray, "128 128"], tries: int = 24
-) -> bool:
+def _free_place(rng: np.random.Generator, draft: _Draft, taken: Bool[np.ndarray, "128 128"], tries: int = 24) -> bool:
     """Give the object a place inside the image that touches nothing taken; False where none was found."""
     height, width = draft.shape.extent()
     low_y, low_x = height // 2 + 3, width // 2 + 3
