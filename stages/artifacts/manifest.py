@@ -1,0 +1,114 @@
+"""`manifest.json`: what a shard's folder holds, what it was made from, and how each sample fared.
+
+It is written last, so its presence says that the folder is whole. It holds no times and no absolute paths: the
+same result is the same bytes, and a rerun that changes nothing changes no content.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stages.artifacts.atomic import canonical, sha256_file, sha256_of, write_json
+from stages.artifacts.errors import ArtifactError
+
+SCHEMA: Literal[1] = 1
+NAME = "manifest.json"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Stage(_Strict):
+    """A stage's name and version. The version changes when, and only when, the stage's results change."""
+
+    name: str
+    version: str
+
+
+class SampleState(_Strict):
+    id: str
+    state: Literal["done", "failed"]
+    reason: str | None = None
+
+
+class FileRecord(_Strict):
+    size: int
+    sha256: str
+
+
+class ModelRecord(_Strict):
+    """Weights that took part: the id as the user wrote it, and the hash of what was loaded."""
+
+    id: str
+    revision: str | None = None
+    sha256: str
+
+
+class Manifest(_Strict):
+    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
+    stage: Stage
+    recipe: dict[str, Any]
+    models: dict[str, ModelRecord] = {}
+    inputs: dict[str, str]
+    """Name of each input to the sha256 of its manifest."""
+    fingerprint: str
+    """Hash of stage, recipe, models and inputs: what decides the result."""
+    samples: tuple[SampleState, ...] = ()
+    files: dict[str, FileRecord] = {}
+    summary: dict[str, Any] = {}
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def fingerprint(stage: Stage, recipe: dict[str, Any], models: dict[str, ModelRecord], inputs: dict[str, str]) -> str:
+    """The identity of a result before it exists."""
+    return sha256_of(
+        canonical(
+            {
+                "schema": SCHEMA,
+                "stage": stage.model_dump(),
+                "recipe": recipe,
+                "models": {name: model.model_dump() for name, model in models.items()},
+                "inputs": inputs,
+            }
+        )
+    )
+
+
+def files_of(folder: Path) -> dict[str, FileRecord]:
+    """Every file below a folder but the manifest and hidden ones (parts of unfinished work), by relative path."""
+    records = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and not hidden and name.as_posix() != NAME:
+            records[name.as_posix()] = FileRecord(size=path.stat().st_size, sha256=sha256_file(path))
+    return records
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    write_json(path, manifest.model_dump(mode="json", by_alias=True))
+
+
+def read_manifest(path: Path, stage: str) -> Manifest:
+    """The manifest at `path`; ArtifactError if it is missing, broken, or another stage's."""
+    if path.is_dir():
+        path = path / NAME
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no {stage} here.", remedy="Run that stage first.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ArtifactError(
+            f"{path}: not a manifest of this version ({where or 'file'}: {first['msg']}).",
+            remedy="Delete the file and run the stage again.",
+        ) from None
+    if manifest.stage.name != stage:
+        raise ArtifactError(f"{path}: a manifest of stage '{manifest.stage.name}' where '{stage}' is expected.")
+    return manifest

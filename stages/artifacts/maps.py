@@ -1,0 +1,96 @@
+"""`maps.zarr`: one attention map a word, with a checksum on every chunk.
+
+Zarr returns zeros for a chunk that is not there, and a flipped bit goes unnoticed without a checksum codec
+(measured on zarr 3.1). So chunks carry crc32c, empty chunks are written too, and a missing one is an error.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stages.artifacts.atomic import aside
+from stages.artifacts.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float32, Int32
+
+WORDS_A_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class WordMaps:
+    """Averaged cross-attention of every word of every sample of a shard."""
+
+    maps: Float32[np.ndarray, "words height width"]
+    """Attention probability, averaged over heads, layers and steps; not rescaled."""
+    sample: Int32[np.ndarray, " words"]
+    """Position of the word's sample in the shard."""
+    start: Int32[np.ndarray, " words"]
+    end: Int32[np.ndarray, " words"]
+    """The word's characters in the sample's text."""
+    steps: Float32[np.ndarray, "words steps height width"] | None = None
+    """The same maps step by step, where the recipe keeps them."""
+
+    def of_sample(self, position: int) -> dict[tuple[int, int], Float32[np.ndarray, "height width"]]:
+        """The maps of one sample by (start, end) of the word."""
+        rows = np.flatnonzero(self.sample == position)
+        return {(int(self.start[row]), int(self.end[row])): self.maps[row] for row in rows}
+
+
+def write_maps(path: Path, maps: WordMaps) -> None:
+    """A Zarr group at `path`, published whole."""
+    import zarr
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+
+    arrays = {"maps": maps.maps, "sample": maps.sample, "start": maps.start, "end": maps.end}
+    if maps.steps is not None:
+        arrays["steps"] = maps.steps
+    with aside(path) as partial:
+        group = zarr.open_group(partial, mode="w", zarr_format=3)
+        for name, values in arrays.items():
+            chunk = (max(1, min(WORDS_A_CHUNK, len(values))), *values.shape[1:])
+            array = group.create_array(
+                name,
+                shape=values.shape,
+                dtype=values.dtype,
+                chunks=chunk,
+                compressors=[ZstdCodec(level=3), Crc32cCodec()],
+                config={"write_empty_chunks": True},
+            )
+            array[...] = values
+
+
+def read_maps(path: Path, *, steps: bool = False) -> WordMaps:
+    """All maps of a shard; ArtifactError where a chunk is missing or fails its checksum."""
+    import zarr
+
+    try:
+        group = zarr.open_group(path, mode="r", zarr_format=3)
+        names = ["maps", "sample", "start", "end"] + (["steps"] if steps else [])
+        values = {}
+        for name in names:
+            if name not in group:
+                raise ArtifactError(f"{path}: holds no '{name}'.", remedy="Run attend again with it switched on.")
+            array = group[name]
+            if not isinstance(array, zarr.Array):
+                raise ArtifactError(f"{path}: '{name}' is not an array.")
+            expected = math.prod(math.ceil(n / c) for n, c in zip(array.shape, array.chunks, strict=True))
+            if array.nchunks_initialized != expected:
+                raise ArtifactError(
+                    f"{path}: '{name}' has {array.nchunks_initialized} of {expected} chunks.",
+                    remedy="Delete the shard's manifest.json and run attend again.",
+                )
+            values[name] = np.asarray(array[...])
+    except ArtifactError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ArtifactError(
+            f"{path}: cannot be read ({error}).",
+            remedy="Delete the shard's manifest.json and run attend again.",
+        ) from error
+    return WordMaps(**values)
