@@ -1,0 +1,64 @@
+"""Phrases and maps of a shard to its points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stages.artifacts import Folder, Job, Outcome, Result
+from stages.artifacts.tables import parse_of, targets_of, write_table
+from stages.prompt.recipe import STAGE, PrompterRecipe
+
+
+def run(*, samples: Path, phrases: Path, maps: Path, recipe: Mapping[str, Any], output: Path) -> None:
+    """Write `points.parquet` for one shard.
+
+    samples, phrases, maps: manifests of the shard's samples, parse and attend. recipe: PrompterRecipe as a dict.
+    A sample without phrases gets no rows; a phrase whose map responds nowhere gets a row without points.
+    """
+    from stages.artifacts.maps import read_maps
+    from stages.prompt.binding import bind
+
+    settings = PrompterRecipe.model_validate(recipe)
+    inputs = {
+        "samples": Folder(samples, "samples"),
+        "phrases": Folder(phrases, "parse"),
+        "maps": Folder(maps, "attend"),
+    }
+    sizes = {row["sample_id"]: (row["width"], row["height"]) for row in inputs["samples"].table("samples")}
+    parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
+    word_maps = read_maps(inputs["maps"].file("maps.zarr"))
+    job = Job(STAGE, settings.model_dump(mode="json"), output, inputs=inputs)
+
+    def process(batch: Sequence[int]) -> list[Result]:
+        return [one(position) for position in batch]
+
+    def one(position: int) -> Outcome:
+        sample_id = job.ids[position]
+        width, height = sizes[sample_id]
+        bound = bind(parses[sample_id], word_maps.of_sample(position), settings, sample_id)
+        rows = []
+        for target in targets_of(sample_id, parses[sample_id]):
+            points = bound.get((target["kind"], target["index"]))
+            if points is None:  # a kind of target that the recipe switched off
+                continue
+            target["points"] = [
+                {
+                    "x": point.x * width,
+                    "y": point.y * height,
+                    "label": point.label,
+                    "start": point.word[0],
+                    "end": point.word[1],
+                }
+                for point in points
+            ]
+            rows.append(target)
+        return Outcome(rows)
+
+    job.run(process, batch_size=64)
+    rows = [row for outcome in job.outcomes.values() for row in outcome.rows]
+    job.publish(
+        {"points.parquet": lambda path: write_table(path, "points", rows)},
+        summary={"targets": len(rows), "without_points": sum(not row["points"] for row in rows)},
+    )

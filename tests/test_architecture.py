@@ -1,0 +1,67 @@
+"""The house rules that no type checker sees: who may import whom, and what stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "stages"
+STAGES = {"samples", "parse", "invert", "attend", "prompt", "segment", "score", "report", "export"}
+SHARED = {"artifacts", "backbones"}
+# The embedded world is data, not a stage: its reader in `samples` draws scenes from it.
+ALLOWED = {"samples": SHARED | {"world"}}
+
+
+def imports_of(path):
+    """Every `stages.<room>` that a module imports, also inside its functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "stages" and len(parts) > 1 and (ROOT / parts[1]).is_dir():
+                yield parts[1]
+
+
+def rooms():
+    return sorted(path.name for path in ROOT.iterdir() if (path / "__init__.py").exists())
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_stages_meet_only_in_files(room):
+    found = {name for path in (ROOT / room).rglob("*.py") for name in imports_of(path)} - {room}
+    if room == "artifacts":
+        assert found == set()
+    elif room == "backbones":
+        assert found <= {"artifacts"}
+    elif room in STAGES:
+        assert found <= ALLOWED.get(room, SHARED)
+
+
+HEAVY = ("torch", "diffusers", "transformers", "spacy", "zarr", "matplotlib", "peft", "openai", "pandas")
+
+
+def loaded_after(statement):
+    code = f"{statement}\nimport sys\nprint(*[m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("room", [room for room in rooms() if (ROOT / room / "recipe.py").exists()])
+def test_recipes_and_commands_import_nothing_heavy(room):
+    assert loaded_after(f"import stages.{room}.recipe") == []
+    if (ROOT / room / "command.py").exists():
+        assert loaded_after(f"import stages.{room}.command") == []
+
+
+def test_modules_stay_readable():
+    """A reader should find what a file's name says: past 400 lines it holds something else too."""
+    long = {
+        str(path.relative_to(ROOT)): n for path in ROOT.rglob("*.py") if (n := len(path.read_text().splitlines())) > 400
+    }
+    assert long == {}
