@@ -61,10 +61,11 @@ def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
     if not place.root.is_dir():
         raise AnywordError(f"{place.root}: no such folder.", remedy="Set `root` of the dataset to its images.")
     read = _jsonl if place.texts.suffix.lower() in (".jsonl", ".ndjson") else _csv
-    number = 0
-    for number, (record, problem) in enumerate(read(place.texts), start=1):
+    empty = True
+    for record, problem in read(place.texts):
+        empty = False
         yield _entry(record, problem)
-    if number == 0:
+    if empty:
         raise AnywordError(f"{place.texts}: no rows.", remedy="It needs the columns id, image and text.")
 
 
