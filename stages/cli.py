@@ -16,6 +16,8 @@ import typer
 from stages.artifacts.errors import AnywordError
 from stages.commands import stage
 from stages.commands.results import results
+from stages.commands.segment import segment
+from stages.studies import commands as studies
 
 app = typer.Typer(
     name="anyword",
@@ -27,6 +29,8 @@ app = typer.Typer(
 )
 app.add_typer(stage.app, name="stage")
 app.command()(results)
+app.command()(segment)
+app.add_typer(studies.app, name="study")
 
 
 @app.callback()

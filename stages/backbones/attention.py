@@ -54,9 +54,7 @@ def attention_layers(unet: UNet2DConditionModel, latent_size: int, *, kind: str 
     return [Layer(name, resolution) for (_, resolution), name in found]
 
 
-def choose_layers(
-    layers: Sequence[Layer], resolution: int, prefixes: Sequence[str] | None, where: str
-) -> list[Layer]:
+def choose_layers(layers: Sequence[Layer], resolution: int, prefixes: Sequence[str] | None, where: str) -> list[Layer]:
     """The layers whose name begins with one of `prefixes` (all, if None) at `resolution`; errors name `where`."""
     at = [layer for layer in layers if layer.resolution == resolution]
     if prefixes is not None:

@@ -229,9 +229,7 @@ def locate(recipe: BackboneRecipe) -> Path:
     """The folder of a backbone: as given, else below the repository, else the hub (its cache only, if offline)."""
     given = recipe.path if recipe.path is not None else "models/backbone" if recipe.kind == "embedded" else None
     if given is None:
-        raise AnywordError(
-            f"backbone of kind '{recipe.kind}' needs a path.", remedy="Give a local folder or a hub id."
-        )
+        raise AnywordError(f"backbone of kind '{recipe.kind}' needs a path.", remedy="Give a local folder or a hub id.")
     for folder in (Path(given).expanduser(), REPOSITORY / given):
         if folder.is_dir():
             return folder

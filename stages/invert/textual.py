@@ -230,9 +230,7 @@ def accepted(
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
         context = vectors.context(backbone, everyone, rows)
-        return diffusion_loss(
-            backbone, latents, context, sample_ids, "accept", recipe, draws=recipe.accept_draws
-        )
+        return diffusion_loss(backbone, latents, context, sample_ids, "accept", recipe, draws=recipe.accept_draws)
 
     learned = loss(now)
     kept = now.clone()

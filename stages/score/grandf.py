@@ -86,7 +86,7 @@ def detections(mask_truth: Mapping[str, Any], predictions: Sequence[Mapping[str,
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
         truth = COCO()
         truth.dataset = {
-            "images": list(mask_truth["images"]),
+            "images": [{"height": 0, "width": 0, **one} for one in mask_truth["images"]],  # read, never used
             "categories": [{"id": 1, "name": "object"}],
             "annotations": [_annotation(one) for one in mask_truth["annotations"]],
         }
@@ -151,19 +151,15 @@ def image_recall(
     """
     ious = _ious(truth, predictions)
     pairs = 0
-    done_rows: set[int] = set()
-    done_columns: set[int] = set()
     while ious.size > 0:
         row, column = divmod(int(np.argmax(ious)), ious.shape[1])
         if ious[row, column] < THRESHOLD:
             break
         if row >= len(labels) or column >= len(predicted_labels):
             return 0
-        if row in done_rows or column in done_columns or similarity(labels[row], predicted_labels[column]) < THRESHOLD:
+        if similarity(labels[row], predicted_labels[column]) < THRESHOLD:
             break
         pairs += 1
-        done_rows.add(row)
-        done_columns.add(column)
         ious[row, :] = 0
         ious[:, column] = 0
     return pairs

@@ -11,11 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stages.artifacts.errors import ArtifactError
-from stages.artifacts.masks import iou_matrix, overlap, rle_of
+import numpy as np
+
+from stages.artifacts.compose import answers
+from stages.artifacts.masks import decode, iou_matrix, overlap, rle_of
 from stages.score.bootstrap import Interval, mean
 
 Row = Mapping[str, Any]
+Maps = Mapping[tuple[int, int], np.ndarray]
+"""Attention maps [height, width] of one sample's words by (start, end)."""
 KINDS = ("phrase", "predicate")
 
 
@@ -38,6 +42,8 @@ class Record:
     """IoU with the prediction that one-to-one matching by IoU gives it."""
     score: float | None
     """The answer's own score."""
+    pointing: bool | None = None
+    """Whether the maximum of the root word's map lies in the truth; None where there is no map."""
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -54,34 +60,13 @@ class Sample:
     predictions: int
 
 
-def answers(truth: Sequence[Row], predictions: Sequence[Row]) -> list[int | None]:
-    """For each truth the position of the prediction that answers it, or None; all rows of one sample and kind.
-
-    A prediction answers a phrase whose root noun its span covers (a predicate: whose span it covers), and at most
-    one. Equal roots go first, so that a long phrase does not take the place of the one that means the noun; then
-    the truths in order, each with the first prediction left.
-
-    >>> whole = dict(start=0, end=25, root_start=6, root_end=12)     # "a red circle by a square": root circle
-    >>> parts = [dict(start=0, end=12, root_start=6, root_end=12), dict(start=16, end=24, root_start=18, root_end=24)]
-    >>> answers(parts, [whole])
-    [0, None]
-    """
-    found: list[int | None] = [None] * len(truth)
-    taken: set[int] = set()
-    for fits in (_same_root, _covers_root):
-        for position, one in enumerate(truth):
-            if found[position] is None:
-                free = (i for i, other in enumerate(predictions) if i not in taken and fits(other, one))
-                found[position] = next(free, None)
-                taken.update(() if found[position] is None else (found[position],))  # type: ignore[arg-type]
-    return found
-
-
-def score_sample(sample_id: str, truth: Sequence[Row], predictions: Sequence[Row]) -> Sample:
+def score_sample(sample_id: str, truth: Sequence[Row], predictions: Sequence[Row], maps: Maps | None = None) -> Sample:
     """The records of one sample; `predictions` is empty for a sample that failed on the way: all its truth counts 0.
 
+    `maps` are the sample's word maps by (start, end), for pointing.
+
     Raises:
-        ArtifactError: a mask of another size than the truth's.
+        ArtifactError: masks of two sizes.
     """
     records: list[Record] = []
     extra: list[dict[str, Any]] = []
@@ -92,7 +77,7 @@ def score_sample(sample_id: str, truth: Sequence[Row], predictions: Sequence[Row
         matched = _matched([rle_of(row) for row in wanted], [rle_of(row) for row in given])
         for position, row in enumerate(wanted):
             at = found[position]
-            inside, either = (0, 0) if at is None else _overlap(sample_id, given[at], row)
+            inside, either = (0, 0) if at is None else overlap(rle_of(given[at]), rle_of(row))
             records.append(
                 Record(
                     sample_id=sample_id,
@@ -107,6 +92,7 @@ def score_sample(sample_id: str, truth: Sequence[Row], predictions: Sequence[Row
                     iou=inside / either if either else 0.0,
                     iou_matched=matched[position],
                     score=None if at is None else given[at]["score"],
+                    pointing=None if maps is None else points_inside(maps, row),
                 )
             )
         used = set(found)
@@ -116,6 +102,22 @@ def score_sample(sample_id: str, truth: Sequence[Row], predictions: Sequence[Row
             if i not in used
         ]
     return Sample(sample_id, tuple(records), tuple(extra), len(predictions))
+
+
+def points_inside(maps: Maps, truth: Row) -> bool | None:
+    """Whether the maximum of the map of the truth's root lies in its mask; None where no word of the root has a map.
+
+    The map covers the whole image; its highest cell stands for the pixel at the cell's centre. A root of several
+    words takes the mean of their maps.
+    """
+    found = [one for (start, end), one in maps.items() if start < truth["root_end"] and truth["root_start"] < end]
+    if not found:
+        return None
+    mean_map = np.mean(found, axis=0)
+    row, column = np.unravel_index(int(mean_map.argmax()), mean_map.shape)
+    y = int((row + 0.5) * truth["height"] / mean_map.shape[0])
+    x = int((column + 0.5) * truth["width"] / mean_map.shape[1])
+    return bool(decode(truth)[y, x])
 
 
 def ious(
@@ -128,16 +130,21 @@ def ious(
 def summary(records: Sequence[Record], *, replicates: int, seed: int) -> dict[str, Any]:
     """Figures of records of one kind: counts, mIoU by span and by IoU, and the share of masks over half right."""
     names = [one.sample_id for one in records]
+    options = {"replicates": replicates, "seed": seed}
 
     def over(values: Sequence[float]) -> Interval:
-        return mean(values, names, replicates=replicates, seed=seed)
+        return mean(values, names, **options)
 
+    pointed = [one for one in records if one.pointing is not None]
+    pointing = mean([float(bool(one.pointing)) for one in pointed], [one.sample_id for one in pointed], **options)
     return {
         "count": len(records),
         "answered": sum(one.answer is not None for one in records),
         "miou": over([one.iou for one in records]).json(),
         "miou_matched_by_iou": over([one.iou_matched for one in records]).json(),
         "iou_over_half": over([float(one.iou >= 0.5) for one in records]).json(),
+        "pointing": pointing.json(),
+        "pointed": len(pointed),
     }
 
 
@@ -145,21 +152,6 @@ def by_tag(records: Sequence[Record], *, replicates: int, seed: int) -> dict[str
     """`summary` of the records with each tag of the truth."""
     tags = sorted({tag for one in records for tag in one.tags})
     return {tag: summary([one for one in records if tag in one.tags], replicates=replicates, seed=seed) for tag in tags}
-
-
-def _same_root(prediction: Row, truth: Row) -> bool:
-    return bool(prediction["root_start"] == truth["root_start"] and prediction["root_end"] == truth["root_end"])
-
-
-def _covers_root(prediction: Row, truth: Row) -> bool:
-    return bool(prediction["start"] <= truth["root_start"] and truth["root_end"] <= prediction["end"])
-
-
-def _overlap(sample_id: str, prediction: Row, truth: Row) -> tuple[int, int]:
-    try:
-        return overlap(rle_of(prediction), rle_of(truth))
-    except ArtifactError as error:
-        raise ArtifactError(f"sample '{sample_id}': {error}") from None
 
 
 def _matched(truth: list[Any], predictions: list[Any]) -> list[float]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from jaxtyping import Int64, Integer
 
 IGNORE = 255
+IGNORE_ALL = -2
+"""Ignored pixels of label maps made from masks, where 255 may be a class."""
 
 
 def histogram(
