@@ -112,9 +112,7 @@ def _outcome(reader: Reader, entry: Entry, place: Place) -> Outcome:
     truth = [
         {
             **targets[mask.kind, mask.index],
-            "height": mask.height,
-            "width": mask.width,
-            "counts": mask.counts,
+            **mask.mask,
             "tags": list(mask.tags),
         }
         for mask in sample.truth

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.artifacts.errors import AnywordError, SampleError
 from stages.artifacts.language import Parse, Phrase, Span, words
+from stages.artifacts.masks import encode
 from stages.samples.images import ImageFacts, look_at
 from stages.samples.listing import Entry, image_problem, quote, text_problem
 from stages.samples.reader import Place, Sample, TruthMask
-from stages.samples.rle import encode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,7 +151,7 @@ def _truth(root: Path, mask: str, index: int, facts: ImageFacts) -> TruthMask:
         raise SampleError(
             f"mask '{mask}' has {pixels.shape[1]}x{pixels.shape[0]} pixels, its image {facts.width}x{facts.height}."
         )
-    return TruthMask("phrase", index, facts.height, facts.width, encode(pixels))
+    return TruthMask("phrase", index, encode(pixels))
 
 
 def _mask_pixels(root: Path, mask: str) -> Bool[np.ndarray, "height width"]:
