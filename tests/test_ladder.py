@@ -19,7 +19,7 @@ def figures():
         ("twins", "phrase", 1): ["same_noun", "small"],
     }
     gains = {"attention_only_half": 0.1, "attention_only": 0.2, "sam": 0.4, "inversion": 0.6, "full": 0.9}
-    ious = {rung: {key: gain for key in tags} for rung, gain in gains.items()}
+    ious = {rung: dict.fromkeys(tags, gain) for rung, gain in gains.items()}
     ious["inversion"]["unseen", "phrase", 0] = 0.95
     return ladder.figures(ious, tags, lambda a, b: paired_difference(a, b, replicates=200).json())
 
