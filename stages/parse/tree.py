@@ -138,9 +138,7 @@ class Tree:
 
     def sentence_ends(self) -> int:
         """How many of the words end a sentence with another word behind it."""
-        return sum(
-            word.text in (".", "!", "?", ";") and word.index + 1 < len(self.words) for word in self.words
-        )
+        return sum(word.text in (".", "!", "?", ";") and word.index + 1 < len(self.words) for word in self.words)
 
 
 def _units(doc: Doc) -> list[list[int]]:
