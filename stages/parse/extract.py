@@ -175,7 +175,9 @@ def _phrase_span(tree: Tree, root: Word, roots: list[Word]) -> Span:
             if not any(id(w) in others for w in child.subtree()):
                 inside += [i for i in members if i < root.index]
     first = root.index
-    while first - 1 in inside or (first - 1 >= 0 and tree.words[first - 1].text in (",", "and") and first - 2 in inside):
+    while first - 1 in inside or (
+        first - 1 >= 0 and tree.words[first - 1].text in (",", "and") and first - 2 in inside
+    ):
         first -= 1
     return tree.span(tree.words[first], root)
 
@@ -234,7 +236,19 @@ def _joined_by(word: Word, noun: Word, nouns: Nouns) -> tuple[Word | None, Word]
             break
         if outer.subjects:
             outer = outer.subjects[0]
-        elif outer.dep in ("advmod", "obl", "nmod", "pobj", "prep", "acl", "advcl", "amod", "xcomp", "conj", "acl:relcl"):
+        elif outer.dep in (
+            "advmod",
+            "obl",
+            "nmod",
+            "pobj",
+            "prep",
+            "acl",
+            "advcl",
+            "amod",
+            "xcomp",
+            "conj",
+            "acl:relcl",
+        ):
             outer = outer.head
         else:
             outer = None

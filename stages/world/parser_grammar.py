@@ -101,8 +101,10 @@ class Grammar:
 
     def made_up(self) -> str:
         """A word that nobody has seen."""
-        onsets, vowels, ends = "b c d f g h k l m n p r s t v w z br cl dr fl gr pl st tr sh th", "a e i o u oo ea ai", (
-            "n r l t d m k p s ng rt nd ck ff"
+        onsets, vowels, ends = (
+            "b c d f g h k l m n p r s t v w z br cl dr fl gr pl st tr sh th",
+            "a e i o u oo ea ai",
+            ("n r l t d m k p s ng rt nd ck ff"),
         )
         syllables = self.rng.choice((1, 2, 2, 3))
         word = "".join(self.rng.choice(onsets.split()) + self.rng.choice(vowels.split()) for _ in range(syllables))
@@ -111,7 +113,11 @@ class Grammar:
     def misspelt(self, word: str) -> str:
         at = self.rng.randrange(1, len(word) - 1)
         return self.rng.choice(
-            (word[:at] + word[at + 1 :], word[:at] + word[at] + word[at:], word[:at] + word[at + 1] + word[at] + word[at + 2 :])
+            (
+                word[:at] + word[at + 1 :],
+                word[:at] + word[at] + word[at:],
+                word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+            )
         )
 
     def noun(self, kind: str, number: str | None = None, dep: str = "root") -> Node:
@@ -137,7 +143,10 @@ class Grammar:
         *before, last = word.split("-")
         node = Node(last, pos, tag, dep, glued=bool(before))
         for i, part in enumerate(before):
-            node.left += [Node(part, "NOUN", "NN", "compound", glued=i > 0), Node("-", "PUNCT", "HYPH", "punct", glued=True)]
+            node.left += [
+                Node(part, "NOUN", "NN", "compound", glued=i > 0),
+                Node("-", "PUNCT", "HYPH", "punct", glued=True),
+            ]
         if mass:
             node.right, node.tag = [], SINGULAR
         return node
@@ -163,7 +172,9 @@ class Grammar:
                              "seated", "dressed", "stuffed", "braided", "printed", "tied")  # fmt: skip
             return Node(word, "VERB", "VBN", dep)
         if r < 0.70:
-            stem = self.pick("dark", "long", "short", "blue", "curly", "white", "black", "red", "yellow", "two", "bright")
+            stem = self.pick(
+                "dark", "long", "short", "blue", "curly", "white", "black", "red", "yellow", "two", "bright"
+            )
             end = self.pick("haired", "sleeved", "colored", "eyed", "legged", "handed", "striped", "headed", "faced")
             return Node(
                 end, "ADJ", "JJ", dep, glued=True,
@@ -175,7 +186,9 @@ class Grammar:
             return self.hyphened(self.rng.choice(self.adjectives), "ADJ", "JJ", dep)
         node = self.hyphened(self.rng.choice(lexicon.QUALITIES), "ADJ", "JJ", dep)
         if dep == "amod" and not node.left and self.chance(0.08):
-            node.left.append(Node(self.pick("very", "really", "more", "slightly", "partially", "mostly"), "ADV", "RB", "advmod"))
+            node.left.append(
+                Node(self.pick("very", "really", "more", "slightly", "partially", "mostly"), "ADV", "RB", "advmod")
+            )
         return node
 
     def adjectives_before(self) -> list[Node]:
@@ -251,7 +264,9 @@ class Grammar:
             return self.headless(dep)
         if r < 0.13:
             one = Node("one", "NOUN", "NN", dep)
-            one.left = [Node(self.pick("the", "the", "that"), "DET", "DT", "det")] + ([self.adjective()] if self.chance(0.5) else [])
+            one.left = [Node(self.pick("the", "the", "that"), "DET", "DT", "det")] + (
+                [self.adjective()] if self.chance(0.5) else []
+            )
             one.right = self.after("people" if self.chance(0.5) else "shapes", depth) if depth else []
             return one
         node = self.noun(kind, number, dep)
@@ -283,7 +298,11 @@ class Grammar:
         for one in before:  # "a" before a vowel
             if one.word in ("a", "an"):
                 following = next((n for n in [*before[before.index(one) + 1 :], node]), node)
-                first = rows([following])[0].word if following is not node else (node.left[0].word if node.left else node.word)
+                first = (
+                    rows([following])[0].word
+                    if following is not node
+                    else (node.left[0].word if node.left else node.word)
+                )
                 one.word = "an" if first[0] in "aeiou" and not self.chance(0.03) else "a"
         node.left = before + node.left
         if depth > 0:
@@ -295,7 +314,9 @@ class Grammar:
         if node.left:  # hyphenated
             return node
         node.word += str(self.rng.randrange(1, 10))
-        node.left = (self.determiner_simple() if self.chance(0.3) else []) + ([self.adjective()] if self.chance(0.3) else [])
+        node.left = (self.determiner_simple() if self.chance(0.3) else []) + (
+            [self.adjective()] if self.chance(0.3) else []
+        )
         return node
 
     def chunk(self, dep: str, depth: int) -> Node:
@@ -424,18 +445,29 @@ class Grammar:
         if r < 0.5:
             return self.place("nmod")
         if r < 0.7:
-            node = Node(self.pick("left", "right", "middle", "center", "front", "back", "top", "bottom"), "ADJ", "JJ", "amod")
+            node = Node(
+                self.pick("left", "right", "middle", "center", "front", "back", "top", "bottom"), "ADJ", "JJ", "amod"
+            )
             if self.chance(0.35):
                 node.left = [Node(self.pick("far", "top", "bottom", "upper", "lower"), "ADJ", "JJ", "amod")]
             return node
         if r < 0.85:
-            node = Node(self.pick("closest", "nearest", "farthest", "furthest", "closer", "nearer", "close"), "ADJ", "JJS", "amod")
+            node = Node(
+                self.pick("closest", "nearest", "farthest", "furthest", "closer", "nearer", "close"),
+                "ADJ",
+                "JJS",
+                "amod",
+            )
             if self.chance(0.7):
-                to = self.pick("camera", "us", "viewer", "left", "wall", "tree", "window", "front", "right", "door", "fence")
+                to = self.pick(
+                    "camera", "us", "viewer", "left", "wall", "tree", "window", "front", "right", "door", "fence"
+                )
                 if to == "us":
                     goal = Node("us", "PRON", "PRP", "obl")
                 else:
-                    goal = Node(to, "NOUN", "NN", "obl", left=[Node("the", "DET", "DT", "det")] if self.chance(0.6) else [])
+                    goal = Node(
+                        to, "NOUN", "NN", "obl", left=[Node("the", "DET", "DT", "det")] if self.chance(0.6) else []
+                    )
                 goal.left.insert(0, Node(self.pick("to", "to", "from"), "ADP", "IN", "case"))
                 node.right = [goal]
             return node
@@ -469,20 +501,28 @@ class Grammar:
         if kind in ("people", "animals") and r < 0.65:
             had = self.joined("nmod", self.pick("parts", "held", "clothes") if kind == "people" else "parts", 0)
             if self.chance(0.1):
-                had.right.append(Node(self.pick("raised", "up", "out", "crossed", "down", "showing"), "ADV", "RB", "advmod"))
+                had.right.append(
+                    Node(self.pick("raised", "up", "out", "crossed", "down", "showing"), "ADV", "RB", "advmod")
+                )
             return self.prepositional("nmod", had, "with")
         if kind in ("furniture", "held", "food", "vehicles") and r < 0.35:
             inner = self.joined("nmod", self.pick("food", "pieces", "held", "nature", "pieces"), 0)
-            return self.prepositional("nmod", inner, self.pick("with", "of", "with", "full of", "for", "without").replace("full of", "of"))
+            return self.prepositional(
+                "nmod", inner, self.pick("with", "of", "with", "full of", "for", "without").replace("full of", "of")
+            )
         if kind in ("parts", "pieces") and r < 0.5:
             return self.prepositional("nmod", self.phrase(self.pick(*ANYTHING), "nmod", depth), "of")
         if kind in ("shapes", "grounds"):
             return self.prepositional("nmod", self.phrase(self.pick("shapes", "shapes", "grounds"), "nmod", depth))
-        return self.prepositional("nmod", self.joined("nmod", self.pick("furniture", "places", "nature", *ANYTHING), max(depth, 0)))
+        return self.prepositional(
+            "nmod", self.joined("nmod", self.pick("furniture", "places", "nature", *ANYTHING), max(depth, 0))
+        )
 
     def participle(self, kind: str, depth: int) -> Node:
         """ "holding a cup", "parked on the street", "covered by snow": behind the noun that it belongs to."""
-        verb = self.verb(kind, "ing" if kind in ("people", "animals") and self.chance(0.85) or self.chance(0.45) else "pass", depth)
+        verb = self.verb(
+            kind, "ing" if kind in ("people", "animals") and self.chance(0.85) or self.chance(0.45) else "pass", depth
+        )
         if self.chance(0.05):
             verb.left.insert(0, Node(",", "PUNCT", ",", "punct", glued=True))
         return verb.named("acl")
@@ -505,12 +545,20 @@ class Grammar:
             if r < 0.35:
                 node = Node(self.rng.choice(lexicon.PASSIVE_BY), "VERB", "VBN")
                 if self.chance(0.85):
-                    agent = self.joined("obl:agent", None if kind != "shapes" else self.pick("shapes", "grounds"), depth)
+                    agent = self.joined(
+                        "obl:agent", None if kind != "shapes" else self.pick("shapes", "grounds"), depth
+                    )
                     agent.left.insert(0, Node("by", "ADP", "IN", "case"))
                     node.right.append(agent)
             elif r < 0.55:
                 node = Node(self.rng.choice(lexicon.PASSIVE_WITH), "VERB", "VBN")
-                node.right.append(self.prepositional("obl", self.joined("obl", self.pick("food", "nature", "held"), 0), self.pick("with", "in", "with")))
+                node.right.append(
+                    self.prepositional(
+                        "obl",
+                        self.joined("obl", self.pick("food", "nature", "held"), 0),
+                        self.pick("with", "in", "with"),
+                    )
+                )
             else:
                 node = Node(self.rng.choice(lexicon.PASSIVE_AT), "VERB", "VBN")
                 node.right.append(self.prepositional("obl", depth=depth))
@@ -534,7 +582,14 @@ class Grammar:
         else:
             node = Node(word, "VERB", tag)
         if transitive:
-            wanted = {"wearing": "clothes", "wear": "clothes", "wears": "clothes", "eating": "food", "eat": "food", "eats": "food"}
+            wanted = {
+                "wearing": "clothes",
+                "wear": "clothes",
+                "wears": "clothes",
+                "eating": "food",
+                "eat": "food",
+                "eats": "food",
+            }
             target = wanted.get(word) or (self.pick("held", "held", *ANYTHING) if alive else None)
             if kind in ("shapes", "grounds"):
                 target = self.pick("shapes", "shapes", "shapes", "grounds")
@@ -543,7 +598,11 @@ class Grammar:
                 node.right.append(self.prepositional("obl", depth=0))
         else:
             if self.chance(0.08):
-                node.right.append(Node(self.pick("up", "down", "away", "together", "alone", "around", "outside"), "ADV", "RB", "advmod"))
+                node.right.append(
+                    Node(
+                        self.pick("up", "down", "away", "together", "alone", "around", "outside"), "ADV", "RB", "advmod"
+                    )
+                )
             if self.chance(0.75):
                 node.right.append(self.prepositional("obl", depth=depth))
             elif self.chance(0.3):
@@ -616,7 +675,13 @@ class Grammar:
                 node.right.append(other.named("conj" if other.left[-1].word == "and" else "advcl"))
         elif r < 0.70:
             node = Node(self.rng.choice(lexicon.SHOWS), "VERB", "VBZ", right=[self.joined("obj", depth=2)])
-            frame = Node(self.rng.choice(lexicon.FRAMES), "NOUN", "NN", "nsubj", left=[Node(self.pick("the", "the", "this"), "DET", "DT", "det")])
+            frame = Node(
+                self.rng.choice(lexicon.FRAMES),
+                "NOUN",
+                "NN",
+                "nsubj",
+                left=[Node(self.pick("the", "the", "this"), "DET", "DT", "det")],
+            )
             node.left = [frame]
         elif r < 0.9:
             there = self.joined("nsubj", depth=2)
@@ -670,7 +735,12 @@ class Grammar:
         if r < 0.60:
             return self.joined("root", "shapes", 1)
         if r < 0.70:
-            meet = Node(self.pick("meets", "touches", "borders", "meet"), "VERB", "VBZ", right=[self.phrase("grounds", "obj", 0)])
+            meet = Node(
+                self.pick("meets", "touches", "borders", "meet"),
+                "VERB",
+                "VBZ",
+                right=[self.phrase("grounds", "obj", 0)],
+            )
             meet.left = [self.phrase("grounds", "nsubj", 0)]
             return meet
         subject = self.joined("nsubj", "shapes", 1 if self.chance(0.3) else 0)

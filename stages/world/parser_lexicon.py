@@ -161,10 +161,32 @@ FINITE_AT = "sit stand lie walk run lean rest hang float sleep grow jump lean fl
 
 PREPOSITIONS = """on in under near beside behind above below with by at over inside against around between
 through across along beneath atop onto outside within toward towards past opposite""".split()
-PLACED = ["next to", "close to", "in front of", "on top of", "to the left of", "to the right of", "at the edge of",
-          "in the middle of", "on the side of", "left of", "right of", "on the left of", "on the right of",
-          "at the top of", "at the bottom of", "adjacent to", "away from", "at the end of", "out of",
-          "in the center of", "on the edge of", "on either side of", "at the back of", "ahead of"]
+PLACED = [
+    "next to",
+    "close to",
+    "in front of",
+    "on top of",
+    "to the left of",
+    "to the right of",
+    "at the edge of",
+    "in the middle of",
+    "on the side of",
+    "left of",
+    "right of",
+    "on the left of",
+    "on the right of",
+    "at the top of",
+    "at the bottom of",
+    "adjacent to",
+    "away from",
+    "at the end of",
+    "out of",
+    "in the center of",
+    "on the edge of",
+    "on either side of",
+    "at the back of",
+    "ahead of",
+]
 FRAMES = "image photo picture photograph scene shot painting photography view frame".split()
 SHOWS = "shows depicts displays features showcases captures presents portrays contains illustrates has".split()
 CHUNKS = """group/groups pair/pairs bunch/bunches row/rows slice/slices piece/pieces herd/herds stack/stacks

@@ -111,7 +111,9 @@ def harvest(docs: Sequence[Doc]) -> tuple[list[str], list[str]]:
                 continue
             if token.tag_ == "NN" and token.pos_ == "NOUN":
                 nouns[word] += 1
-            elif token.tag_ == "JJ" and token.dep_ == "amod" and word not in {"several", "many", "few", "other", "such"}:
+            elif (
+                token.tag_ == "JJ" and token.dep_ == "amod" and word not in {"several", "many", "few", "other", "such"}
+            ):
                 adjectives[word] += 1
     return sorted(w for w, n in nouns.items() if n > 1), sorted(w for w, n in adjectives.items() if n > 1)
 
