@@ -151,9 +151,7 @@ class Workflow:
     def attend_recipe(self, inverter: str, attender: str) -> str:
         """An attender's recipe with the backbone of the inverter whose embeddings it reads."""
         backbone = self.recipes["inverters"][inverter]["backbone"]
-        return canonical(
-            self._validated("attenders", attender, self.config.attenders[attender], backbone=backbone)
-        )
+        return canonical(self._validated("attenders", attender, self.config.attenders[attender], backbone=backbone))
 
     def experiment(self, name: str) -> Experiment:
         self._chosen("the experiment", "experiments", name)

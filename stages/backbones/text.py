@@ -61,15 +61,11 @@ def tokenize(tokenizer: Any, texts: Sequence[str], window: int) -> Encoding:
     for text, ids in zip(texts, batch["input_ids"], strict=True):
         if len(ids) > window:
             raise SampleError(
-                f"the text has {len(ids)} tokens where the text encoder's window holds {window}: "
-                f"'{text[:60]}…'.",
+                f"the text has {len(ids)} tokens where the text encoder's window holds {window}: '{text[:60]}…'.",
                 remedy="Shorten it or split it.",
             )
     offsets = tuple(
-        tuple(
-            (0, 0) if special else (int(start), int(end))
-            for special, (start, end) in zip(mask, spans, strict=True)
-        )
+        tuple((0, 0) if special else (int(start), int(end)) for special, (start, end) in zip(mask, spans, strict=True))
         for mask, spans in zip(batch["special_tokens_mask"], batch["offset_mapping"], strict=True)
     )
     return Encoding(torch.tensor(batch["input_ids"], dtype=torch.long), offsets)

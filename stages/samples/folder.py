@@ -82,9 +82,7 @@ def sample(entry: Entry, place: Place) -> Sample:
         raise SampleError(
             f"{len(row.masks)} masks for {len(phrases)} phrases.", remedy="Give one a phrase, null for none."
         )
-    truth = tuple(
-        _truth(place.root, mask, index, facts) for index, mask in enumerate(row.masks) if mask is not None
-    )
+    truth = tuple(_truth(place.root, mask, index, facts) for index, mask in enumerate(row.masks) if mask is not None)
     return Sample(
         image=row.image,
         sha256=facts.sha256,
@@ -230,7 +228,7 @@ def _jsonl(path: Path) -> Iterator[tuple[dict[str, Any], str | None]]:
                     yield {"id": f"line-{number}"}, f"line {number} is no JSON ({error.msg}). Mend it."
                     continue
                 if not isinstance(record, dict):
-                    yield {"id": f"line-{number}"}, f"line {number} is no JSON object. Write {{\"id\": …}}."
+                    yield {"id": f"line-{number}"}, f'line {number} is no JSON object. Write {{"id": …}}.'
                     continue
                 yield record, None
     except UnicodeDecodeError as error:
