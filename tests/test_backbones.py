@@ -116,7 +116,9 @@ def test_layers_come_by_block_and_resolution(backbone):
 def test_advice_beside_the_model_chooses_layers_and_recipes_overrule_it(folder, tmp_path):
     own = tmp_path / "own"
     shutil.copytree(folder[0], own)
-    (own / "anyword.json").write_text(json.dumps({"cross_attention_layers": ["up_blocks.1"], "world": "embedded"}))
+    (own / "anyword.json").write_text(
+        json.dumps({"cross_attention_layers": ["up_blocks.1"], "world": "embedded", "x": 1})
+    )
     advised = load(BackboneRecipe(kind=folder[1], path=str(own)))
     assert [layer.name.split(".attn")[0] for layer in advised.layers] == [
         "up_blocks.1.attentions.0.transformer_blocks.0",
@@ -174,7 +176,7 @@ def test_long_and_empty_texts_are_refused_not_cut(backbone):
             "pickled ones are never read",
         ),
         (lambda f: next((f / "unet").glob("*.safetensors")).write_bytes(b"torn"), "cannot be loaded"),
-        (lambda f: (f / "anyword.json").write_text('{"layers": 3}'), "anyword.json"),
+        (lambda f: (f / "anyword.json").write_text('{"map_resolution": []}'), "anyword.json"),
     ],
 )
 def test_broken_folders_are_refused_in_one_line(folder, tmp_path, change, complaint):

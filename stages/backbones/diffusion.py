@@ -37,9 +37,10 @@ ADVICE = "anyword.json"
 
 
 class Advice(BaseModel):
-    """`anyword.json` beside a model: which attention of it to read. Optional; a recipe overrules it."""
+    """`anyword.json` beside a model: which attention of it to read. Optional; a recipe overrules it, and what
+    else the file says (how the model was trained) is its own affair."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     cross_attention_layers: tuple[str, ...] | None = None
     map_resolution: int | None = None
