@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +46,7 @@ _GRAIN = {
 _TILE = 2 * SIDE
 
 
-@lru_cache(maxsize=None)
+@cache
 def _texture(ground: str) -> Float[np.ndarray, "tile tile 3"]:
     """A seamless tile of a ground, twice as large as a scene, in [0, 255]."""
     from scipy.ndimage import gaussian_filter
@@ -73,9 +73,7 @@ def shore(angle: float, offset: float, wave: float, phase: float) -> Float[np.nd
     axis = np.arange(SIDE, dtype=np.float32) - np.float32((SIDE - 1) / 2)
     across = axis[None, :] * np.float32(np.cos(angle)) + axis[:, None] * np.float32(np.sin(angle))
     along = axis[:, None] * np.float32(np.cos(angle)) - axis[None, :] * np.float32(np.sin(angle))
-    return (
-        across - np.float32(offset) - np.float32(wave) * np.sin(along * np.float32(0.11) + np.float32(phase))
-    )
+    return across - np.float32(offset) - np.float32(wave) * np.sin(along * np.float32(0.11) + np.float32(phase))
 
 
 def blend_grounds(
@@ -90,7 +88,7 @@ def blend_grounds(
     return mixed + (np.float32(236) - mixed) * seam
 
 
-def _second_shade(colour: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
+def _second_shade(colour: Float[np.ndarray, 3]) -> Float[np.ndarray, 3]:
     """The colour of stripes and dots: lighter on dark objects, darker on light ones."""
     level = colour.mean()
     if level < 60:

@@ -194,9 +194,7 @@ def _draft_all(rng: np.random.Generator, level: Level) -> tuple[list[_Draft], st
     return drafts, meeting
 
 
-def _free_place(
-    rng: np.random.Generator, draft: _Draft, taken: Bool[np.ndarray, "128 128"], tries: int = 24
-) -> bool:
+def _free_place(rng: np.random.Generator, draft: _Draft, taken: Bool[np.ndarray, "128 128"], tries: int = 24) -> bool:
     """Give the object a place inside the image that touches nothing taken; False where none was found."""
     height, width = draft.shape.extent()
     low_y, low_x = height // 2 + 3, width // 2 + 3
@@ -328,6 +326,17 @@ def _relations(drafts: list[_Draft], meeting: str | None) -> list[Relation]:
     return relations
 
 
+def _contact(one: Bool[np.ndarray, "128 128"], other: Bool[np.ndarray, "128 128"]) -> bool:
+    """Whether the visible parts lie within three pixels of one another."""
+    rows, columns = one.nonzero()
+    return any(
+        other[(rows + down).clip(0, SIDE - 1), (columns + right).clip(0, SIDE - 1)].any()
+        for down in range(-3, 4)
+        for right in range(-3, 4)
+        if abs(down) + abs(right) <= 3
+    )
+
+
 def _paint_grounds(
     rng: np.random.Generator, level: Level
 ) -> tuple[np.ndarray, list[tuple[str, Bool[np.ndarray, "128 128"]]]]:
@@ -366,6 +375,8 @@ def scene(split: str, index: int, level: Level | str = "full") -> Scene:
             )
         render.draw(canvas, draft.shape, draft.centre, draft.colour, rng.uniform(0.92, 1.04), share)
     masks = render.visible([(draft.shape, draft.centre) for draft in drafts])
+    if meeting == "touching" and not _contact(masks[1], masks[0]):
+        meeting = None  # they met at a horn finer than a pixel, which does not show
     instances = tuple(
         Instance(
             noun=draft.noun,

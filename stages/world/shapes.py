@@ -7,7 +7,7 @@ look-up in that table. One way to draw all shapes, a few microseconds each, with
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,7 +70,7 @@ def _inside(noun: str, x: Float[np.ndarray, "n n"], y: Float[np.ndarray, "n n"])
     raise ValueError(f"no shape is called {noun!r}; shapes are {', '.join(NOUNS)}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _table(noun: str) -> tuple[Float[np.ndarray, "n n"], float]:
     """Signed distances of a shape of radius 1 on a fine grid, and its area."""
     from scipy.ndimage import distance_transform_edt
