@@ -15,6 +15,9 @@ import typer
 
 from stages.artifacts.errors import AnywordError
 from stages.commands import stage
+from stages.commands.results import results
+from stages.commands.segment import segment
+from stages.studies import commands as studies
 
 app = typer.Typer(
     name="anyword",
@@ -25,6 +28,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(stage.app, name="stage")
+app.command()(results)
+app.command()(segment)
+app.add_typer(studies.app, name="study")
 
 
 @app.callback()
