@@ -33,8 +33,6 @@ app.command()(results)
 app.add_typer(studies.app, name="study")
 app.add_typer(world.app, name="world")
 app.add_typer(stage.app, name="stage")
-app.command()(segment)
-app.add_typer(studies.app, name="study")
 
 
 @app.callback()
