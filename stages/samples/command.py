@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +23,7 @@ LISTING = "listing.json"
 _BATCH = 256  # images looked at between two saves
 
 
-def index(
-    *, recipe: Mapping[str, Any], output: Path, root: Path | None = None, texts: Path | None = None
-) -> Manifest:
+def index(*, recipe: Mapping[str, Any], output: Path, root: Path | None = None, texts: Path | None = None) -> Manifest:
     """List the dataset of `recipe`: the manifest at `output` says how many shards there are, and the folder
     `{shard}` beside it holds each shard's own manifest and listing.
 
@@ -43,9 +42,7 @@ def index(
             inputs={},
             ids=[entry.id for entry in shard],
         )
-        job.results.update(
-            {position: Failure(entry.problem) for position, entry in enumerate(shard) if entry.problem}
-        )
+        job.results.update({position: Failure(entry.problem) for position, entry in enumerate(shard) if entry.problem})
         rows = [entry.model_dump(mode="json") for entry in shard]
         job.publish({LISTING: lambda path, rows=rows: write_json(path, rows)})  # type: ignore[misc]
         truth = truth or reader.has_truth(shard)
@@ -115,9 +112,7 @@ def _outcome(reader: Reader, entry: Entry, place: Place) -> Outcome:
     truth = [
         {
             **targets[mask.kind, mask.index],
-            "height": mask.height,
-            "width": mask.width,
-            "counts": mask.counts,
+            **mask.mask,
             "tags": list(mask.tags),
         }
         for mask in sample.truth
