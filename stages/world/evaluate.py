@@ -108,11 +108,11 @@ def everything(models: Path, scenes: int) -> dict[str, Any]:
     figures: dict[str, Any] = {"scenes": scenes}
     figures |= backbone(models / "backbone", scenes)
     missing = []
-    for part in ("sam", "parser"):
+    for part, place in (("sam", "folder"), ("parser", "pipeline")):
         try:
             module = importlib.import_module(f"stages.world.evaluate_{part}")
-            figures |= module.evaluate(scenes)
-        except (ModuleNotFoundError, AnywordError) as error:
+            figures |= module.evaluate(scenes, **{place: models / part})
+        except AnywordError as error:
             missing.append(f"{part}: {error}")
     if missing:
         figures["missing"] = missing
