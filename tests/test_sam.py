@@ -160,7 +160,7 @@ def test_another_models_checkpoint_is_named(tiny_vit_b, folder, tmp_path):
     (folder / "config.json").rename(folder / "kept")
     try:
         (folder / "config.json").write_text(json.dumps({**SMALL, "prompt_embed_dim": 64}))
-        with pytest.raises(AnywordError, match="not .* as in a 'embedded' SAM"):
+        with pytest.raises(AnywordError, match=r"not .* as in a 'embedded' SAM"):
             sam.load("embedded", folder)
         (folder / "config.json").write_text("{")
         with pytest.raises(AnywordError, match=r"config.json: no configuration"):

@@ -17,7 +17,7 @@ class EmbeddedSamConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     image_size: int = Field(default=128, gt=0, description="side of the square input in pixels")
-    patch_size: int = Field(default=4, gt=0, description="side of a token in pixels; masks come at 4 logits a token side")
+    patch_size: int = Field(default=4, gt=0, description="side of a token in pixels; masks have 4 logits along it")
     encoder_embed_dim: int = Field(default=128, gt=0)
     encoder_depth: int = Field(default=5, gt=0)
     encoder_num_heads: int = Field(default=2, gt=0)
