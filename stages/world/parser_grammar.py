@@ -45,7 +45,10 @@ class Grammar(ModifierGrammar):
             node.right.append(self.prepositional("obl", matter, self.pick("with", "in", "with")))
         elif r < 0.57:
             node = Node(self.pick("painted", "colored", "dyed"), "VERB", "VBN")
-            node.right.append(Node(self.rng.choice(lexicon.COLOURS), "ADJ", "JJ", "xcomp"))
+            colour = Node(self.rng.choice(lexicon.COLOURS), "ADJ", "JJ", "xcomp")
+            if self.chance(0.3):
+                colour.right.append(Node(self.rng.choice(lexicon.COLOURS), "ADJ", "JJ", "conj", left=[cc("and")]))
+            node.right.append(colour)
         else:
             node = Node(self.rng.choice(lexicon.PASSIVE_AT), "VERB", "VBN")
             node.right.append(self.prepositional("obl", depth=depth))

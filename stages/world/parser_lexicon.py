@@ -160,7 +160,7 @@ overlap contain surround support face meet enclose cross hide block lead follow 
 FINITE_AT = "sit stand lie walk run lean rest hang float sleep grow jump lean fly swim play graze look wait".split()
 
 PREPOSITIONS = """on in under near beside behind above below with by at over inside against around between
-through across along beneath atop onto outside within toward towards past opposite""".split()
+through across along beneath atop onto outside within toward towards past opposite down up off down""".split()
 PLACED = [
     "next to",
     "close to",

@@ -163,6 +163,12 @@ class ModifierGrammar(NounGrammar):
             )
         if kind in ("parts", "pieces") and r < 0.5:
             return self.prepositional("nmod", self.phrase(self.pick(*ANYTHING), "nmod", depth), "of")
+        if kind in ("places", "nature", "vehicles") and r < 0.5:  # a street with people carrying umbrellas
+            crowd = self.noun(self.pick("people", "people", "animals"), dep="nmod")
+            crowd.left = self.determiner_simple() + ([self.adjective()] if self.chance(0.3) else []) + crowd.left
+            if self.chance(0.7):
+                crowd.right.append(self.verb("people", "ing", 0).named("acl"))
+            return self.prepositional("nmod", crowd, self.pick("with", "with", "near", "of"))
         if kind in ("shapes", "grounds"):
             return self.prepositional("nmod", self.phrase(self.pick("shapes", "shapes", "grounds"), "nmod", depth))
         return self.prepositional(

@@ -118,6 +118,11 @@ class NounGrammar:
                 end, "ADJ", "JJ", dep, glued=True,
                 left=[Node(stem, "ADJ", "JJ", "amod"), hyphen()],
             )  # fmt: skip
+        if r < 0.72:  # snow covered, horse-drawn
+            done = self.pick("covered", "drawn", "filled", "lined", "topped", "shaped", "powered", "framed")
+            joint = [hyphen()] if self.chance(0.4) else []
+            matter = Node(self.rng.choice(lexicon.MODIFIERS), "NOUN", "NN", "compound")
+            return Node(done, "VERB", "VBN", dep, left=[matter, *joint], glued=bool(joint))
         if r < 0.74:
             return Node(self.made_up() + self.pick("y", "ed", "ish", "al", "ous", "ful", ""), "ADJ", "JJ", dep)
         if r < 0.84 and self.adjectives:
