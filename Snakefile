@@ -1,9 +1,11 @@
 """Segment every word of a sentence in an image, over whole datasets.
 
-    snakemake -c2                              the embedded demo of config.yaml
-    snakemake -c2 --configfile mine.yaml       your own data: mine.yaml adds to config.yaml
-    snakemake --profile workflow/profiles/slurm --configfile mine.yaml
+snakemake -c2                              the embedded demo of config.yaml
+snakemake -c2 --configfile mine.yaml       your own data: mine.yaml adds to config.yaml
+snakemake --profile workflow/profiles/slurm --configfile mine.yaml
 """
+
+from pathlib import Path
 
 from snakemake.utils import min_version
 
@@ -11,7 +13,7 @@ min_version("9.20")
 
 
 # Every key is described in the file itself; a file given with --configfile is laid over it.
-configfile: workflow.source_path("config.yaml")
+configfile: str(Path(workflow.basedir) / "config.yaml")
 
 
 include: "workflow/rules/common.smk"

@@ -15,6 +15,11 @@ import typer
 
 from stages.artifacts.errors import AnywordError
 from stages.commands import stage
+from stages.commands.results import results
+from stages.commands.segment import segment
+from stages.parse import people
+from stages.studies import commands as studies
+from stages.world import commands as world
 
 app = typer.Typer(
     name="anyword",
@@ -24,6 +29,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(segment)
+app.command()(results)
+app.command()(people.parse)
+app.command()(people.parsers)
+app.add_typer(studies.app, name="study")
+app.add_typer(world.app, name="world")
 app.add_typer(stage.app, name="stage")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import typing
+from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -98,7 +99,9 @@ def models_of(room: str) -> dict[str, type[BaseModel]]:
     module = importlib.import_module(f"stages.{room}.recipe")
     models: dict[str, type[BaseModel]] = {}
     for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, BaseModel) and "kind" in value.model_fields:
+        if not (isinstance(value, type) and issubclass(value, BaseModel)):
+            continue
+        if value.__module__ == module.__name__ and "kind" in value.model_fields:
             for kind in typing.get_args(value.model_fields["kind"].annotation):
                 models[kind] = value
     return models
@@ -118,7 +121,7 @@ class Workflow:
         try:
             self.config = Configuration.model_validate(config)
         except ValidationError as error:
-            raise AnywordError(f"configuration: {_complaint(error)}") from None
+            raise AnywordError(f"configuration: {_complaint(error, Configuration.model_fields)}") from None
         for name in self.config.targets:
             self._chosen("targets", "experiments", name)
         for name, experiment in self.config.experiments.items():
@@ -192,7 +195,8 @@ class Workflow:
         try:
             return models[kind].model_validate(value).model_dump(mode="json")
         except ValidationError as error:
-            raise AnywordError(f"configuration: {key}.{_complaint(error)}") from None
+            complaint = _complaint(error, models[kind].model_fields)
+            raise AnywordError(f"configuration: {key}.{complaint}") from None
 
     def _chosen(self, key: str, section: str, name: str) -> str:
         names = getattr(self.config, section)
@@ -225,9 +229,12 @@ def _places() -> frozenset[str]:
     return ROOT_KEYS
 
 
-def _complaint(error: ValidationError) -> str:
+def _complaint(error: ValidationError, known: Iterable[str] = ()) -> str:
     """The first complaint of a validation: where, what, and the value."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "[key]")
-    shown = "" if first["type"] in ("missing", "extra_forbidden") else f", not {first['input']!r:.80}"
+    if first["type"] == "extra_forbidden":
+        keys = f" Keys here are {', '.join(known)}." if known and len(first["loc"]) == 1 else ""
+        return f"{where} is no key that is known.{keys}"
+    shown = "" if first["type"] == "missing" else f", not {first['input']!r:.80}"
     return f"{where}: {first['msg']}{shown}."

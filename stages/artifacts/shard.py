@@ -87,10 +87,11 @@ class Job:
         self.fingerprint = fingerprint(stage, self.recipe, self.models, self.inputs)
         self.ids = list(ids) if ids is not None else next(iter(inputs.values())).ids
         self.results: dict[int, Result] = {}
+        places = {sample_id: position for position, sample_id in enumerate(self.ids)}
         for one in inputs.values():
-            for position, sample_id in enumerate(self.ids):
-                if position not in self.results and sample_id in one.failures:
-                    self.results[position] = Failure(_once(one.stage, one.failures[sample_id]))
+            for sample_id, reason in one.failures.items():
+                if sample_id in places:
+                    self.results.setdefault(places[sample_id], Failure(_once(one.stage, reason)))
 
     def run(self, process: Process, *, batch_size: int, description: str | None = None) -> list[Result]:
         """Every sample's result in order, batch by batch; batches that an earlier run finished are read back.

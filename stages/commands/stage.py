@@ -132,9 +132,20 @@ def segment(
 
 
 @app.command()
-def score(root: Root, experiment: Experiment, shards: Shards, recipe: Recipe, output: Output) -> None:
+def score(
+    root: Root,
+    experiment: Experiment,
+    shards: Shards,
+    recipe: Recipe,
+    output: Output,
+    parser: Annotated[str | None, typer.Option(help="Parser: its referred phrase answers an expression.")] = None,
+    inverter: Annotated[str | None, typer.Option(help="Inverter, with the attender: score pointing too.")] = None,
+    attender: Annotated[str | None, typer.Option(help="Attender: its maps are held against truth.")] = None,
+) -> None:
     """Hold an experiment's masks against the dataset's truth, over all shards."""
-    _run("score", root=root, experiment=experiment, shards=shards, recipe=_recipe(recipe), output=output)
+    names = {"parser": parser, "inverter": inverter, "attender": attender}
+    places = {"root": root, "experiment": experiment, "shards": shards}
+    _run("score", **places, **names, recipe=_recipe(recipe), output=output)
 
 
 @app.command()

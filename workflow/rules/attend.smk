@@ -11,17 +11,19 @@ rule attend:
         log_of(MAPS),
     benchmark:
         benchmark_of(MAPS)
+    conda:
+        "../../envs/diffusion.yaml"
     threads: 2
     resources:
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        recipe=lambda wildcards: wf.attend_recipe(wildcards.inverter, wildcards.attender),
+        recipe=lambda wildcards: wf.attend_recipe(
+            wildcards.inverter, wildcards.attender
+        ),
         version=version("attend"),
         images=place({"root": "--images"}),
         execution=execution("attend"),
-    conda:
-        "../../envs/diffusion.yaml"
     shell:
         "anyword stage attend --samples {input.samples} {params.images:q} --embeddings {input.embeddings}"
         " --recipe {params.recipe:q} {params.execution} --output {output.manifest} > {log} 2>&1"

@@ -1,21 +1,18 @@
 """What the rules share: the validated configuration, names, paths, and where a job finds this checkout's code."""
 
-import os
+import json
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-ROOT = Path(workflow.basedir)
-# Jobs run the code of this checkout, also in a conda environment that holds only what it imports.
-sys.path.insert(0, str(ROOT))
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-os.environ["PATH"] = os.pathsep.join(
-    [str(ROOT / "workflow" / "bin"), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-)
+sys.path.insert(0, workflow.basedir)
 
 from stages.artifacts.errors import AnywordError
 from stages.config import NAME, Workflow, stage_of
+from stages.environment import jobs_run_code_of
+
+jobs_run_code_of(Path(workflow.basedir))
 
 try:
     wf = Workflow(config)
@@ -29,7 +26,7 @@ wildcard_constraints:
     inverter=NAME,
     attender=NAME,
     experiment=NAME,
-    shard=r"[0-9]{5,}",
+    shard=r"[0-9]{5}[0-9]*",
 
 
 # A folder a shard; its manifest, written last, stands for it.
@@ -44,14 +41,14 @@ SCORE = "results/{dataset}/experiments/{experiment}/score/manifest.json"
 REPORT = "results/{dataset}/experiments/{experiment}/report/manifest.json"
 
 
-def log_of(manifest):
+def log_of(manifest, suffix=".log"):
     """`logs/` beside `results/`, a file a job."""
-    return manifest.replace("results/", "logs/", 1).replace("/manifest.json", ".log")
+    return str(Path("logs", *Path(manifest).parts[1:-1])) + suffix
 
 
 def benchmark_of(manifest):
-    """Seconds and memory of a job, kept beside `results/` because they differ from run to run."""
-    return manifest.replace("results/", "benchmarks/runs/", 1).replace("/manifest.json", ".tsv")
+    """Seconds and memory of a job: beside its log, since they differ from run to run."""
+    return log_of(manifest, ".tsv")
 
 
 def recipe(section, key):
@@ -61,7 +58,19 @@ def recipe(section, key):
 
 def chosen_recipe(key, section):
     """Params function: the recipe that the experiment chooses for `key`."""
-    return lambda wildcards: wf.recipe(section, getattr(wf.experiment(wildcards.experiment), key))
+    return lambda wildcards: wf.recipe(
+        section, getattr(wf.experiment(wildcards.experiment), key)
+    )
+
+
+def choice_of(*keys):
+    """Params function: the experiment's choices for `keys`, as options."""
+
+    def options(wildcards):
+        chosen = wf.experiment(wildcards.experiment)
+        return [part for key in keys for part in (f"--{key}", getattr(chosen, key))]
+
+    return options
 
 
 def version(room, name="STAGE"):
@@ -71,11 +80,17 @@ def version(room, name="STAGE"):
 
 def place(flags):
     """Params function: where the dataset lies on this machine, as options. It takes `output` so that Snakemake
-    leaves it out of what decides a rerun: data that moved to another disk is the same data."""
+    leaves it out of what decides a rerun: data that moved to another disk is the same data.
+    """
 
     def options(wildcards, output):
         found = wf.place(wildcards.dataset)
-        return [part for key, flag in flags.items() if key in found for part in (flag, found[key])]
+        return [
+            part
+            for key, flag in flags.items()
+            if key in found
+            for part in (flag, found[key])
+        ]
 
     return options
 
@@ -86,7 +101,11 @@ def execution(stage):
     def options(wildcards, output):
         chosen = wf.config.execution
         size = chosen.batch_size.get(stage)
-        return ["--device", chosen.device, *(["--batch-size", str(size)] if size else [])]
+        return [
+            "--device",
+            chosen.device,
+            *(["--batch-size", str(size)] if size else []),
+        ]
 
     return options
 
@@ -112,11 +131,15 @@ def mapped(pattern):
 
 def every_shard(pattern):
     """Input function: `pattern` for all shards of the dataset, known once its index is there."""
-    return lambda wildcards: expand(mapped(pattern)(wildcards), shard=shards_of(wildcards.dataset))
+    return lambda wildcards: expand(
+        mapped(pattern)(wildcards), shard=shards_of(wildcards.dataset)
+    )
 
 
 def report_of(experiment):
-    return REPORT.format(dataset=wf.experiment(experiment).dataset, experiment=experiment)
+    return REPORT.format(
+        dataset=wf.experiment(experiment).dataset, experiment=experiment
+    )
 
 
 def scores_of(experiments):
@@ -124,6 +147,50 @@ def scores_of(experiments):
 
     def paths(wildcards):
         chosen = [(name, wf.experiment(name).dataset) for name in experiments]
-        return [SCORE.format(dataset=data, experiment=name) for name, data in chosen if summary_of(data)["truth"]]
+        return [
+            SCORE.format(dataset=data, experiment=name)
+            for name, data in chosen
+            if summary_of(data)["truth"]
+        ]
 
     return paths
+
+
+def summary_of(dataset):
+    """What the index says of a dataset: shards, samples, truth."""
+    manifest = checkpoints.index.get(dataset=dataset).output.manifest
+    with open(manifest) as file:
+        return json.load(file)["summary"]
+
+
+def shards_of(dataset):
+    return [f"{number:05d}" for number in range(summary_of(dataset)["shards"])]
+
+
+def listing_of(wildcards):
+    """The shard's own listing: a dataset that grows at its end leaves the others as they are."""
+    manifest = checkpoints.index.get(dataset=wildcards.dataset).output.manifest
+    return str(Path(manifest).parent / wildcards.shard / "manifest.json")
+
+
+SEGMENT_READS = {"points": POINTS, "maps": MAPS, "phrases": PHRASES}
+
+
+def segment_reads(wildcards):
+    """What the experiment's segmenter reads beside the samples, by name."""
+    names = wf.segment_reads(wildcards.experiment)
+    return {name: mapped(SEGMENT_READS[name])(wildcards) for name in names}
+
+
+def score_if_any(wildcards):
+    """The experiment's score, where its dataset has truth to score against."""
+    if not summary_of(wildcards.dataset)["truth"]:
+        return []
+    return SCORE.format(dataset=wildcards.dataset, experiment=wildcards.experiment)
+
+
+def points_if_any(wildcards):
+    """The experiment's points, where its segmenter uses them."""
+    if "points" not in wf.segment_reads(wildcards.experiment):
+        return []
+    return every_shard(POINTS)(wildcards)

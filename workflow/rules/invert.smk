@@ -10,6 +10,8 @@ rule invert:
         log_of(EMBEDDINGS),
     benchmark:
         benchmark_of(EMBEDDINGS)
+    conda:
+        "../../envs/diffusion.yaml"
     threads: 2
     resources:
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
@@ -19,8 +21,6 @@ rule invert:
         version=version("invert"),
         images=place({"root": "--images"}),
         execution=execution("invert"),
-    conda:
-        "../../envs/diffusion.yaml"
     shell:
         "anyword stage invert --samples {input.samples} {params.images:q} --recipe {params.recipe:q}"
         " {params.execution} --output {output.manifest} > {log} 2>&1"

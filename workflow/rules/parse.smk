@@ -10,6 +10,8 @@ rule parse:
         log_of(PHRASES),
     benchmark:
         benchmark_of(PHRASES)
+    conda:
+        "../../envs/language.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
@@ -17,8 +19,6 @@ rule parse:
     params:
         recipe=recipe("parsers", "parser"),
         version=version("parse"),
-    conda:
-        "../../envs/language.yaml"
     shell:
         "anyword stage parse --samples {input.samples} --recipe {params.recipe:q}"
         " --output {output.manifest} > {log} 2>&1"

@@ -12,6 +12,8 @@ rule prompt:
         log_of(POINTS),
     benchmark:
         benchmark_of(POINTS)
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
@@ -19,8 +21,6 @@ rule prompt:
     params:
         recipe=chosen_recipe("prompter", "prompters"),
         version=version("prompt"),
-    conda:
-        "../../envs/tables.yaml"
     shell:
         "anyword stage prompt --samples {input.samples} --phrases {input.phrases} --maps {input.maps}"
         " --recipe {params.recipe:q} --output {output.manifest} > {log} 2>&1"

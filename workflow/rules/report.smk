@@ -1,20 +1,6 @@
 """Report: one offline page an experiment, from image to mask with every step between."""
 
 
-def score_if_any(wildcards):
-    """The experiment's score, where its dataset has truth to score against."""
-    if not summary_of(wildcards.dataset)["truth"]:
-        return []
-    return SCORE.format(dataset=wildcards.dataset, experiment=wildcards.experiment)
-
-
-def points_if_any(wildcards):
-    """The experiment's points, where its segmenter uses them."""
-    if "points" not in wf.segment_reads(wildcards.experiment):
-        return []
-    return every_shard(POINTS)(wildcards)
-
-
 rule report:
     input:
         samples=every_shard(SAMPLES),
@@ -29,6 +15,8 @@ rule report:
         log_of(REPORT),
     benchmark:
         benchmark_of(REPORT)
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
@@ -37,14 +25,8 @@ rule report:
         recipe=chosen_recipe("reporter", "reporters"),
         version=version("report"),
         shards=lambda wildcards: len(shards_of(wildcards.dataset)),
-        choice=lambda wildcards: [
-            part
-            for key in ("parser", "inverter", "attender")
-            for part in (f"--{key}", getattr(wf.experiment(wildcards.experiment), key))
-        ],
+        choice=choice_of("parser", "inverter", "attender"),
         images=place({"root": "--images"}),
-    conda:
-        "../../envs/tables.yaml"
     shell:
         "anyword stage report --root results/{wildcards.dataset} --experiment {wildcards.experiment}"
         " {params.choice} --shards {params.shards} {params.images:q} --recipe {params.recipe:q}"

@@ -1,7 +1,5 @@
 """Samples: list the dataset once, then make its tables shard by shard."""
 
-import json
-
 
 checkpoint index:
     input:
@@ -12,6 +10,8 @@ checkpoint index:
         log_of(INDEX),
     benchmark:
         benchmark_of(INDEX)
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
@@ -20,28 +20,9 @@ checkpoint index:
         recipe=recipe("datasets", "dataset"),
         version=version("samples", "INDEX"),
         place=place({"root": "--root", "texts": "--texts"}),
-    conda:
-        "../../envs/tables.yaml"
     shell:
         "anyword stage index --recipe {params.recipe:q} {params.place:q}"
         " --output {output.manifest} > {log} 2>&1"
-
-
-def summary_of(dataset):
-    """What the index says of a dataset: shards, samples, truth."""
-    manifest = checkpoints.index.get(dataset=dataset).output.manifest
-    with open(manifest) as file:
-        return json.load(file)["summary"]
-
-
-def shards_of(dataset):
-    return [f"{number:05d}" for number in range(summary_of(dataset)["shards"])]
-
-
-def listing_of(wildcards):
-    """The shard's own listing: a dataset that grows at its end leaves the others as they are."""
-    manifest = checkpoints.index.get(dataset=wildcards.dataset).output.manifest
-    return str(Path(manifest).parent / wildcards.shard / "manifest.json")
 
 
 rule samples:
@@ -53,6 +34,8 @@ rule samples:
         log_of(SAMPLES),
     benchmark:
         benchmark_of(SAMPLES)
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
@@ -61,8 +44,6 @@ rule samples:
         recipe=lambda wildcards: wf.reader(wildcards.dataset),
         version=version("samples"),
         place=place({"root": "--root"}),
-    conda:
-        "../../envs/tables.yaml"
     shell:
         "anyword stage samples --index {input.index} --recipe {params.recipe:q} {params.place:q}"
         " --output {output.manifest} > {log} 2>&1"

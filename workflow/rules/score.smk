@@ -1,9 +1,11 @@
-"""Score: an experiment's masks against the dataset's truth, over all shards."""
+"""Score: an experiment's masks and maps against the dataset's truth, over all shards."""
 
 
 rule score:
     input:
         samples=every_shard(SAMPLES),
+        phrases=every_shard(PHRASES),
+        maps=every_shard(MAPS),
         masks=every_shard(MASKS),
     output:
         manifest=SCORE,
@@ -11,6 +13,8 @@ rule score:
         log_of(SCORE),
     benchmark:
         benchmark_of(SCORE)
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
@@ -19,8 +23,8 @@ rule score:
         recipe=chosen_recipe("scorer", "scorers"),
         version=version("score"),
         shards=lambda wildcards: len(shards_of(wildcards.dataset)),
-    conda:
-        "../../envs/tables.yaml"
+        choice=choice_of("parser", "inverter", "attender"),
     shell:
         "anyword stage score --root results/{wildcards.dataset} --experiment {wildcards.experiment}"
-        " --shards {params.shards} --recipe {params.recipe:q} --output {output.manifest} > {log} 2>&1"
+        " {params.choice} --shards {params.shards} --recipe {params.recipe:q}"
+        " --output {output.manifest} > {log} 2>&1"

@@ -1,15 +1,6 @@
 """Segment: points become masks (or maps and phrases do, for a segmenter that asks for them)."""
 
 
-SEGMENT_READS = {"points": POINTS, "maps": MAPS, "phrases": PHRASES}
-
-
-def segment_reads(wildcards):
-    """What the experiment's segmenter reads beside the samples, by name."""
-    names = wf.segment_reads(wildcards.experiment)
-    return {name: mapped(SEGMENT_READS[name])(wildcards) for name in names}
-
-
 rule segment:
     input:
         unpack(segment_reads),
@@ -20,6 +11,8 @@ rule segment:
         log_of(MASKS),
     benchmark:
         benchmark_of(MASKS)
+    conda:
+        "../../envs/segment.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
@@ -28,12 +21,12 @@ rule segment:
         recipe=chosen_recipe("segmenter", "segmenters"),
         version=version("segment"),
         reads=lambda wildcards, input: [
-            part for name in wf.segment_reads(wildcards.experiment) for part in (f"--{name}", input[name])
+            part
+            for name in wf.segment_reads(wildcards.experiment)
+            for part in (f"--{name}", input[name])
         ],
         images=place({"root": "--images"}),
         execution=execution("segment"),
-    conda:
-        "../../envs/segment.yaml"
     shell:
         "anyword stage segment --samples {input.samples} {params.reads} {params.images:q}"
         " --recipe {params.recipe:q} {params.execution} --output {output.manifest} > {log} 2>&1"

@@ -1,0 +1,1 @@
+"""Masks and truth to figures: grounding by spans, and the official metrics of the papers' datasets."""

@@ -1,0 +1,266 @@
+"""GranDf's figures for grounded captions (GCG), with the semantics of GLaMM's own evaluation.
+
+Source of the semantics: mbzuai-oryx/groundingLMM, eval/gcg/evaluate.py. Everything is in COCO's dicts, the format
+of the dataset's own files: `mask_truth` {images, annotations[id, image_id, category_id 1, segmentation]},
+`caption_truth` {images, annotations[image_id, labels]}, mask predictions [{image_id, segmentation, score}], caption
+predictions [{image_id, labels}]; a mask's phrase is the label at its position.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stages.artifacts.errors import AnywordError
+from stages.artifacts.masks import areas, iou_matrix, rle_of
+from stages.score.bootstrap import Interval, quantiles, resamples
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float64, Int64
+
+Similarity = Callable[[str, str], float]
+THRESHOLD = 0.5  # of IoU and of text similarity alike
+
+
+def equality(one: str, other: str) -> float:
+    """Text similarity without a model: 1 for the same string, else 0."""
+    return float(one == other)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What average precision at IoU .5 is made of, over all images."""
+
+    hit: Bool[np.ndarray, " detections"]
+    score: Float64[np.ndarray, " detections"]
+    image: Int64[np.ndarray, " detections"]
+    """Position of the detection's image."""
+    truths: Int64[np.ndarray, " images"]
+    """Number of truths of each image."""
+
+    def average_precision(self, draws: Int64[np.ndarray, " images"] | None = None) -> float:
+        """COCO's AP at one threshold (101 recalls), each image counted `draws` times (once by default)."""
+        truths = int(self.truths.sum() if draws is None else (self.truths * draws).sum())
+        if truths == 0:
+            return float("nan")
+        order = np.argsort(-self.score, kind="mergesort")
+        weight = np.ones(len(order)) if draws is None else draws[self.image[order]].astype(np.float64)
+        hits = np.cumsum(self.hit[order] * weight)
+        found = np.cumsum(weight)
+        with np.errstate(invalid="ignore"):
+            precision = np.nan_to_num(hits / (found + np.spacing(1)))
+        envelope = np.maximum.accumulate(precision[::-1])[::-1]
+        at = np.searchsorted(hits / truths, np.linspace(0.0, 1.0, 101), side="left")
+        return float(np.append(envelope, 0.0)[np.minimum(at, len(envelope))].mean())
+
+    def interval(self, *, replicates: int, seed: int) -> Interval:
+        drawn = [
+            self.average_precision(draws) for chunk in resamples(len(self.truths), replicates, seed) for draws in chunk
+        ]
+        return quantiles(self.average_precision(), np.asarray(drawn, dtype=np.float64))
+
+
+def detections(mask_truth: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]]) -> Detections:
+    """Match detections to truths with pycocotools (segm, category 1, at most 100 an image, IoU .5).
+
+    Official runs give every detection the score 1.0. Ties then keep the order of images (by their id's text) and of
+    detections in the file, and AP depends on that order; with real scores it does not.
+
+    Raises:
+        AnywordError: a prediction for an image that the truth does not list.
+    """
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    known = {image["id"] for image in mask_truth["images"]}
+    stray = next((one["image_id"] for one in predictions if one["image_id"] not in known), None)
+    if stray is not None:
+        raise AnywordError(f"a prediction names image '{stray}', which the truth does not list.")
+    ids = sorted(known)
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
+        truth = COCO()
+        truth.dataset = {
+            "images": [{"height": 0, "width": 0, **one} for one in mask_truth["images"]],  # read, never used
+            "categories": [{"id": 1, "name": "object"}],
+            "annotations": [_annotation(one) for one in mask_truth["annotations"]],
+        }
+        truth.createIndex()
+        counts = np.asarray([len(truth.imgToAnns[one]) for one in ids], dtype=np.int64)
+        if not predictions:  # loadRes raises IndexError on an empty list
+            return Detections(np.zeros(0, dtype=bool), np.zeros(0), np.zeros(0, dtype=np.int64), counts)
+        found = truth.loadRes(
+            [
+                {
+                    "image_id": one["image_id"],
+                    "category_id": 1,
+                    "segmentation": rle_of(one["segmentation"]),
+                    "score": one["score"],
+                }
+                for one in predictions
+            ]
+        )
+        evaluation = COCOeval(truth, found, "segm")
+        evaluation.params.catIds = [1]
+        # Only what AP50 needs: one of ten thresholds, one of four area ranges.
+        evaluation.params.iouThrs = np.array([THRESHOLD])
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
+        evaluation.evaluate()
+    position = {one: i for i, one in enumerate(ids)}
+    hit, score, image = [], [], []
+    for one in evaluation.evalImgs:
+        if one is not None:
+            kept = ~one["dtIgnore"][0].astype(bool)
+            hit.append(one["dtMatches"][0].astype(bool)[kept])
+            score.append(np.asarray(one["dtScores"], dtype=np.float64)[kept])
+            image.append(np.full(int(kept.sum()), position[_plain(one["image_id"])]))
+            counts[position[_plain(one["image_id"])]] = int((np.asarray(one["gtIgnore"]) == 0).sum())
+    return Detections(np.concatenate(hit), np.concatenate(score), np.concatenate(image).astype(np.int64), counts)
+
+
+def image_miou(truth: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[str, Any]]) -> float:
+    """Mean IoU of the pairs of one image, matched one to one by falling IoU.
+
+    What stays without a partner, on either side, costs nothing; an image without a pair counts 0. Text plays no part.
+    """
+    ious = _ious(predictions, truth)
+    paired = []
+    while ious.size > 0 and np.max(ious) > 0:
+        row, column = divmod(int(np.argmax(ious)), ious.shape[1])
+        paired.append(ious[row, column])
+        ious = np.delete(np.delete(ious, row, axis=0), column, axis=1)
+    return float(np.mean(paired)) if paired else 0.0
+
+
+def image_recall(
+    truth: Sequence[Mapping[str, Any]],
+    labels: Sequence[str],
+    predictions: Sequence[Mapping[str, Any]],
+    predicted_labels: Sequence[str],
+    similarity: Similarity = equality,
+) -> int:
+    """True positives of one image: pairs by falling IoU, until one has IoU or text similarity under .5.
+
+    The first pair that fails ends the search (it is not skipped), so a wrong phrase on the best mask costs all
+    pairs after it. Where the masks outnumber their phrases, and such a mask comes up, the image counts 0.
+    """
+    ious = _ious(truth, predictions)
+    pairs = 0
+    while ious.size > 0:
+        row, column = divmod(int(np.argmax(ious)), ious.shape[1])
+        if ious[row, column] < THRESHOLD:
+            break
+        if row >= len(labels) or column >= len(predicted_labels):
+            return 0
+        if similarity(labels[row], predicted_labels[column]) < THRESHOLD:
+            break
+        pairs += 1
+        ious[row, :] = 0
+        ious[:, column] = 0
+    return pairs
+
+
+def evaluate(
+    mask_truth: Mapping[str, Any],
+    caption_truth: Mapping[str, Any],
+    predictions: Sequence[Mapping[str, Any]],
+    captions: Sequence[Mapping[str, Any]],
+    *,
+    similarity: Similarity = equality,
+    replicates: int = 0,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """AP50, mIoU and recall (each a fraction with its interval), and `mIoU_per_image`.
+
+    `AP50` takes the scores of `predictions` as they are: 1.0 throughout for the official figure. An image without a
+    caption prediction counts as one that answered nothing (the official script stops there).
+    """
+    found = detections(mask_truth, predictions)
+    truth_of, masks_of = _by_image(mask_truth["annotations"]), _by_image(predictions)
+    labels_of = {one["image_id"]: one["labels"] for one in reversed(caption_truth["annotations"])}
+    given_of = {one["image_id"]: one["labels"] for one in reversed(captions)}
+    ids = [image["id"] for image in caption_truth["images"]]
+    miou = np.asarray([image_miou(truth_of[one], masks_of[one]) for one in ids])
+    positives = np.asarray([len(labels_of.get(one, ())) for one in ids])
+    hits = np.asarray(
+        [
+            image_recall(truth_of[one], labels_of.get(one, ()), masks_of[one], given_of.get(one, ()), similarity)
+            for one in ids
+        ]
+    )
+    drawn_miou, drawn_recall = [np.zeros(0)], [np.zeros(0)]
+    if ids:
+        for chunk in resamples(len(ids), replicates, seed):
+            drawn_miou.append(chunk @ miou / len(ids))
+            with np.errstate(invalid="ignore"):
+                drawn_recall.append(chunk @ hits / (chunk @ positives))
+    recall = float(hits.sum() / positives.sum()) if positives.sum() else 0.0
+    return {
+        "AP50": found.interval(replicates=replicates, seed=seed).json(),
+        "mIoU": quantiles(float(miou.mean()) if ids else 0.0, np.concatenate(drawn_miou)).json(),
+        "recall": quantiles(recall, np.concatenate(drawn_recall)).json(),
+        "mIoU_per_image": dict(zip(ids, miou.tolist(), strict=True)),
+        "images": len(ids),
+    }
+
+
+def bert_similarity(folder: str) -> Similarity:
+    """Cosine of mean-pooled last hidden states of a local BERT (the official text similarity: bert-base-uncased)."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+    except (OSError, ValueError) as error:
+        raise AnywordError(
+            f"similarity '{folder}': no BERT can be loaded from there ({error}).",
+            remedy="Give the folder of a local copy, or leave the key out for equality of strings.",
+        ) from error
+    vectors: dict[str, Any] = {}
+
+    def vector(text: str) -> Any:
+        if text not in vectors:
+            with torch.inference_mode():
+                inputs = tokenizer(text, return_tensors="pt", max_length=512, truncation=True)
+                vectors[text] = model(**inputs).last_hidden_state[0].mean(dim=0)
+        return vectors[text]
+
+    def similarity(one: str, other: str) -> float:
+        return float(torch.nn.functional.cosine_similarity(vector(one), vector(other), dim=0))
+
+    return similarity
+
+
+def _ious(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, Any]]
+) -> Float64[np.ndarray, "rows columns"]:
+    one, other = ([rle_of(mask["segmentation"]) for mask in masks] for masks in (rows, columns))
+    ious = iou_matrix(one, other)
+    # Two empty masks are 0/0 officially: NaN, which ends the official search. pycocotools says 0.
+    ious[np.ix_(areas(one) == 0, areas(other) == 0)] = np.nan
+    return ious
+
+
+def _annotation(one: Mapping[str, Any]) -> dict[str, Any]:
+    from pycocotools import mask as coco
+
+    rle = rle_of(one["segmentation"])
+    area = one["area"] if "area" in one else int(coco.area(rle))
+    return {**one, "segmentation": rle, "category_id": 1, "iscrowd": one.get("iscrowd", 0), "area": area}
+
+
+def _by_image(annotations: Sequence[Mapping[str, Any]]) -> defaultdict[Hashable, list[Mapping[str, Any]]]:
+    grouped: defaultdict[Hashable, list[Mapping[str, Any]]] = defaultdict(list)
+    for one in annotations:
+        grouped[one["image_id"]].append(one)
+    return grouped
+
+
+def _plain(name: Any) -> Any:
+    return name.item() if isinstance(name, np.generic) else name

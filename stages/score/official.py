@@ -1,0 +1,162 @@
+"""The official figures of a dataset from the tables of its shards: collected sample by sample, then evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from stages.artifacts.compose import answers, label_map, referred, referred_all
+from stages.artifacts.masks import Rle, areas, empty, rle_of, union
+from stages.artifacts.tables import parse_of, targets_of
+from stages.score import grandf, referring, semantic
+from stages.score.recipe import GranDf, Grefcoco, Refcoco, Scorer, Semantic
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that is known of one sample; `predictions` is empty where it failed on the way."""
+
+    sample: Row
+    """Its row of the samples table."""
+    truth: Sequence[Row]
+    predictions: Sequence[Row]
+    referred: int | None
+    """Index of the phrase that the experiment's parser takes the expression to be about."""
+
+
+class Collector(Protocol):
+    def add(self, case: Case) -> None: ...
+
+    def figures(self) -> dict[str, Any]: ...
+
+
+def collector_of(recipe: Scorer) -> Collector | None:
+    """What collects the figures of a recipe's kind; None for plain grounding."""
+    if isinstance(recipe, GranDf):
+        return _GranDf(recipe)
+    if isinstance(recipe, Grefcoco | Refcoco):
+        return _Referring(recipe)
+    return _Semantic(recipe) if isinstance(recipe, Semantic) else None
+
+
+@dataclass
+class _GranDf:
+    recipe: GranDf
+    images: list[dict[str, Any]] = field(default_factory=list)
+    truth: list[dict[str, Any]] = field(default_factory=list)
+    labels: list[dict[str, Any]] = field(default_factory=list)
+    masks: list[dict[str, Any]] = field(default_factory=list)
+    captions: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, case: Case) -> None:
+        name, text = case.sample["sample_id"], case.sample["text"]
+        wanted, given = _phrases(case.truth), _phrases(case.predictions)
+        self.images.append({"id": name, "height": case.sample["height"], "width": case.sample["width"]})
+        for row in wanted:
+            # Ids start at 1: pycocotools takes a truth of id 0 for no match.
+            self.truth.append({"id": len(self.truth) + 1, "image_id": name, "segmentation": rle_of(row)})
+        self.labels.append({"image_id": name, "labels": [text[row["start"] : row["end"]] for row in wanted]})
+        self.masks += [{"image_id": name, "segmentation": rle_of(row), "score": row["score"] or 0.0} for row in given]
+        self.captions.append({"image_id": name, "labels": [text[row["start"] : row["end"]] for row in given]})
+
+    def figures(self) -> dict[str, Any]:
+        options = {"replicates": self.recipe.replicates, "seed": self.recipe.seed}
+        truth = {"images": self.images, "annotations": self.truth}
+        labels = {"images": self.images, "annotations": self.labels}
+        similarity = grandf.bert_similarity(self.recipe.similarity) if self.recipe.similarity else grandf.equality
+        official = [{**one, "score": 1.0} for one in self.masks]
+        found = grandf.evaluate(truth, labels, official, self.captions, similarity=similarity, **options)
+        found["AP50_real_scores"] = grandf.detections(truth, self.masks).interval(**options).json()
+        found.pop("mIoU_per_image")
+        return found
+
+
+@dataclass
+class _Referring:
+    """The truth is the mask of the dataset's own referred phrase (all its masks where it names none); a truth
+    without pixels, or without a row, means that nothing is meant."""
+
+    recipe: Grefcoco | Refcoco
+    image: list[str] = field(default_factory=list)
+    truth: list[Rle] = field(default_factory=list)
+    masks: list[Rle] = field(default_factory=list)
+    none: list[bool] = field(default_factory=list)
+
+    def add(self, case: Case) -> None:
+        sample, recipe = case.sample, self.recipe
+        size = (sample["height"], sample["width"])
+        # Expressions of one image are not independent, so images, not expressions, are what the bootstrap draws.
+        self.image.append(sample["image_sha256"])
+        about = sample["referred"]
+        meant = [row for row in _phrases(case.truth) if about is None or row["index"] == about]
+        self.truth.append(union((rle_of(row) for row in meant), *size))
+        if isinstance(recipe, Refcoco):
+            one = referred(case.predictions, case.referred)
+            chosen = [] if one is None else [one]
+        else:
+            chosen = referred_all(case.predictions, case.referred, sample["text"])
+            chosen = [row for row in chosen if (row["score"] or 0.0) >= recipe.no_target_score]
+        mask = union((rle_of(row) for row in chosen), *size)
+        nothing = isinstance(recipe, Grefcoco) and int(areas([mask])[0]) <= recipe.no_target_area
+        self.masks.append(empty(*size) if nothing else mask)
+        self.none.append(nothing)
+
+    def figures(self) -> dict[str, Any]:
+        options = {"replicates": self.recipe.replicates, "seed": self.recipe.seed}
+        if isinstance(self.recipe, Refcoco):
+            return referring.refcoco(referring.compare(self.image, self.truth, self.masks), **options)
+        return referring.grefcoco(
+            referring.compare(self.image, self.truth, self.masks, predicted_none=self.none), **options
+        )
+
+
+@dataclass
+class _Semantic:
+    """Classes are the texts of the samples' own phrases; pixels that no truth mask covers are ignored."""
+
+    recipe: Semantic
+    classes: dict[str, int] = field(default_factory=dict)
+    counted: list[dict[str, tuple[int, int, int]]] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+
+    def add(self, case: Case) -> None:
+        sample = case.sample
+        size = (sample["height"], sample["width"])
+        targets = _phrases(targets_of(sample["sample_id"], parse_of(dict(sample))))
+        names = [sample["text"][row["start"] : row["end"]].lower() for row in targets]
+        if self.recipe.background is not None:
+            names.append(self.recipe.background)
+        local = list(dict.fromkeys(names))  # this image's labels; the set's come from their names
+        number = {name: i for i, name in enumerate(local)}
+        wanted = _phrases(case.truth)
+        truth = label_map(wanted, [number[names[row["index"]]] for row in wanted], *size, unclaimed=semantic.IGNORE_ALL)
+        given = _phrases(case.predictions)
+        found = [(at, names[i]) for i, at in enumerate(answers(targets, given)) if at is not None]
+        rest = -1 if self.recipe.background is None else number[self.recipe.background]
+        prediction = label_map(
+            [given[at] for at, _ in found], [number[name] for _, name in found], *size, unclaimed=rest
+        )
+        counts = semantic.histogram(truth, prediction, len(local), semantic.IGNORE_ALL)
+        for name in local:
+            self.classes.setdefault(name, len(self.classes))
+        self.counted.append({name: tuple(counts[:, i].tolist()) for name, i in number.items() if counts[:, i].any()})
+        self.images.append(sample["image_sha256"])
+
+    def figures(self) -> dict[str, Any]:
+        stacked = np.zeros((len(self.counted), 3, len(self.classes)), dtype=np.int64)
+        for i, one in enumerate(self.counted):
+            for name, counts in one.items():
+                stacked[i, :, self.classes[name]] = counts
+        found = semantic.evaluate(stacked, self.images, replicates=self.recipe.replicates, seed=self.recipe.seed)
+        for name in ("IoU", "Acc"):
+            found[name] = dict(zip(self.classes, found[name], strict=True))
+        return found
+
+
+def _phrases(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["kind"] == "phrase"]

@@ -1,0 +1,63 @@
+"""What `scorers:` in the configuration may hold, one model a `kind`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stages.artifacts.manifest import Stage
+
+STAGE = Stage(name="score", version="1")
+
+
+class _Scorer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    replicates: int = Field(1000, ge=0, le=100_000, description="Bootstrap resamples of the images; 0: no intervals.")
+    seed: int = Field(0, ge=0, description="Of the bootstrap.")
+
+
+class Grounding(_Scorer):
+    """Every phrase against the mask whose span covers its root noun. All other kinds report this too."""
+
+    kind: Literal["grounding"] = "grounding"
+
+
+class GranDf(_Scorer):
+    """GLaMM's figures for grounded captions: AP50 (official order, score 1), AP50 with real scores, mIoU, recall."""
+
+    kind: Literal["grandf"] = "grandf"
+    similarity: str | None = Field(
+        None, description="Local folder of a BERT for the similarity of phrases; none: equality of strings."
+    )
+
+
+class Grefcoco(_Scorer):
+    """ReLA's figures for expressions with several, one or no targets."""
+
+    kind: Literal["grefcoco"] = "grefcoco"
+    no_target_area: int = Field(
+        0, ge=0, description="A predicted mask of no more pixels than this says that nothing is meant."
+    )
+    no_target_score: float = Field(
+        0.0, ge=0.0, description="A predicted mask whose score is under this says that nothing is meant."
+    )
+
+
+class Refcoco(_Scorer):
+    """LISA's figures for expressions with one target."""
+
+    kind: Literal["refcoco"] = "refcoco"
+
+
+class Semantic(_Scorer):
+    """mmsegmentation's figures for label maps. The classes are the phrases of the samples' own texts."""
+
+    kind: Literal["semantic"] = "semantic"
+    background: str | None = Field(
+        None, description="The class of pixels that no mask claims; none: such pixels are wrong."
+    )
+
+
+Scorer = Grounding | GranDf | Grefcoco | Refcoco | Semantic
