@@ -94,10 +94,11 @@ class Parse(BaseModel):
         for phrase in self.phrases:
             for span in (phrase.span, phrase.root, *phrase.adjectives):
                 span.of(text)
-        for one in (*self.predicates, *self.relations):
+        joining: list[Predicate | Relation] = [*self.predicates, *self.relations]
+        for one in joining:
             one.span.of(text)
         indices: list[int | None] = [self.referred, *(p.possessor for p in self.phrases)]
-        indices += [i for p in (*self.predicates, *self.relations) for i in (p.subject, p.object)]
+        indices += [i for p in joining for i in (p.subject, p.object)]
         for index in indices:
             if index is not None and not 0 <= index < len(self.phrases):
                 raise ValueError(f"index {index} does not name one of the {len(self.phrases)} phrases")

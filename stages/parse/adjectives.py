@@ -14,9 +14,8 @@ def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
     """Every word that qualifies a noun, in the order of the text."""
     found: list[Word] = []
     for child in noun.children:
-        if child.dep in _ATTRIBUTES and (child.index < noun.index or child.pos in ("ADJ", "NUM", "ADV")):
-            found += _with_its_own(child)
-        elif child.index > noun.index and child.dep in _POSTPOSED and _is_bare_quality(child):
+        attributive = child.dep in _ATTRIBUTES and (child.index < noun.index or child.pos in ("ADJ", "NUM", "ADV"))
+        if attributive or (child.index > noun.index and child.dep in _POSTPOSED and _is_bare_quality(child)):
             found += _with_its_own(child)
         elif child.dep in ("acl:relcl", "relcl") and (not child.subjects or _is_relative(child.subjects[0])):
             found += _predicative(child)
@@ -43,13 +42,11 @@ def _with_its_own(word: Word) -> list[Word]:
     """An adjective, those joined to it, and the shade of a colour ("dark blue")."""
     found = [word]
     for child in word.children:
-        if child.dep == "conj" and child.pos in _DESCRIPTIVE and not child.having("case", "det"):
+        joined = child.dep == "conj" and child.pos in _DESCRIPTIVE and not child.having("case", "det")
+        before = child.index < word.index
+        if joined or (before and child.dep in ("amod", "compound", "nummod", "nmod:desc")):
             found += _with_its_own(child)
-        elif child.index < word.index and child.dep in ("amod", "compound", "nummod", "nmod:desc"):
-            found += _with_its_own(child)
-        elif child.index < word.index and child.dep == "advmod" and (
-            child.lower in lists.SHADES or child.lower in lists.POSITIONS
-        ):  # fmt: skip
+        elif before and child.dep == "advmod" and (child.lower in lists.SHADES or child.lower in lists.POSITIONS):
             found.append(child)
     return found
 

@@ -152,10 +152,9 @@ def resolve(said: Said, text: str) -> tuple[Parse, int]:
         places.taken.update(run)
         cursor = run[-1] + 1
         roles = []
-        for number in (action.subject, action.object):
-            known = number is not None and number in index_of
-            dropped += number is not None and not known
-            roles.append(rank[index_of[number]] if known and number is not None else None)
+        for role in (action.subject, action.object):
+            dropped += role is not None and role not in index_of
+            roles.append(rank[index_of[role]] if role is not None and role in index_of else None)
         predicates.append(Predicate(span=places.span(run[-1]), subject=roles[0], object=roles[1]))
     referred = said.referred
     if referred is not None and referred not in index_of:

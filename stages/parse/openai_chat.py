@@ -41,7 +41,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anyword"
 
 
-class Unavailable(SampleError):
+class UnavailableError(SampleError):
     """The server could not be had for this text, after all attempts."""
 
 
@@ -65,7 +65,7 @@ class Chat:
         texts = list(dict.fromkeys(request.text for request in requests if request.text.strip()))
         with ThreadPoolExecutor(max_workers=self.recipe.concurrency) as pool:
             answers = dict(zip(texts, pool.map(self._one, texts), strict=True))
-        gone = [answer for answer in answers.values() if isinstance(answer, Unavailable)]
+        gone = [answer for answer in answers.values() if isinstance(answer, UnavailableError)]
         if gone and len(gone) == len(answers):
             raise AnywordError(f"parser: {gone[0]}", remedy="Start the run again once the server answers.")
         silent = Parsed(Parse(notes=("There is no word to read.",)))
@@ -165,15 +165,15 @@ class Chat:
         except openai.APIStatusError as error:
             raise self._refused(error) from None
         except openai.APITimeoutError:
-            raise Unavailable(f"no answer within {self.recipe.timeout:g} s, {self._attempts}.") from None
+            raise UnavailableError(f"no answer within {self.recipe.timeout:g} s, {self._attempts}.") from None
         except openai.APIConnectionError as error:
-            raise Unavailable(
+            raise UnavailableError(
                 f"{self._server} cannot be reached ({error.__cause__ or error}), {self._attempts}."
             ) from None
         except openai.APIResponseValidationError:
-            raise Unavailable(f"{self._server} answered with something that is no completion.") from None
+            raise UnavailableError(f"{self._server} answered with something that is no completion.") from None
         except ValueError as error:  # a body that is no JSON at all
-            raise Unavailable(f"{self._server} answered with something that is no JSON ({error}).") from None
+            raise UnavailableError(f"{self._server} answered with something that is no JSON ({error}).") from None
 
     def _request(self, text: str, schema: bool) -> Any:
         recipe = self.recipe
@@ -223,7 +223,7 @@ class Chat:
         if getattr(error, "code", None) == "insufficient_quota":
             return AnywordError(f"parser: {said}", remedy="The account has no credit left.")
         if error.status_code in (408, 409, 429) or error.status_code >= 500:
-            return Unavailable(f"{said}, {self._attempts}.")
+            return UnavailableError(f"{said}, {self._attempts}.")
         return SampleError(f"{said}.")
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from stages.artifacts import AnywordError, ModelRecord, SampleError
 from stages.artifacts.language import Parse
@@ -68,7 +68,7 @@ def recipe_of(values: Mapping[str, Any]) -> recipes.Parser:
     kind = values.get("kind")
     if kind not in PARSERS:
         raise AnywordError(f"parser kind '{kind}' is none of {', '.join(PARSERS)}.")
-    models = {
+    models: dict[str, type[BaseModel]] = {
         "spacy": recipes.SpacyParser,
         "truth": recipes.TruthParser,
         "vocabulary": recipes.VocabularyParser,
@@ -76,7 +76,7 @@ def recipe_of(values: Mapping[str, Any]) -> recipes.Parser:
         "openai": recipes.OpenaiParser,
     }
     try:
-        return cast(recipes.Parser, TypeAdapter(models[kind]).validate_python(dict(values)))
+        return cast(recipes.Parser, models[kind].model_validate(dict(values)))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or kind

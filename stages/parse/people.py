@@ -124,7 +124,7 @@ def _counted(
             tally["failed"] += 1
         else:
             tally["phrases"] += len(answer.parse.phrases)
-            tally.update(answer.usage)  # type: ignore[arg-type]
+            tally.update(answer.usage)
         yield request, answer
 
 

@@ -103,5 +103,7 @@ def _subject(verb: Word, seen: set[int]) -> Word | None:
             return head.having(*_OBJECTS)[0]
         if head.pos in ("NOUN", "PROPN", "PRON") and not head.having("cop"):
             return head
-        return _subject(head, seen) if head.pos in ("VERB", "AUX") else (head.subjects or [None])[0]
+        if head.pos in ("VERB", "AUX"):
+            return _subject(head, seen)
+        return head.subjects[0] if head.subjects else None
     return None

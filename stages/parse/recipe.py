@@ -80,7 +80,7 @@ class OpenaiParser(_Parser):
     model: str = Field("gpt-4o-2024-08-06", min_length=1, description="The model's name on the server.")
     base_url: str | None = Field(
         None,
-        description="Server, e.g. http://localhost:8000/v1 (vLLM), http://localhost:11434/v1 (Ollama); default: OpenAI.",
+        description="Server, e.g. http://localhost:8000/v1 (vLLM), http://localhost:11434/v1 (Ollama); null: OpenAI.",
     )
     api_key_env: str = Field(
         "OPENAI_API_KEY",

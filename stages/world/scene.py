@@ -45,6 +45,8 @@ class Level:
     """Of the scenes with two objects or more: two share the noun."""
     small: float = 0.15
     """Of the objects outside relations: these are small (with those inside others, one in six is)."""
+    repeated_colour: float = 0.2
+    """Of the scenes: colours are drawn with replacement, so that two objects may share one."""
     related: float = 0.5
     """Of the scenes with two objects or more: two touch, cover or hold one another."""
 
@@ -159,7 +161,9 @@ def _draft_all(rng: np.random.Generator, level: Level) -> tuple[list[_Draft], st
     """The objects of a scene, and how the first two of them are to meet."""
     count = int(rng.choice(len(level.counts), p=level.counts)) + 1
     nouns = [str(noun) for noun in rng.permutation(NOUNS)[:count]]
-    colours = [str(colour) for colour in rng.choice(list(COLOURS), size=count)]
+    # A colour word comes before its noun, so no causal text encoder can tell two red things apart by "red".
+    repeat = bool(rng.random() < level.repeated_colour)
+    colours = [str(colour) for colour in rng.choice(list(COLOURS), size=count, replace=repeat)]
     sizes = _sizes(rng, count, level)
     meeting: str | None = None
     patterns: list[str | None] = [None] * count
@@ -171,8 +175,8 @@ def _draft_all(rng: np.random.Generator, level: Level) -> tuple[list[_Draft], st
             colours[b] = colours[a]
             patterns[a], patterns[b] = "plain", str(rng.choice(["striped", "dotted"]))
         else:
-            others = [colour for colour in COLOURS if colour != colours[a]]
-            colours[b] = str(rng.choice(others))
+            if colours[b] == colours[a]:
+                colours[b] = str(rng.choice([colour for colour in COLOURS if colour not in colours]))
     if count >= 2 and rng.random() < level.related:
         meeting = str(rng.choice(["touching", "covering", "inside"]))
         if meeting == "inside" and nouns[0] not in SOLID:
@@ -189,7 +193,7 @@ def _draft_all(rng: np.random.Generator, level: Level) -> tuple[list[_Draft], st
                 sizes[1] = "small" if rng.random() < 0.35 else "medium"
             patterns[1] = patterns[1] if patterns[1] == "plain" else None
         if meeting in ("covering", "inside") and colours[0] == colours[1]:
-            colours[1] = str(rng.choice([c for c in COLOURS if c != colours[0]]))
+            colours[1] = str(rng.choice([colour for colour in COLOURS if colour not in colours]))
     drafts = [_draft(rng, *parts) for parts in zip(nouns, colours, sizes, patterns, strict=True)]
     return drafts, meeting
 

@@ -30,6 +30,7 @@ STEPS = 6000
 BATCH_WORDS = 900
 CAPTIONS = 0.4
 """Share of the texts that are template captions."""
+_QUANTIFIERS = frozenset(("several", "many", "few", "other", "such"))
 COMPONENTS = ("tok2vec", "tagger", "morphologizer", "parser")
 
 CONFIG: dict[str, Any] = {
@@ -111,9 +112,7 @@ def harvest(docs: Sequence[Doc]) -> tuple[list[str], list[str]]:
                 continue
             if token.tag_ == "NN" and token.pos_ == "NOUN":
                 nouns[word] += 1
-            elif (
-                token.tag_ == "JJ" and token.dep_ == "amod" and word not in {"several", "many", "few", "other", "such"}
-            ):
+            elif token.tag_ == "JJ" and token.dep_ == "amod" and word not in _QUANTIFIERS:
                 adjectives[word] += 1
     return sorted(w for w, n in nouns.items() if n > 1), sorted(w for w, n in adjectives.items() if n > 1)
 
@@ -204,7 +203,7 @@ def batches(stream: Iterator[Example], words: int) -> Iterator[list[Example]]:
 
 def _parameters(nlp: Language) -> dict[tuple[int, str], str]:
     """A name for each weight that is the same in every process: component, place in it, name."""
-    names = {}
+    names: dict[tuple[int, str], str] = {}
     for component, pipe in nlp.pipeline:
         for index, node in enumerate(pipe.model.walk()):  # type: ignore[attr-defined]
             for name in node.param_names:
@@ -219,7 +218,7 @@ def save_state(folder: Path, nlp: Language, optimizer: Any, step: int, seconds: 
     folder.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(folder / "pipeline")
     names = _parameters(nlp)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for kind in ("mom1", "mom2", "averages"):
         for key, value in getattr(optimizer, kind).items():
             if key in names:
