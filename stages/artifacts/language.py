@@ -66,6 +66,16 @@ class Predicate(BaseModel):
     object: int | None = None
 
 
+class Relation(BaseModel):
+    """A preposition between two phrases: "a cup on a table" relates the cup (subject) to the table (object)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    span: Span
+    subject: int
+    object: int
+
+
 class Parse(BaseModel):
     """All that a parser says of one text."""
 
@@ -73,6 +83,7 @@ class Parse(BaseModel):
 
     phrases: tuple[Phrase, ...] = ()
     predicates: tuple[Predicate, ...] = ()
+    relations: tuple[Relation, ...] = ()
     referred: int | None = None
     """Index of the one phrase that a referring expression is about."""
     notes: tuple[str, ...] = ()
@@ -83,10 +94,11 @@ class Parse(BaseModel):
         for phrase in self.phrases:
             for span in (phrase.span, phrase.root, *phrase.adjectives):
                 span.of(text)
-        for predicate in self.predicates:
-            predicate.span.of(text)
+        joining: list[Predicate | Relation] = [*self.predicates, *self.relations]
+        for one in joining:
+            one.span.of(text)
         indices: list[int | None] = [self.referred, *(p.possessor for p in self.phrases)]
-        indices += [i for p in self.predicates for i in (p.subject, p.object)]
+        indices += [i for p in joining for i in (p.subject, p.object)]
         for index in indices:
             if index is not None and not 0 <= index < len(self.phrases):
                 raise ValueError(f"index {index} does not name one of the {len(self.phrases)} phrases")

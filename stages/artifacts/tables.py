@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from stages.artifacts.atomic import aside
 from stages.artifacts.errors import ArtifactError
-from stages.artifacts.language import Parse, Phrase, Predicate, Span
+from stages.artifacts.language import Parse, Phrase, Predicate, Relation, Span
 
 _SPAN = pa.struct([("start", pa.int32()), ("end", pa.int32())])
 _PHRASE = pa.struct([("span", _SPAN), ("root", _SPAN), ("adjectives", pa.list_(_SPAN)), ("possessor", pa.int32())])
@@ -22,6 +22,7 @@ _PREDICATE = pa.struct([("span", _SPAN), ("subject", pa.int32()), ("object", pa.
 _PARSE = [
     ("phrases", pa.list_(_PHRASE)),
     ("predicates", pa.list_(_PREDICATE)),
+    ("relations", pa.list_(_PREDICATE)),
     ("referred", pa.int32()),
     ("notes", pa.list_(pa.string())),
 ]
@@ -112,6 +113,10 @@ def parse_of(row: dict[str, Any]) -> Parse:
         predicates=tuple(
             Predicate(span=Span(**one["span"]), subject=one["subject"], object=one["object"])
             for one in row["predicates"]
+        ),
+        relations=tuple(
+            Relation(span=Span(**one["span"]), subject=one["subject"], object=one["object"])
+            for one in row["relations"] or ()
         ),
         referred=row["referred"],
         notes=tuple(row["notes"]),

@@ -1,0 +1,40 @@
+# make demo    set up .venv, run the embedded demo through every stage, print its scores and where the page is
+# make test    set up .venv, run the tests
+# make lint    style, types, workflow
+# make train   train the embedded models anew (TREEBANK=folder of a Universal Dependencies English treebank)
+# make bench   seconds by stage of the embedded demo, run afresh
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+CORES ?= 2
+SNAKEMAKE := $(BIN)/snakemake --profile workflow/profiles/local --cores $(CORES)
+
+.PHONY: demo test lint train bench
+
+demo: $(INSTALLED)
+	@$(SNAKEMAKE) --quiet rules host
+	@$(BIN)/anyword results
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+train: $(INSTALLED)
+	$(BIN)/anyword world train $(if $(TREEBANK),--treebank $(TREEBANK))
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/stages.py
+
+# One environment for everything, test tools included; the stamp makes the second time instant.
+$(INSTALLED): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing what pyproject.toml lists into .venv (a few GB, once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@

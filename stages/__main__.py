@@ -1,0 +1,5 @@
+"""`python -m stages` is `anyword`."""
+
+from stages.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Embeddings → one averaged attention map a word."""

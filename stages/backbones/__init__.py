@@ -1,0 +1,1 @@
+"""Loading the frozen models: diffusion backbones and promptable segmenters."""

@@ -1,0 +1,102 @@
+"""Words and tokens of a text, joined by character offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from stages.artifacts.errors import AnywordError, SampleError
+from stages.artifacts.language import Span
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Texts as token ids, padded to the encoder's window as the encoder was trained with."""
+
+    input_ids: Int[torch.Tensor, "batch window"]
+    offsets: tuple[tuple[tuple[int, int], ...], ...]
+    """Of every token of every text: its characters, (0, 0) for special and padding tokens."""
+
+    def pieces(self, index: int, span: Span) -> list[int]:
+        """Positions of the tokens that share a character with `span`, in text `index`.
+
+        A word of several pieces has several positions; two equal words have different ones. A word that the
+        tokenizer drops (an invisible character) has none.
+        """
+        return [
+            position
+            for position, (start, end) in enumerate(self.offsets[index])
+            if start < end and start < span.end and span.start < end
+        ]
+
+    def select(self, indices: Sequence[int]) -> Encoding:
+        return Encoding(self.input_ids[list(indices)], tuple(self.offsets[i] for i in indices))
+
+
+def window_of(tokenizer: Any, encoder: Any) -> int:
+    """Tokens a text may have, special ones included: the smaller of the tokenizer's and the encoder's limit."""
+    limit = int(getattr(encoder.config, "max_position_embeddings", tokenizer.model_max_length))
+    return min(int(tokenizer.model_max_length), limit)
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str], window: int) -> Encoding:
+    """Texts to ids and offsets. SampleError for an empty text, or one longer than the window (never cut)."""
+    for text in texts:
+        if not text.strip():
+            raise SampleError("the text is empty.", remedy="Give every image a text.")
+    batch = tokenizer(
+        list(texts),
+        padding="max_length",
+        max_length=window,
+        truncation=False,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+    )
+    for text, ids in zip(texts, batch["input_ids"], strict=True):
+        if len(ids) > window:
+            raise SampleError(
+                f"the text has {len(ids)} tokens where the text encoder's window holds {window}: '{text[:60]}…'.",
+                remedy="Shorten it or split it.",
+            )
+    offsets = tuple(
+        tuple((0, 0) if special else (int(start), int(end)) for special, (start, end) in zip(mask, spans, strict=True))
+        for mask, spans in zip(batch["special_tokens_mask"], batch["offset_mapping"], strict=True)
+    )
+    return Encoding(torch.tensor(batch["input_ids"], dtype=torch.long), offsets)
+
+
+def check_fast(tokenizer: Any, where: str) -> None:
+    """AnywordError unless the tokenizer can say which characters a token covers."""
+    if not getattr(tokenizer, "is_fast", False):
+        raise AnywordError(
+            f"{where}: its tokenizer gives no character offsets.",
+            remedy="Save it with a tokenizer.json (a fast tokenizer).",
+        )
+
+
+def word_maps(
+    maps: Float[torch.Tensor, "tokens height width"],
+    encoding: Encoding,
+    index: int,
+    spans: Sequence[Span],
+    *,
+    merge: str = "mean",
+) -> Float[torch.Tensor, "words height width"]:
+    """Token maps of text `index` to one map a word: the mean (or `sum`) of its pieces' maps.
+
+    A word without a token gets zeros.
+    """
+    rows = []
+    for span in spans:
+        pieces = encoding.pieces(index, span)
+        if not pieces:
+            rows.append(torch.zeros_like(maps[0]))
+            continue
+        rows.append(maps[pieces].mean(dim=0) if merge == "mean" else maps[pieces].sum(dim=0))
+    return torch.stack(rows)

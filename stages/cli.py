@@ -1,0 +1,85 @@
+"""`anyword`: what people type, and what the workflow's rules call.
+
+Nothing heavy is imported until a command runs, so `anyword --help` answers at once. An AnywordError ends a command
+with its one line on stderr and status 2; `--debug` shows where it arose.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from stages.artifacts.errors import AnywordError
+from stages.commands import stage
+from stages.commands.results import results
+from stages.commands.segment import segment
+from stages.parse import people
+from stages.studies import commands as studies
+from stages.world import commands as world
+
+app = typer.Typer(
+    name="anyword",
+    help="Segment every word of a sentence in an image, with frozen models only, over whole datasets.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(segment)
+app.command()(results)
+app.command()(people.parse)
+app.command()(people.parsers)
+app.add_typer(studies.app, name="study")
+app.add_typer(world.app, name="world")
+app.add_typer(stage.app, name="stage")
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and log more.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings and errors only.")] = False,
+) -> None:
+    if debug:
+        os.environ["ANYWORD_DEBUG"] = "1"
+    set_up_logging(logging.DEBUG if _debugging() else logging.WARNING if quiet else logging.INFO)
+
+
+def set_up_logging(level: int) -> None:
+    """Log to stderr: in colour on a terminal, plain dated lines in a rule's log file."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
+        handler: logging.Handler = RichHandler(
+            console=Console(stderr=True), show_path=False, show_time=False, markup=False
+        )
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    root = logging.getLogger("anyword")
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    root.propagate = False
+
+
+def main() -> None:
+    """Entry point. Status 2 for what the user can mend, 130 when interrupted."""
+    try:
+        app(prog_name="anyword")
+    except AnywordError as error:
+        if _debugging():
+            raise
+        sys.stderr.write(f"anyword: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("anyword: interrupted; finished batches are kept.\n")
+        sys.exit(130)
+
+
+def _debugging() -> bool:
+    return os.environ.get("ANYWORD_DEBUG", "") not in ("", "0")

@@ -1,0 +1,192 @@
+"""`anyword stage NAME`: one stage on one shard, as the workflow's rules call it.
+
+Each command only hands its arguments to `run` of `stages/<stage>/command.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stages.artifacts.errors import AnywordError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Run one stage on one shard: what the workflow's rules call, also by hand.
+
+    A shard is a folder with a `manifest.json`. Inputs and output are named by it, and it is written last: a killed
+    stage, started again with the same arguments, goes on after its last finished batch. The recipe is JSON with a
+    `kind`, as the rule prints it (`snakemake -np`) and every manifest keeps it.
+    """,
+    epilog="Example: anyword stage parse --samples results/demo/samples/00000/manifest.json "
+    '--recipe \'{"kind": "spacy"}\' --output out/manifest.json',
+)
+
+Samples = Annotated[Path, typer.Option(help="Manifest of the shard's samples.")]
+Recipe = Annotated[str, typer.Option(help="The stage's recipe: JSON, or @FILE that holds it.", metavar="JSON")]
+Output = Annotated[Path, typer.Option(help="Manifest to write; its files go beside it.")]
+Images = Annotated[
+    Path | None, typer.Option(help="Folder that image paths are relative to; default: the samples' own.")
+]
+BatchSize = Annotated[
+    int | None, typer.Option(help="Images a step. Decides memory and speed, never the result.", min=1)
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Root = Annotated[Path, typer.Option(help="The dataset's results, with one folder a stage: results/DATASET.")]
+Experiment = Annotated[str, typer.Option(help="Name of the experiment.")]
+Shards = Annotated[int, typer.Option(help="How many shards the dataset has.", min=0)]
+
+
+@app.command()
+def index(
+    recipe: Recipe,
+    output: Output,
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    texts: Annotated[Path | None, typer.Option(help="CSV or JSONL table of texts.")] = None,
+) -> None:
+    """List a dataset once: how many shards it has, and which rows each holds."""
+    from stages.samples.command import index
+
+    index(recipe=_recipe(recipe), output=output, root=root, texts=texts)
+
+
+@app.command()
+def samples(
+    index: Annotated[Path, typer.Option(help="Manifest of the shard's listing.")],
+    recipe: Recipe,
+    output: Output,
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+) -> None:
+    """Look at every image of a shard; write its samples and truth. A bad row fails alone, with its reason."""
+    _run("samples", index=index, recipe=_recipe(recipe), output=output, root=root)
+
+
+@app.command()
+def parse(samples: Samples, recipe: Recipe, output: Output) -> None:
+    """Find the phrases of every text: nouns with their adjectives, and the verbs between them."""
+    _run("parse", samples=samples, recipe=_recipe(recipe), output=output)
+
+
+@app.command()
+def invert(
+    samples: Samples,
+    recipe: Recipe,
+    output: Output,
+    images: Images = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+) -> None:
+    """Fit the words' token embeddings to each image under the diffusion loss, encoder and UNet frozen."""
+    options = _execution(batch_size, device)
+    _run("invert", samples=samples, images=images, recipe=_recipe(recipe), output=output, **options)
+
+
+@app.command()
+def attend(
+    samples: Samples,
+    embeddings: Annotated[Path, typer.Option(help="Manifest of the shard's fitted embeddings.")],
+    recipe: Recipe,
+    output: Output,
+    images: Images = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+) -> None:
+    """Average the cross-attention of every word over a DDIM inversion of its image."""
+    options = _execution(batch_size, device)
+    paths = {"samples": samples, "images": images, "embeddings": embeddings}
+    _run("attend", **paths, recipe=_recipe(recipe), output=output, **options)
+
+
+@app.command()
+def prompt(
+    samples: Samples,
+    phrases: Annotated[Path, typer.Option(help="Manifest of the shard's phrases.")],
+    maps: Annotated[Path, typer.Option(help="Manifest of the shard's attention maps.")],
+    recipe: Recipe,
+    output: Output,
+) -> None:
+    """Turn maps and phrases into points, inside (1) and outside (0) what each phrase names."""
+    _run("prompt", samples=samples, phrases=phrases, maps=maps, recipe=_recipe(recipe), output=output)
+
+
+@app.command()
+def segment(
+    samples: Samples,
+    recipe: Recipe,
+    output: Output,
+    points: Annotated[Path | None, typer.Option(help="Manifest of the shard's points.")] = None,
+    maps: Annotated[Path | None, typer.Option(help="Manifest of the shard's maps.")] = None,
+    phrases: Annotated[Path | None, typer.Option(help="Manifest of the shard's phrases.")] = None,
+    images: Images = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+) -> None:
+    """Cut one mask a phrase, each image encoded once. What is read depends on the recipe's kind."""
+    reads = {"points": points, "maps": maps, "phrases": phrases}
+    options = {name: path for name, path in reads.items() if path} | _execution(batch_size, device)
+    _run("segment", samples=samples, images=images, recipe=_recipe(recipe), output=output, **options)
+
+
+@app.command()
+def score(
+    root: Root,
+    experiment: Experiment,
+    shards: Shards,
+    recipe: Recipe,
+    output: Output,
+    parser: Annotated[str | None, typer.Option(help="Parser: its referred phrase answers an expression.")] = None,
+    inverter: Annotated[str | None, typer.Option(help="Inverter, with the attender: score pointing too.")] = None,
+    attender: Annotated[str | None, typer.Option(help="Attender: its maps are held against truth.")] = None,
+) -> None:
+    """Hold an experiment's masks against the dataset's truth, over all shards."""
+    names = {"parser": parser, "inverter": inverter, "attender": attender}
+    places = {"root": root, "experiment": experiment, "shards": shards}
+    _run("score", **places, **names, recipe=_recipe(recipe), output=output)
+
+
+@app.command()
+def report(
+    root: Root,
+    experiment: Experiment,
+    shards: Shards,
+    parser: Annotated[str, typer.Option(help="Name of the experiment's parser.")],
+    inverter: Annotated[str, typer.Option(help="Name of the experiment's inverter.")],
+    attender: Annotated[str, typer.Option(help="Name of the experiment's attender.")],
+    recipe: Recipe,
+    output: Output,
+    images: Images = None,
+) -> None:
+    """Write the experiment's offline page: image, words, each word's map, points, masks, truth."""
+    names = {"parser": parser, "inverter": inverter, "attender": attender}
+    places = {"root": root, "experiment": experiment, "shards": shards, "images": images}
+    _run("report", **places, **names, recipe=_recipe(recipe), output=output)
+
+
+def _run(room: str, **arguments: Any) -> None:
+    importlib.import_module(f"stages.{room}.command").run(**arguments)
+
+
+def _execution(batch_size: int | None, device: str) -> dict[str, Any]:
+    """Options of execution; the stage's own default stands where no batch size was given."""
+    return {"device": device} | ({"batch_size": batch_size} if batch_size else {})
+
+
+def _recipe(text: str) -> dict[str, Any]:
+    """The recipe as plain values; AnywordError where it is no JSON object."""
+    if text.startswith("@"):
+        path = Path(text[1:])
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise AnywordError(f"--recipe: {path} cannot be read ({error.strerror}).") from None
+    try:
+        recipe = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise AnywordError(f"--recipe: no JSON ({error}).", remedy="Give an object such as {}.") from None
+    if not isinstance(recipe, dict):
+        raise AnywordError(f"--recipe: {text:.60} is no JSON object.", remedy='Give {"kind": …}.')
+    return recipe

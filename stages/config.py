@@ -1,0 +1,240 @@
+"""`config.yaml` as the workflow understands it: validated, its recipes resolved, its names safe.
+
+Sections name recipes; experiments choose one of each. A recipe's model is in the room that runs it
+(`stages/<room>/recipe.py`, found by its `kind`), so this module knows rooms and how they refer to one another, and no
+option of any of them. It imports recipes only: nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import typing
+from collections.abc import Iterable
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from stages.artifacts.atomic import canonical
+from stages.artifacts.errors import AnywordError
+from stages.artifacts.manifest import Stage
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+"""What a recipe, dataset or experiment may be called: names become folders and wildcards."""
+Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
+Raw = dict[str, Any]
+
+ROOMS = {
+    "datasets": "samples",
+    "backbones": "backbones",
+    "parsers": "parse",
+    "inverters": "invert",
+    "attenders": "attend",
+    "prompters": "prompt",
+    "segmenters": "segment",
+    "scorers": "score",
+    "reporters": "report",
+}
+"""Section of the configuration to the subpackage whose recipes it names."""
+CHOICES = {
+    "dataset": "datasets",
+    "parser": "parsers",
+    "inverter": "inverters",
+    "attender": "attenders",
+    "prompter": "prompters",
+    "segmenter": "segmenters",
+    "scorer": "scorers",
+    "reporter": "reporters",
+}
+"""Key of an experiment to the section that it chooses from."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Experiment(_Strict):
+    """One recipe a stage. Experiments that agree on a recipe share its results."""
+
+    dataset: Name = Field(description="One of `datasets`.")
+    parser: Name = Field(description="One of `parsers`: which phrases a text has.")
+    inverter: Name = Field(description="One of `inverters`: how words are fitted to the image.")
+    attender: Name = Field(description="One of `attenders`: how a word's map is averaged.")
+    prompter: Name = Field(description="One of `prompters`: how maps become points.")
+    segmenter: Name = Field(description="One of `segmenters`: how points become masks.")
+    scorer: Name = Field("default", description="One of `scorers`; used where the dataset has truth.")
+    reporter: Name = Field("default", description="One of `reporters`: what the page shows.")
+
+
+class Execution(_Strict):
+    """How work is carried out. Nothing here changes a result, so nothing here runs a stage again."""
+
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU if torch sees one.")
+    batch_size: dict[Literal["invert", "attend", "segment"], Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict, description="Images a step of these stages; their defaults suit a 16 GB GPU."
+    )
+
+
+class Configuration(_Strict):
+    """The whole file. Recipes stay as written here; `Workflow` checks them in their rooms."""
+
+    datasets: dict[Name, Raw] = Field(description="Where samples come from.")
+    backbones: dict[Name, Raw] = Field(description="Diffusion models, by local path or hub id.")
+    parsers: dict[Name, Raw] = Field(description="Text to phrases.")
+    inverters: dict[Name, Raw] = Field(description="Image and text to token embeddings.")
+    attenders: dict[Name, Raw] = Field(description="Embeddings to averaged attention maps.")
+    prompters: dict[Name, Raw] = Field(description="Maps and phrases to point prompts.")
+    segmenters: dict[Name, Raw] = Field(description="Points to masks.")
+    scorers: dict[Name, Raw] = Field(description="Masks and truth to figures.")
+    reporters: dict[Name, Raw] = Field(description="Everything to one offline page.")
+    experiments: dict[Name, Experiment] = Field(description="Each a choice of one recipe a stage.")
+    targets: list[Name] = Field(min_length=1, description="Experiments that plain `snakemake` makes.")
+    execution: Execution = Field(default_factory=Execution, description="Device and batch sizes.")
+
+
+@lru_cache
+def models_of(room: str) -> dict[str, type[BaseModel]]:
+    """A room's recipe models by `kind`: every pydantic model of its recipe module with a literal `kind`."""
+    module = importlib.import_module(f"stages.{room}.recipe")
+    models: dict[str, type[BaseModel]] = {}
+    for value in vars(module).values():
+        if not (isinstance(value, type) and issubclass(value, BaseModel)):
+            continue
+        if value.__module__ == module.__name__ and "kind" in value.model_fields:
+            for kind in typing.get_args(value.model_fields["kind"].annotation):
+                models[kind] = value
+    return models
+
+
+def stage_of(room: str, name: str = "STAGE") -> Stage:
+    """Name and version of the stage in a room."""
+    stage: Stage = getattr(importlib.import_module(f"stages.{room}.recipe"), name)
+    return stage
+
+
+class Workflow:
+    """A validated configuration and its recipes, complete and in canonical form."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        """AnywordError naming the key, the value, and what it may be, where anything in `config` does not fit."""
+        try:
+            self.config = Configuration.model_validate(config)
+        except ValidationError as error:
+            raise AnywordError(f"configuration: {_complaint(error, Configuration.model_fields)}") from None
+        for name in self.config.targets:
+            self._chosen("targets", "experiments", name)
+        for name, experiment in self.config.experiments.items():
+            for key, section in CHOICES.items():
+                self._chosen(f"experiments.{name}.{key}", section, getattr(experiment, key))
+        self.recipes  # noqa: B018 (every recipe is checked now, before anything runs)
+
+    @cached_property
+    def recipes(self) -> dict[str, dict[str, Raw]]:
+        """Every recipe by section and name, defaults filled in, references resolved. An attender stands here with
+        some backbone; which one it takes depends on the inverter (`attend_recipe`)."""
+        some = next(iter(self._backbones.values()), {"kind": "embedded"})
+        return {
+            section: {
+                name: self._validated(section, name, raw, backbone=some)
+                if section == "attenders"
+                else self._validated(section, name, raw)
+                for name, raw in getattr(self.config, section).items()
+            }
+            for section in ROOMS
+        }
+
+    def recipe(self, section: str, name: str) -> str:
+        """A recipe as the canonical JSON that rules hand to their stage."""
+        recipe = self.recipes[section][name]
+        if section == "datasets":
+            recipe = {key: value for key, value in recipe.items() if key not in _places()}
+        return canonical(recipe)
+
+    def attend_recipe(self, inverter: str, attender: str) -> str:
+        """An attender's recipe with the backbone of the inverter whose embeddings it reads."""
+        backbone = self.recipes["inverters"][inverter]["backbone"]
+        return canonical(self._validated("attenders", attender, self.config.attenders[attender], backbone=backbone))
+
+    def experiment(self, name: str) -> Experiment:
+        self._chosen("the experiment", "experiments", name)
+        return self.config.experiments[name]
+
+    def reader(self, dataset: str) -> str:
+        """The part of a dataset's recipe that decides a shard's samples: its listing says the rest."""
+        return canonical({"kind": self.recipes["datasets"][dataset]["kind"]})
+
+    def segment_reads(self, experiment: str) -> tuple[str, ...]:
+        """What the experiment's segmenter reads beside samples: points, maps or phrases, as its model declares."""
+        recipe = self.recipes["segmenters"][self.experiment(experiment).segmenter]
+        return tuple(getattr(models_of("segment")[recipe["kind"]], "READS", ("points",)))
+
+    def place(self, dataset: str) -> dict[str, str]:
+        """`root` and `texts` of a dataset, where it has them."""
+        recipe = self.recipes["datasets"][dataset]
+        return {key: recipe[key] for key in sorted(_places()) if recipe.get(key)}
+
+    @cached_property
+    def _backbones(self) -> dict[str, Raw]:
+        return {name: self._validated("backbones", name, raw) for name, raw in self.config.backbones.items()}
+
+    def _validated(self, section: str, name: str, raw: Raw, **given: Any) -> Raw:
+        """A recipe checked by its room's model, as plain JSON values."""
+        key = f"{section}.{name}"
+        models = models_of(ROOMS[section])
+        kind = raw.get("kind")
+        if kind not in models:
+            raise AnywordError(
+                f"configuration: {key}.kind is {kind!r}.", remedy=f"Use one of {', '.join(sorted(models))}."
+            )
+        value = dict(raw)
+        if section != "backbones" and isinstance(value.get("backbone"), str):
+            chosen = self._chosen(f"{key}.backbone", "backbones", value["backbone"])
+            value["backbone"] = self._backbones[chosen]
+        value |= {name: one for name, one in given.items() if name in models[kind].model_fields}
+        try:
+            return models[kind].model_validate(value).model_dump(mode="json")
+        except ValidationError as error:
+            complaint = _complaint(error, models[kind].model_fields)
+            raise AnywordError(f"configuration: {key}.{complaint}") from None
+
+    def _chosen(self, key: str, section: str, name: str) -> str:
+        names = getattr(self.config, section)
+        if name not in names:
+            raise AnywordError(
+                f"configuration: {key} is '{name}', which `{section}` does not name.",
+                remedy=f"Use one of {', '.join(sorted(names)) or '(none yet)'}.",
+            )
+        return name
+
+
+def read_config(path: Path) -> Raw:
+    """A configuration file as plain values; AnywordError where it is missing or no YAML mapping."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AnywordError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise AnywordError(f"{path}: not YAML ({error}).") from None
+    if not isinstance(value, dict):
+        raise AnywordError(f"{path}: holds no mapping of keys.", remedy="See config.yaml for the sections.")
+    return value
+
+
+def _places() -> frozenset[str]:
+    from stages.samples.recipe import ROOT_KEYS
+
+    return ROOT_KEYS
+
+
+def _complaint(error: ValidationError, known: Iterable[str] = ()) -> str:
+    """The first complaint of a validation: where, what, and the value."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    if first["type"] == "extra_forbidden":
+        keys = f" Keys here are {', '.join(known)}." if known and len(first["loc"]) == 1 else ""
+        return f"{where} is no key that is known.{keys}"
+    shown = "" if first["type"] == "missing" else f", not {first['input']!r:.80}"
+    return f"{where}: {first['msg']}{shown}."

@@ -1,0 +1,1 @@
+"""Image + text → token embeddings that say what the image shows."""

@@ -1,0 +1,82 @@
+"""What a user may say about inversion. Light: no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from stages.artifacts import Stage
+from stages.backbones import recipe as backbones
+
+STAGE = Stage(name="invert", version="1")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Settle(_Strict):
+    """Stop an image once its words' maps no longer change."""
+
+    every: int = Field(10, ge=1, description="Steps between two looks at the maps.")
+    tolerance: float = Field(
+        0.01,
+        gt=0,
+        description="Mean total variation (0..1) between two looks' maps under which they count as settled.",
+    )
+    patience: int = Field(2, ge=1, description="Looks in a row that must find them settled.")
+    draws: int = Field(4, ge=1, description="Fixed noised latents at which the maps are looked at.")
+
+
+class TextualRecipe(_Strict):
+    """Textual inversion of the words' input embeddings (Segment Anyword, section 2.3 and appendix C.1).
+
+    The defaults are the paper's, for latent diffusion and Stable Diffusion. They harm a small backbone, whose table
+    of embeddings is much narrower than 0.005: see `lr_unit`.
+    """
+
+    kind: Literal["textual"] = "textual"
+    backbone: backbones.BackboneRecipe = Field(
+        default_factory=backbones.BackboneRecipe, description="The diffusion model."
+    )
+    seed: int = Field(0, ge=0, description="Names the noise; a sample's draws depend on nothing else but its id.")
+    words: Literal["content", "all"] | tuple[str, ...] = Field(
+        "content", description="Which words learn: content words, all words, or those listed."
+    )
+    initial: Literal["pretrained", "random-unknown", "random"] = Field(
+        "pretrained",
+        description="First vectors: the encoder's own; drawn from the table's mean and spread for words that the "
+        "tokenizer splits or does not know; or drawn so for every word that learns.",
+    )
+    steps: int = Field(1100, ge=0, description="Optimisation steps; 0 leaves every word as it is.")
+    draws: int = Field(8, ge=1, description="Noise draws an image and step (the paper's batch size).")
+    antithetic: bool = Field(False, description="Draws in pairs of opposite noise at the same timestep.")
+    stratified: bool = Field(False, description="A step's timesteps spread evenly over their range.")
+    timesteps: tuple[int, int] = Field((0, 1000), description="Range of timesteps drawn, end exclusive.")
+    lr: float = Field(0.005, gt=0, description="Learning rate of AdamW.")
+    lr_unit: Literal["absolute", "table"] = Field(
+        "absolute", description="'table': lr counts in standard deviations of the table of embeddings."
+    )
+    scale_lr: bool = Field(False, description="Multiply lr by the draws, as latent diffusion's trainer does.")
+    schedule: Literal["constant", "linear"] = Field(
+        "constant", description="'linear': lr falls to zero over the steps."
+    )
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's decay of the vectors towards zero.")
+    pull: float = Field(0.0, ge=0, description="The same towards each vector's first value.")
+    settle: Settle | None = Field(None, description="Early stop, image by image.")
+    accept: Literal["all", "word", "text"] = Field(
+        "all",
+        description="Keep every learned vector; or only words whose vector lowers the loss on held-out draws (a "
+        "word at a time, the others learned); or a text's vectors only where all together lower it.",
+    )
+    accept_draws: int = Field(16, ge=1, description="Held-out draws on which `accept` decides.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TextualRecipe:
+        low, high = self.timesteps
+        if not 0 <= low < high:
+            raise ValueError(f"timesteps {low}..{high} is not a range")
+        if self.antithetic and self.draws % 2:
+            raise ValueError(f"antithetic draws come in pairs, but draws is {self.draws}")
+        return self

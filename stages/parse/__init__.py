@@ -1,0 +1,1 @@
+"""Text to phrases, predicates, relations and the referred object."""

@@ -1,0 +1,119 @@
+"""The adjectives of a noun: attributive, joined, predicative, worn, and position words."""
+
+from __future__ import annotations
+
+from stages.parse import lists
+from stages.parse.tree import Tree, Word
+
+_ATTRIBUTES = frozenset("amod nummod compound nmod:desc nn".split())
+_POSTPOSED = frozenset("amod acl advmod appos xcomp dep nmod:unmarked acomp advcl oprd npadvmod".split())
+_DESCRIPTIVE = frozenset(("ADJ", "VERB", "NOUN", "PROPN", "NUM", "ADV"))
+
+
+def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
+    """Every word that qualifies a noun, in the order of the text."""
+    found: list[Word] = []
+    for child in noun.children:
+        attributive = child.dep in _ATTRIBUTES and (child.index < noun.index or child.pos in ("ADJ", "NUM", "ADV"))
+        if attributive or (child.index > noun.index and child.dep in _POSTPOSED and _is_bare_quality(child)):
+            found += _with_its_own(child)
+        elif child.dep in ("acl:relcl", "relcl") and (not child.subjects or _is_relative(child.subjects[0])):
+            found += _predicative(child)
+        elif child.dep in ("acl", "advcl") and child.pos in ("VERB", "ADJ"):
+            found += _complements(child) + _worn(child)
+    found += _worn(noun)
+    clause = noun.head
+    if noun.dep in ("nsubj", "nsubj:pass", "nsubjpass", "nsubj:outer") and clause is not None:
+        found += _predicative(clause)
+    elif noun.dep in ("obj", "dobj") and clause is not None:  # painted the wall white
+        found += [a for c in clause.having("xcomp", "oprd") if c.pos == "ADJ" for a in _with_its_own(c)]
+    words = {id(word): word for word in found if _counts(word) and word is not noun}
+    return sorted(words.values(), key=lambda word: word.index)
+
+
+def _counts(word: Word) -> bool:
+    if word.lower in lists.NO_ADJECTIVES or not any(c.isalnum() for c in word.text):
+        return False
+    # "far left": only the position counts.
+    return not (word.lower == "far" and word.head is not None and word.head.lower in lists.POSITIONS)
+
+
+def _with_its_own(word: Word) -> list[Word]:
+    """An adjective, those joined to it, and the shade of a colour ("dark blue")."""
+    found = [word]
+    for child in word.children:
+        joined = child.dep == "conj" and child.pos in _DESCRIPTIVE and not child.having("case", "det")
+        before = child.index < word.index
+        if joined or (before and child.dep in ("amod", "compound", "nummod", "nmod:desc")):
+            found += _with_its_own(child)
+        elif before and child.dep == "advmod" and (child.lower in lists.SHADES or child.lower in lists.POSITIONS):
+            found.append(child)
+    return found
+
+
+def _is_bare_quality(word: Word) -> bool:
+    """An adjective behind its noun ("door open", "zebra closest to us"), or a position word there."""
+    if word.having("case", "det", "mark"):
+        return False
+    if word.lower in lists.POSITIONS and word.lower != "far":
+        return word.pos in ("ADJ", "ADV", "NOUN") and not word.objects
+    if word.dep == "nmod:unmarked":
+        return False
+    return word.pos == "ADJ" or (word.dep == "amod" and word.tag in ("VBN", "CD"))
+
+
+def _is_relative(word: Word) -> bool:
+    return word.lower in ("who", "that", "which") and word.pos in ("PRON", "DET")
+
+
+def _predicative(clause: Word) -> list[Word]:
+    """What a clause says of its subject: "is cloudy and dark", "looks tired", "are made blue"."""
+    if clause.pos == "ADJ" and (clause.having("cop") or clause.subjects) and not clause.having("case"):
+        return [clause, *_joined_qualities(clause)]
+    found = [a for c in clause.having("acomp", "attr") if c.pos == "ADJ" for a in [c, *_joined_qualities(c)]]
+    if not clause.having("obj", "dobj"):
+        found += _complements(clause)
+    if clause.pos == "VERB":
+        found += _worn(clause)
+    return found
+
+
+def _joined_qualities(word: Word) -> list[Word]:
+    found = [c for c in word.children if c.index < word.index and c.lower in lists.SHADES]
+    for child in word.having("conj"):
+        if child.pos == "ADJ" and not child.subjects:
+            found += [child, *_joined_qualities(child)]
+    return found
+
+
+def _complements(verb: Word) -> list[Word]:
+    """ "painted red", "looks tired": adjectives that complete a verb."""
+    return [
+        quality
+        for c in verb.having("xcomp", "acomp", "oprd")
+        if c.pos == "ADJ" and not c.having("mark", "aux", "cop")
+        for quality in [c, *_joined_qualities(c)]
+    ]
+
+
+def _worn(word: Word) -> list[Word]:
+    """ "woman in red", "dressed in black and white", "wearing blue"."""
+    nouns = [noun for case, noun, _ in word.objects if case == "in"]
+    nouns += word.having("obj", "dobj", "xcomp") if word.pos == "VERB" else []
+    return [quality for noun in nouns if is_worn_colour(noun) for quality in _with_its_own(noun)]
+
+
+def is_worn_colour(word: Word) -> bool:
+    """ "woman in red", "guy in stripes": a bare colour or pattern after "in"."""
+    if word.lower not in lists.COLOURS and word.lower not in lists.PATTERNS:
+        return False
+    if word.dep == "conj" and word.head is not None:
+        return is_worn_colour(word.head) and not word.having("det")
+    in_it = word.case == "in" and not word.having("det", "nmod:poss", "poss", "nummod")
+    worn = (
+        word.dep in ("obj", "dobj", "xcomp")
+        and word.head is not None
+        and word.head.lower in ("wearing", "wears", "wear", "wore")
+        and not word.having("det")
+    )
+    return in_it or worn

@@ -1,0 +1,65 @@
+"""Samples of a shard to their phrases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stages.artifacts import Failure, Folder, Job, Outcome, Result, SampleError
+from stages.artifacts.manifest import Manifest
+from stages.artifacts.tables import parse_of, write_table
+from stages.parse.recipe import EXECUTION, STAGE
+
+_BATCH = 64  # texts between two saves
+
+
+def run(*, samples: Path, recipe: Mapping[str, Any], output: Path) -> Manifest:
+    """Write `phrases.parquet` for one shard: a row for every sample whose text could be parsed.
+
+    samples: manifest of the shard's samples. recipe: one of the models of `recipe.py` as a dict.
+    """
+    from stages.parse.parser import ParseRequest, load_parser, recipe_of
+
+    settings = recipe_of(recipe)
+    given = Folder(samples, "samples")
+    rows = {row["sample_id"]: row for row in given.table("samples")}
+    parser = load_parser(recipe)
+    job = Job(
+        STAGE,
+        settings.model_dump(mode="json", exclude=set(EXECUTION)),
+        output,
+        inputs={"samples": given},
+        models=parser.models,
+    )
+
+    def process(batch: Sequence[int]) -> list[Result]:
+        ids = [job.ids[position] for position in batch]
+        requests = [ParseRequest(one, rows[one]["text"], parse_of(rows[one])) for one in ids]
+        answers = parser.parse(requests)
+        return [
+            Failure(str(answer))
+            if isinstance(answer, SampleError)
+            else Outcome([{"sample_id": one, **answer.parse.checked(rows[one]["text"]).row()}, dict(answer.usage)])
+            for one, answer in zip(ids, answers, strict=True)
+        ]
+
+    job.run(process, batch_size=_BATCH)
+    found = [outcome.rows[0] for outcome in job.outcomes.values()]
+    return job.publish(
+        {"phrases.parquet": lambda path: write_table(path, "phrases", found)},
+        summary={
+            "phrases": sum(len(row["phrases"]) for row in found),
+            "without_phrases": sum(not row["phrases"] for row in found),
+            **_total(outcome.rows[1] for outcome in job.outcomes.values()),
+        },
+    )
+
+
+def _total(usages: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Sums by name: tokens asked for and paid, words dropped."""
+    total: dict[str, float] = {}
+    for usage in usages:
+        for name, value in usage.items():
+            total[name] = total.get(name, 0) + value
+    return {name: total[name] for name in sorted(total)}

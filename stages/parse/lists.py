@@ -1,0 +1,87 @@
+"""The closed lists of words that extraction goes by. They change results: a change of a list is a new VERSION of
+the stage.
+
+Each holds words of grammar or of captioning, never words of a data set's objects.
+"""
+
+from __future__ import annotations
+
+FRAMES = frozenset("image photo picture photograph scene shot view snapshot frame photography painting".split())
+"""Nouns that name the image itself where they stand as its frame: "the image shows …", "in this photo"."""
+
+SHOWING = frozenset(
+    """show shows showing showed showcase showcases showcasing depict depicts depicting depicted display displays
+    displaying feature features featuring capture captures capturing present presents presenting portray portrays
+    contain contains containing illustrate illustrates include includes including have has having see seen""".split()
+)
+"""Verbs whose subject, where it is a frame, says nothing of the scene."""
+
+POSITIONS = frozenset(
+    """left right top bottom front back middle center centre central upper lower rear side far near leftmost
+    rightmost background foreground topmost bottommost outer inner""".split()
+)
+"""Where in the image: an adjective beside a noun or bare behind it ("left hand", "guy far right")."""
+
+ADVERBIALS = frozenset(
+    """left right top bottom front back middle center centre rear side sides background foreground distance corner
+    edge end ends air midair mid-air motion action use way time day night midst vicinity line row order
+    direction height direction far beginning
+    """.split()
+)
+"""Nouns that name no thing after a preposition: "in front of", "on the left", "at the edge of", "in mid air"."""
+
+ADVERBIAL_CASES = frozenset("in on at to from of near by along toward towards off with during".split())
+
+VIEWERS = frozenset("camera viewer photographer lens".split())
+"""Who looks at the image: not in it where something looks at, faces or is close to them."""
+
+VIEWED = frozenset("to at toward towards from for".split())
+
+FACING = frozenset("facing face faces look looks looking watching".split())
+
+QUANTITIES = frozenset(
+    "couple lot lots number numbers variety plenty majority kind kinds type types sort sorts dozens series".split()
+)
+"""Nouns that only count what "of" follows: "a couple of dogs" is about dogs."""
+
+NO_ADJECTIVES = frozenset(
+    """several many few some any much more most less least such another each every both all no enough multiple
+    numerous various certain own only just very too so quite rather also about around lots a an the this that these
+    those less""".split()
+)
+"""Quantifiers and degree words that a tagger calls adjectives."""
+
+COLOURS = frozenset(
+    """red blue green yellow orange purple pink brown black white gray grey teal cyan magenta violet crimson azure
+    scarlet maroon navy beige tan gold golden silver turquoise lime olive lavender indigo amber emerald ruby coral
+    ivory khaki cream bronze mauve peach burgundy aqua fuchsia charcoal mustard rust plum lilac rose""".split()
+)
+PATTERNS = frozenset(
+    """stripes stripe striped plaid dots dotted spots checks checkered checkers camo camouflage polka-dots floral
+    tartan paisley gingham denim leather lace""".split()
+)
+"""With the colours, what a person can be "in" without a garment's name ("woman in red", "guy in stripes")."""
+
+SHADES = frozenset("dark light bright pale deep pastel neon vivid dull solid medium hot baby sky royal".split())
+"""Adjectives of a colour, which come along with it ("dark blue couch": dark, blue)."""
+
+PARTS = frozenset(
+    """head heads hand hands arm arms leg legs face faces hair tail tails ear ears eye eyes nose mouth beard
+    mustache foot feet neck knee knees finger fingers shoulder shoulders paw paws beak wing wings trunk horn horns mane
+    elbow fur chest ponytail braid braids handle handles wheel wheels lid seat edge edges button buttons headlight
+    headlights windshield sleeve sleeves collar pocket pockets stem frame label strap tire tires screen rim hood spots
+    stripes dots side back front top bottom tip stomach belly chin cheek cheeks teeth tusks antlers hooves feathers
+    scales branches leaves petals roof door doors window windows""".split()
+)
+"""Nouns that, said to be with a thing, are a part of it ("horse with brown spots")."""
+
+PREDICATIVE = frozenset(
+    """look looks looking looked seem seems seemed appear appears appeared smell smells taste tastes feel feels sound
+    sounds remain remains stay stays stand stands become becomes turn turns get gets""".split()
+)
+"""Verbs that link an adjective to their subject."""
+
+PLACING = frozenset("parked seated placed sat perched located situated positioned standing sitting laying".split())
+"""Participles after which "by" is a place: "parked by the road"."""
+
+FORMS_OF_BE = frozenset("be is are was were been being am 's 're isn't aren't".split())

@@ -1,0 +1,131 @@
+"""What `parsers:` in the configuration may hold, one model a `kind`."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from stages.artifacts.manifest import Stage
+
+STAGE = Stage(name="parse", version="1")
+
+
+class _Parser(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SpacyParser(_Parser):
+    """A spaCy pipeline and the extraction of `extract.py`; UD and ClearNLP labels are both understood."""
+
+    kind: Literal["spacy"] = "spacy"
+    pipeline: str = Field(
+        "embedded",
+        min_length=1,
+        description="'embedded' is this project's own small pipeline (models/parser); otherwise an installed "
+        "pipeline by name (en_core_web_sm, en_core_web_trf) or the folder of one.",
+    )
+
+
+class TruthParser(_Parser):
+    """The dataset's own phrases, as its reader found them."""
+
+    kind: Literal["truth"] = "truth"
+    required: bool = Field(
+        False, description="Fail a sample that brings no phrases of its own, instead of giving it none."
+    )
+
+
+class VocabularyParser(_Parser):
+    """A list of class names as phrases, wherever they occur in the text (open-vocabulary segmentation)."""
+
+    kind: Literal["vocabulary"] = "vocabulary"
+    classes: dict[str, list[str]] = Field(
+        min_length=1,
+        description="Class name to its aliases, itself included or not: {sofa: [couch], traffic light: []}. Found as "
+        "whole words, longest first; plurals with -s and -es too.",
+    )
+    plurals: bool = Field(True, description="Also find a name with -s or -es behind it.")
+
+    @field_validator("classes")
+    @classmethod
+    def _named(cls, classes: dict[str, list[str]]) -> dict[str, list[str]]:
+        owner: dict[str, str] = {}
+        for name, aliases in classes.items():
+            for word in (name, *aliases):
+                key = " ".join(word.lower().split())
+                if not key:
+                    raise ValueError(f"class '{name}' has an empty name or alias")
+                if owner.setdefault(key, name) != name:
+                    raise ValueError(f"'{word}' names both '{owner[key]}' and '{name}'")
+        return classes
+
+
+class NltkParser(_Parser):
+    """NLTK's tagger and a chunk grammar: nouns and adjectives, no attachment beyond the chunk, few predicates."""
+
+    kind: Literal["nltk"] = "nltk"
+    data: str | None = Field(
+        None,
+        description="Folder with NLTK's data (taggers/averaged_perceptron_tagger_eng); default: where NLTK looks "
+        "(NLTK_DATA). Nothing is downloaded.",
+    )
+
+
+class OpenaiParser(_Parser):
+    """A language model behind an OpenAI-compatible server. Its answer is data: only words of the text count."""
+
+    kind: Literal["openai"] = "openai"
+    model: str = Field("gpt-4o-2024-08-06", min_length=1, description="The model's name on the server.")
+    base_url: str | None = Field(
+        None,
+        description="Server, e.g. http://localhost:8000/v1 (vLLM), http://localhost:11434/v1 (Ollama); null: OpenAI.",
+    )
+    api_key_env: str = Field(
+        "OPENAI_API_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Environment variable that holds the key; it is never written anywhere. A local server needs none.",
+    )
+    template: Literal["objects", "paper"] = Field(
+        "objects",
+        description="'objects' asks for every object with its attributes, verbs and the referred one; 'paper' is the "
+        "paper's own prompt (F.1), for one referred object.",
+    )
+    structured: Literal["auto", "schema", "json"] = Field(
+        "auto",
+        description="'schema' asks the server to hold the answer to a JSON schema, 'json' asks for JSON in words; "
+        "'auto' begins with the schema and falls back where the server refuses it.",
+    )
+    temperature: float = Field(0.0, ge=0.0, le=2.0, description="0 is as repeatable as the server allows.")
+    max_tokens: int = Field(2048, ge=16, description="Longest answer.")
+    seed: int | None = Field(0, description="Sent along for servers that know it; null sends none.")
+    price_in: float = Field(0.0, ge=0.0, description="Price of a million prompt tokens, for the summed cost.")
+    price_out: float = Field(0.0, ge=0.0, description="Price of a million answer tokens.")
+    concurrency: int = Field(4, ge=1, le=256, description="Requests under way at once.")
+    requests_per_minute: float | None = Field(None, gt=0, description="At most this many; null: no limit.")
+    timeout: float = Field(60.0, gt=0, description="Seconds that one attempt may take.")
+    retries: int = Field(
+        5, ge=0, le=20, description="Further attempts after 408, 409, 429, 5xx, a timeout or a lost connection, each "
+        "after a longer wait (or the server's Retry-After)."
+    )  # fmt: skip
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must begin with http:// or https:// and name a host")
+        if parts.username or parts.password or parts.query:
+            raise ValueError("must hold no credentials: the key comes from the environment")
+        return url
+
+
+EXECUTION = frozenset(
+    {"concurrency", "requests_per_minute", "timeout", "retries", "api_key_env", "price_in", "price_out"}
+)
+"""Options that decide how the answers are fetched, not what they are: left out of a result's identity."""
+
+Parser = SpacyParser | TruthParser | VocabularyParser | NltkParser | OpenaiParser

@@ -1,0 +1,135 @@
+"""A spaCy pipeline as parser: the embedded one, or any installed English pipeline with a dependency parser."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages import REPOSITORY
+from stages.artifacts import AnywordError, ModelRecord, SampleError
+from stages.artifacts.atomic import canonical, sha256_file, sha256_of
+from stages.artifacts.language import Parse
+from stages.parse.extract import extract
+from stages.parse.parser import Answer, Parsed, ParseRequest
+from stages.parse.recipe import SpacyParser
+from stages.parse.tree import Clean, tree_of
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
+
+log = logging.getLogger("anyword")
+
+EMBEDDED = REPOSITORY / "models" / "parser"
+_BATCH = 128
+_UNUSED = ("ner", "lemmatizer", "textcat", "entity_linker", "entity_ruler")
+
+
+class SpacyPipeline:
+    def __init__(self, recipe: SpacyParser) -> None:
+        path = pipeline_path(recipe.pipeline)
+        self.nlp = load_pipeline(recipe.pipeline, path)
+        self.models: Mapping[str, ModelRecord] = {
+            "pipeline": ModelRecord(
+                id=recipe.pipeline, revision=str(self.nlp.meta.get("version", "")), sha256=folder_sha256(path)
+            )
+        }
+
+    def parse(self, requests: Sequence[ParseRequest]) -> list[Answer]:
+        """All texts in batches; where a batch fails, each of its texts alone, so that a bad one fails alone."""
+        cleans = [Clean.of(request.text) for request in requests]
+        answers: list[Answer] = []
+        for begin in range(0, len(cleans), _BATCH):
+            batch = cleans[begin : begin + _BATCH]
+            try:
+                docs = list(self.nlp.pipe(clean.text for clean in batch))
+                answers += [_read(clean, doc) for clean, doc in zip(batch, docs, strict=True)]
+            except Exception:  # spaCy's components raise of every kind; found out text by text below
+                answers += [self._alone(clean) for clean in batch]
+        return answers
+
+    def _alone(self, clean: Clean) -> Answer:
+        try:
+            return _read(clean, self.nlp(clean.text))
+        except Exception as error:
+            log.debug("spaCy on %r", clean.text, exc_info=True)
+            return SampleError(f"spaCy cannot parse this text ({type(error).__name__}: {error}).")
+
+
+def _read(clean: Clean, doc: Doc) -> Parsed:
+    if not clean.text:
+        return Parsed(Parse(notes=("There is no word to read.",)))
+    return Parsed(extract(tree_of(clean, doc)))
+
+
+def pipeline_path(name: str) -> Path:
+    """Where a pipeline lies on disk; AnywordError says how to get it where it is not."""
+    missing = _lacking(name)
+    if missing is not None:
+        raise AnywordError(f"parser: {missing}")
+    return _path(name) or Path(name)
+
+
+def _path(name: str) -> Path | None:
+    """The embedded pipeline, a folder given by path, or an installed package's data, without importing spaCy."""
+    if name == "embedded":
+        return EMBEDDED if (EMBEDDED / "config.cfg").is_file() else None
+    for folder in (Path(name), REPOSITORY / name):
+        if (folder / "config.cfg").is_file():
+            return folder
+    if not name.isidentifier():
+        return None
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    package = Path(next(iter(spec.submodule_search_locations)))
+    found = sorted(package.glob("*/config.cfg"))
+    return found[0].parent if found else None
+
+
+def load_pipeline(name: str, path: Path) -> Language:
+    """The pipeline at `path`, without components that no phrase needs; AnywordError where it cannot parse."""
+    import spacy
+
+    try:
+        nlp = spacy.load(path, exclude=list(_UNUSED))
+    except Exception as error:  # configuration, version and file errors of many kinds
+        raise AnywordError(
+            f"parser: spaCy cannot load '{name}' ({type(error).__name__}: {error}).",
+            remedy="Install a pipeline made for this version of spaCy.",
+        ) from None
+    if "parser" not in nlp.pipe_names:
+        raise AnywordError(f"parser: the pipeline '{name}' has no dependency parser, only {nlp.pipe_names}.")
+    return nlp
+
+
+def folder_sha256(path: Path) -> str:
+    """One hash over the names and contents of all files below a folder, model cards left out."""
+    files = {
+        file.relative_to(path).as_posix(): sha256_file(file)
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and file.name != "README.md"
+    }
+    return sha256_of(canonical(files))
+
+
+def load(recipe: SpacyParser) -> SpacyPipeline:
+    return SpacyPipeline(recipe)
+
+
+def lacking(recipe: SpacyParser) -> str | None:
+    return _lacking(recipe.pipeline)
+
+
+def _lacking(name: str) -> str | None:
+    if importlib.util.find_spec("spacy") is None:
+        return "spaCy is not installed. pip install spacy."
+    if _path(name) is not None:
+        return None
+    if name == "embedded":
+        return f"{EMBEDDED} holds no pipeline. Check out models/parser, or make it with `make train-parser`."
+    return f"no spaCy pipeline '{name}' is installed, nor is it a folder with one. python -m spacy download {name}."

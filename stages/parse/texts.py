@@ -1,0 +1,126 @@
+"""Texts in and parses out as lines of JSON: what `anyword parse` reads and prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from stages.artifacts import AnywordError, SampleError
+from stages.artifacts.language import Parse, Phrase, Predicate, Relation, Span
+from stages.parse.parser import Answer, Parser, ParseRequest
+
+_BATCH = 256
+
+
+def as_object(request: ParseRequest, answer: Answer) -> dict[str, Any]:
+    """A parse as the object that users see; spans as character offsets into `text`, end exclusive.
+
+    `subject`, `object` and `referred` are positions in `phrases`, or null. A text that could not be parsed has its
+    reason in `notes`.
+    """
+    failed = isinstance(answer, SampleError)
+    parse = Parse(notes=(str(answer),)) if isinstance(answer, SampleError) else answer.parse
+    if not failed:
+        parse.checked(request.text)
+
+    def shown(span: Span) -> dict[str, Any]:
+        return {"start": span.start, "end": span.end, "text": span.of(request.text)}
+
+    return {
+        "id": request.id,
+        "text": request.text,
+        "phrases": [
+            {**shown(one.span), "root": shown(one.root), "adjectives": [shown(a) for a in one.adjectives]}
+            for one in parse.phrases
+        ],
+        "predicates": [{**shown(one.span), "subject": one.subject, "object": one.object} for one in parse.predicates],
+        "relations": [{**shown(one.span), "subject": one.subject, "object": one.object} for one in parse.relations],
+        "referred": parse.referred,
+        "notes": list(parse.notes),
+    }
+
+
+def of_object(value: Mapping[str, Any]) -> Parse:
+    """The parse in an object as `as_object` gives it; ValueError or KeyError where it is none."""
+
+    def span(one: Mapping[str, Any]) -> Span:
+        return Span(start=one["start"], end=one["end"])
+
+    return Parse(
+        phrases=tuple(
+            Phrase(
+                span=span(one), root=span(one.get("root", one)), adjectives=tuple(map(span, one.get("adjectives", ())))
+            )
+            for one in value.get("phrases", ())
+        ),
+        predicates=tuple(
+            Predicate(span=span(one), subject=one.get("subject"), object=one.get("object"))
+            for one in value.get("predicates", ())
+        ),
+        relations=tuple(
+            Relation(span=span(one), subject=one["subject"], object=one["object"]) for one in value.get("relations", ())
+        ),
+        referred=value.get("referred"),
+        notes=tuple(value.get("notes", ())),
+    )
+
+
+def read_texts(path: Path) -> Iterator[ParseRequest | tuple[ParseRequest, SampleError]]:
+    """The lines of a JSONL file, `{"id", "text"}` each. A line that is none comes with its error."""
+    try:
+        stream = path.open(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise AnywordError(f"{path}: cannot be read ({error.strerror}).") from None
+    with stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            place = f"{path.name}:{number}"
+            try:
+                row = json.loads(line)
+            except ValueError:
+                yield _bad(place, "is no JSON. Write one object a line.")
+                continue
+            if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+                yield _bad(place, 'has no string "text". Write {"id": …, "text": …}.')
+                continue
+            given = None
+            if row.get("phrases"):
+                try:
+                    given = of_object(row).checked(row["text"])
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    yield (
+                        ParseRequest(str(row.get("id", number)), row["text"]),
+                        SampleError(f"{place}: its phrases do not fit its text."),
+                    )
+                    continue
+            yield ParseRequest(str(row.get("id", number)), row["text"], given)
+
+
+def _bad(place: str, what: str) -> tuple[ParseRequest, SampleError]:
+    return ParseRequest(place, ""), SampleError(f"{place} {what}")
+
+
+def parsed(
+    parser: Parser, requests: Iterable[ParseRequest | tuple[ParseRequest, SampleError]]
+) -> Iterator[tuple[ParseRequest, Answer]]:
+    """Every request with its answer, in order, in batches."""
+    stream = iter(requests)
+    while batch := list(islice(stream, _BATCH)):
+        good: Sequence[ParseRequest] = [one for one in batch if isinstance(one, ParseRequest)]
+        answers = iter(parser.parse(good))
+        for one in batch:
+            yield (one, next(answers)) if isinstance(one, ParseRequest) else one
+
+
+def as_line(value: Mapping[str, Any]) -> str:
+    """One line of JSON; halves of characters that no encoding can write are escaped."""
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return line

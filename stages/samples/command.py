@@ -1,0 +1,136 @@
+"""The samples stage's two commands: `index` lists a dataset once, `run` makes one shard's tables."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from stages.artifacts.atomic import aside, write_json
+from stages.artifacts.folder import Folder
+from stages.artifacts.manifest import NAME, Manifest, fingerprint, write_manifest
+from stages.artifacts.shard import Failure, Job, Outcome, Result, attempt
+from stages.artifacts.tables import targets_of, write_table
+from stages.samples.listing import Entry, in_shards, with_unique_ids
+from stages.samples.reader import DRAWN, Place, Reader, reader_of
+from stages.samples.recipe import INDEX, STAGE
+
+LISTING = "listing.json"
+_BATCH = 256  # images looked at between two saves
+
+
+def index(*, recipe: Mapping[str, Any], output: Path, root: Path | None = None, texts: Path | None = None) -> Manifest:
+    """List the dataset of `recipe`: the manifest at `output` says how many shards there are, and the folder
+    `{shard}` beside it holds each shard's own manifest and listing.
+
+    A shard's listing depends on its own rows only, so a dataset that grows at its end leaves finished shards be.
+    """
+    settings = dict(recipe)
+    reader = reader_of(settings["kind"])
+    place = Place(root, texts)
+    shards = samples = failed = 0
+    truth = False
+    for shard in in_shards(with_unique_ids(reader.entries(settings, place)), settings["shard_size"]):
+        job = Job(
+            INDEX,
+            {"kind": settings["kind"]},
+            output.parent / f"{shards:05d}" / NAME,
+            inputs={},
+            ids=[entry.id for entry in shard],
+        )
+        job.results.update({position: Failure(entry.problem) for position, entry in enumerate(shard) if entry.problem})
+        rows = [entry.model_dump(mode="json") for entry in shard]
+        job.publish({LISTING: lambda path, rows=rows: write_json(path, rows)})  # type: ignore[misc]
+        truth = truth or reader.has_truth(shard)
+        shards, samples = shards + 1, samples + len(shard)
+        failed += sum(entry.problem is not None for entry in shard)
+    _drop_shards_from(output.parent, shards)
+    manifest = Manifest(
+        stage=INDEX,
+        recipe=settings,
+        inputs={},
+        fingerprint=fingerprint(INDEX, settings, {}, {}),
+        summary={"shards": shards, "samples": samples, "refused": failed, "truth": truth},
+    )
+    write_manifest(output, manifest)
+    return manifest
+
+
+def run(
+    *,
+    index: Path,
+    recipe: Mapping[str, Any],
+    output: Path,
+    root: Path | None = None,
+) -> Manifest:
+    """One shard: `index` is its listing's manifest; writes samples.parquet, truth.parquet and, where the dataset
+    draws its images, `images/`. A sample that cannot be had is a failed row of the manifest."""
+    settings = dict(recipe)
+    reader = reader_of(settings["kind"])
+    listed = Folder(index, INDEX.name)
+    entries = [Entry.model_validate(row) for row in json.loads(listed.file(LISTING).read_bytes())]
+    place = Place(root)
+    job = Job(STAGE, settings, output, inputs={"index": listed})
+
+    def process(batch: Sequence[int]) -> list[Result]:
+        return [attempt(_outcome, reader, entries[position], place) for position in batch]
+
+    job.run(process, batch_size=_BATCH, description="samples")
+    kept = [outcome.rows for outcome in job.outcomes.values()]
+    drawn = {o.rows[0]["image"]: o.tensors["png"] for o in job.outcomes.values() if "png" in o.tensors}
+    writers: dict[str, Callable[[Path], None]] = {
+        "samples.parquet": lambda path: write_table(path, "samples", [rows[0] for rows in kept]),
+        "truth.parquet": lambda path: write_table(path, "truth", [r for rows in kept for r in rows[1:]]),
+    }
+    if drawn:
+        writers[DRAWN] = lambda path: _write_images(path, drawn)
+    return job.publish(
+        writers,
+        summary={"samples": len(entries), "done": len(kept), "truth": sum(len(rows) - 1 for rows in kept)},
+    )
+
+
+def _outcome(reader: Reader, entry: Entry, place: Place) -> Outcome:
+    """The sample's row, then its truth rows; a drawn image's file as bytes."""
+    sample = reader.sample(entry, place)
+    row = {
+        "sample_id": entry.id,
+        "image": sample.image,
+        "image_sha256": sample.sha256,
+        "width": sample.width,
+        "height": sample.height,
+        "text": sample.text,
+        "split": sample.split,
+        **sample.parse.row(),
+        "tags": list(sample.tags),
+    }
+    targets = {(one["kind"], one["index"]): one for one in targets_of(entry.id, sample.parse)}
+    truth = [
+        {
+            **targets[mask.kind, mask.index],
+            **mask.mask,
+            "tags": list(mask.tags),
+        }
+        for mask in sample.truth
+    ]
+    tensors = {"png": np.frombuffer(sample.png, dtype=np.uint8)} if sample.png is not None else {}
+    return Outcome(rows=[row, *truth], tensors=tensors)
+
+
+def _write_images(folder: Path, drawn: Mapping[str, np.ndarray]) -> None:
+    """The drawn images as one folder, replaced whole, so that none of an earlier run stays among them."""
+    with aside(folder) as partial:
+        partial.mkdir()
+        for image, data in drawn.items():
+            (partial / PurePosixPath(image).name).write_bytes(data.tobytes())
+
+
+def _drop_shards_from(folder: Path, first: int) -> None:
+    """Remove listings of an earlier, longer version of the dataset."""
+    for path in folder.glob("[0-9]*"):
+        if path.is_dir() and path.name.isdigit() and int(path.name) >= first:
+            shutil.rmtree(path)

@@ -1,0 +1,80 @@
+"""What a reader of datasets is, and which there are.
+
+A new kind of dataset is one module with the three functions of `Reader`, its model in `recipe.py`, and one line in
+`READERS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from stages.artifacts.errors import AnywordError
+from stages.artifacts.language import Parse
+from stages.samples.listing import Entry
+
+READERS = {"world": "stages.samples.world", "folder": "stages.samples.folder"}
+"""Module by the dataset's `kind`."""
+
+DRAWN = "images"
+"""Folder of a shard that holds the images which a reader draws."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a dataset lies on this machine."""
+
+    root: Path | None = None
+    """Folder of the images."""
+    texts: Path | None = None
+    """The table of texts."""
+
+
+@dataclass(frozen=True)
+class TruthMask:
+    """The pixels of one phrase or predicate of the dataset's own parse."""
+
+    kind: str
+    """phrase or predicate."""
+    index: int
+    mask: dict[str, Any]
+    """Its columns of the truth table (`artifacts.masks.encode`)."""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample, its image looked at."""
+
+    image: str
+    """POSIX path below the image root; for a reader that draws its images, below the shard's folder."""
+    sha256: str
+    width: int
+    height: int
+    text: str
+    split: str = ""
+    parse: Parse = field(default_factory=Parse)
+    tags: tuple[str, ...] = ()
+    truth: tuple[TruthMask, ...] = ()
+    png: bytes | None = None
+    """The image itself where the reader draws it: written to `image` below the shard's folder."""
+
+
+class Reader(Protocol):
+    def entries(self, recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
+        """All rows of the dataset in order, no image opened; AnywordError where the dataset as a whole is wrong."""
+
+    def has_truth(self, entries: list[Entry]) -> bool:
+        """Whether any of these rows brings masks to score against."""
+
+    def sample(self, entry: Entry, place: Place) -> Sample:
+        """The sample of a row; SampleError where it cannot be had."""
+
+
+def reader_of(kind: str) -> Reader:
+    if kind not in READERS:
+        raise AnywordError(f"dataset kind '{kind}' is none of {', '.join(sorted(READERS))}.")
+    return cast(Reader, importlib.import_module(READERS[kind]))

@@ -1,0 +1,210 @@
+"""`anyword segment`: one image and one sentence through all stages, in this process.
+
+The stages' own commands run on a shard of one sample, so what comes out is what the workflow makes. Their results stay
+below the output folder, and a stage whose recipe, version and inputs are unchanged is not run again.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.artifacts.atomic import sha256_file, write_bytes, write_json
+from stages.artifacts.errors import AnywordError
+from stages.artifacts.folder import Folder
+from stages.artifacts.manifest import Manifest, read_manifest
+
+log = logging.getLogger("anyword")
+
+DATASET = "image"
+SHARD = "00000"
+OVERLAY_COLOURS = ((230, 57, 70), (29, 119, 190), (46, 160, 67), (245, 166, 35), (142, 68, 173), (0, 170, 160))
+
+
+def segment(
+    image: Path,
+    text: str,
+    out: Path,
+    *,
+    config: Mapping[str, Any],
+    experiment: str,
+    device: str = "auto",
+) -> Path:
+    """Masks (PNG), overlay, COCO JSON and page of one image and its sentence, below `out`; the page's path.
+
+    config: a whole configuration; of `experiment` its recipes are taken, not its dataset.
+
+    Raises:
+        AnywordError: the sample cannot be processed; the message says in which stage and why.
+    """
+    from stages.config import CHOICES, Workflow
+
+    if not image.is_file():
+        raise AnywordError(f"{image}: no such file.", remedy="Give the path of an image.")
+    if not text.strip():
+        raise AnywordError("the text is empty.", remedy="Write what the image shows.")
+    root = out / "stages" / DATASET
+    table = root / "texts.jsonl"
+    dataset = {"kind": "folder", "root": str(image.parent.resolve()), "texts": str(table)}
+    chosen = _member(config, "experiments", experiment, "--experiment")
+    workflow = Workflow(
+        {
+            **config,
+            "datasets": {DATASET: dataset},
+            "experiments": {experiment: {**chosen, "dataset": DATASET}},
+            "targets": [experiment],
+        }
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    write_bytes(table, (json.dumps({"id": "image", "image": image.name, "text": text}) + "\n").encode())
+    names = {key: getattr(workflow.experiment(experiment), key) for key in CHOICES}
+    for stage, arguments in _stages(workflow, names, root, image.parent, table, device, experiment):
+        _run(stage, arguments)
+        _stop_at_failure(arguments["output"], stage)
+    _write_masks(root / "experiments" / experiment / "segment" / SHARD, root / "samples" / SHARD, image, text, out)
+    return root / "experiments" / experiment / "report" / "index.html"
+
+
+def _stages(
+    workflow: Any,
+    names: Mapping[str, str],
+    root: Path,
+    images: Path,
+    table: Path,
+    device: str,
+    experiment: str,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every stage's name and the arguments of its command, in order."""
+
+    def recipe(key: str, section: str) -> dict[str, Any]:
+        return json.loads(workflow.recipe(section, names[key]))
+
+    def at(*parts: str) -> Path:
+        return root.joinpath(*parts, SHARD, "manifest.json")
+
+    samples, phrases = at("samples"), at("parse", names["parser"])
+    embeddings = at("invert", names["inverter"])
+    maps = at("attend", names["inverter"], names["attender"])
+    points, masks = at("experiments", experiment, "prompt"), at("experiments", experiment, "segment")
+    index = root / "samples" / "index" / "manifest.json"
+    listing = recipe("dataset", "datasets")
+    yield "index", {"recipe": listing, "output": index, "root": images, "texts": table}
+    yield "samples", {"index": index, "recipe": listing, "output": samples, "root": images}
+    yield "parse", {"samples": samples, "recipe": recipe("parser", "parsers"), "output": phrases}
+    common = {"samples": samples, "images": images, "device": device}
+    yield "invert", {**common, "recipe": recipe("inverter", "inverters"), "output": embeddings}
+    attender = json.loads(workflow.attend_recipe(names["inverter"], names["attender"]))
+    yield "attend", {**common, "embeddings": embeddings, "recipe": attender, "output": maps}
+    prompts = {"samples": samples, "phrases": phrases, "maps": maps}
+    yield "prompt", {**prompts, "recipe": recipe("prompter", "prompters"), "output": points}
+    reads = {"points": points, "maps": maps, "phrases": phrases}
+    chosen = {name: reads[name] for name in workflow.segment_reads(experiment)}
+    yield "segment", {**common, **chosen, "recipe": recipe("segmenter", "segmenters"), "output": masks}
+    yield (
+        "report",
+        {
+            "root": root,
+            "experiment": experiment,
+            "shards": 1,
+            "parser": names["parser"],
+            "inverter": names["inverter"],
+            "attender": names["attender"],
+            "recipe": recipe("reporter", "reporters"),
+            "output": root / "experiments" / experiment / "report" / "manifest.json",
+            "images": images,
+        },
+    )
+
+
+def _run(stage: str, arguments: dict[str, Any]) -> None:
+    from stages.config import stage_of
+
+    room, function = ("samples", "index") if stage == "index" else (stage, "run")
+    version = stage_of(room, "INDEX" if stage == "index" else "STAGE")
+    try:
+        earlier: Manifest | None = read_manifest(arguments["output"], version.name)
+    except AnywordError:
+        earlier = None
+    # The report reads a whole tree and takes a second; the others are kept while nothing they read has changed.
+    inputs = {n: sha256_file(p) for n, p in arguments.items() if isinstance(p, Path) and p.name == "manifest.json"}
+    inputs.pop("output", None)
+    same = (
+        earlier is not None
+        and stage not in ("index", "samples", "report")
+        and earlier.stage == version
+        and earlier.recipe == arguments["recipe"]
+        and set(earlier.inputs.values()) == set(inputs.values())
+    )
+    if same:
+        log.info("%s: unchanged, kept", stage)
+        return
+    log.info("%s", stage)
+    getattr(importlib.import_module(f"stages.{room}.command"), function)(**arguments)
+
+
+def _stop_at_failure(output: Path, stage: str) -> None:
+    for state in json.loads(output.read_text())["samples"]:
+        if state["state"] == "failed":
+            raise AnywordError(f"{stage}: {state['reason']}")
+
+
+def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) -> None:
+    """`masks/*.png`, `overlay.png` and `coco.json` (a COCO dataset: one category a phrase)."""
+    from PIL import Image
+    from pycocotools import mask as coco
+
+    from stages.artifacts.images import decode_image
+
+    rows = Folder(masks, "segment").table("masks")
+    (sample,) = Folder(samples, "samples").table("samples")
+    pixels = decode_image(image.read_bytes(), image.name).astype(np.float32)
+    annotations, categories = [], []
+    for number, row in enumerate(rows, start=1):
+        rle = {"size": [row["height"], row["width"]], "counts": row["counts"].encode()}
+        mask = coco.decode(rle).astype(bool)
+        phrase = text[row["start"] : row["end"]]
+        name = f"{number:02d}_{re.sub(r'[^a-z0-9]+', '-', phrase.lower()).strip('-')[:40] or row['kind']}.png"
+        buffer = io.BytesIO()
+        Image.fromarray(mask.astype(np.uint8) * 255).save(buffer, format="png")
+        write_bytes(out / "masks" / name, buffer.getvalue())
+        colour = np.array(OVERLAY_COLOURS[(number - 1) % len(OVERLAY_COLOURS)], np.float32)
+        if row["kind"] == "phrase":
+            pixels[mask] = 0.5 * pixels[mask] + 0.5 * colour
+        categories.append({"id": number, "name": phrase})
+        annotations.append(
+            {
+                "id": number,
+                "image_id": 1,
+                "category_id": number,
+                "segmentation": {"size": rle["size"], "counts": row["counts"]},
+                "area": int(mask.sum()),
+                "bbox": [float(v) for v in coco.toBbox(rle)],
+                "iscrowd": 0,
+                "score": row["score"],
+                "start": row["start"],
+                "end": row["end"],
+                "kind": row["kind"],
+                "mask": f"masks/{name}",
+            }
+        )
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.round().astype(np.uint8)).save(buffer, format="png")
+    write_bytes(out / "overlay.png", buffer.getvalue())
+    images = [{"id": 1, "file_name": image.name, "width": sample["width"], "height": sample["height"], "text": text}]
+    write_json(out / "coco.json", {"images": images, "annotations": annotations, "categories": categories})
+
+
+def _member(config: Mapping[str, Any], section: str, name: str, option: str) -> Mapping[str, Any]:
+    found = config[section].get(name)
+    if found is None:
+        names = ", ".join(sorted(config[section]))
+        raise AnywordError(f"{option}: '{name}' is not in the configuration.", remedy=f"Use one of {names}.")
+    return found

@@ -1,0 +1,95 @@
+"""`anyword study`: one command a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Compare experiments: each study writes a configuration, lets Snakemake run it, and tabulates.
+
+    Results go below results/ of the current folder and are shared between studies; one that is started again goes
+    on where it stopped.
+    """,
+)
+
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
+Cores = Annotated[int, typer.Option(help="Cores for Snakemake.", min=1)]
+Config = Annotated[Path | None, typer.Option(help="A configuration laid over the repository's config.yaml.")]
+
+
+@app.command()
+def ladder(
+    samples: Annotated[int, typer.Option(help="Scenes of the embedded world.", min=1)] = 200,
+    json: Json = None,
+    split: Annotated[str, typer.Option(help="val to tune on, test for figures.")] = "test",
+    first: Annotated[int, typer.Option(help="Number of the first scene.", min=0)] = 0,
+    parser: Annotated[str, typer.Option(help="Whose phrases: one of the configuration's parsers.")] = "truth",
+    shard_size: Annotated[int, typer.Option(help="Scenes a job.", min=1)] = 50,
+    cores: Cores = 2,
+    config: Config = None,
+) -> None:
+    """mIoU over noun phrases of four settings: attention alone, SAM, inversion, and grammar on top."""
+    from stages.artifacts.atomic import write_json
+    from stages.score.bootstrap import paired_difference
+    from stages.studies import ladder as study
+    from stages.studies.scores import read_scores
+    from stages.studies.workflow import complete_config, run_experiments
+
+    base = complete_config(config)
+    dataset = f"ladder-{split}-{first}-{samples}"
+    choice = study.Choice(parser=parser)
+    dataset += "" if parser == "truth" else f"-{parser}"
+    added = study.configuration(
+        base, choice, dataset=dataset, split=split, first=first, samples=samples, shard_size=shard_size
+    )
+    folder = Path("results") / "studies" / dataset
+    run_experiments(base, added, folder=folder, cores=cores)
+    scores = {
+        rung: read_scores(Path("results"), dataset, study.experiment(dataset, rung))
+        for rung in (*study.RUNGS, "attention_only_half")
+    }
+    figures = study.figures(
+        {rung: one.ious for rung, one in scores.items()},
+        scores["full"].tags,
+        lambda a, b: paired_difference(a, b, replicates=2000).json(),
+    )
+    figures |= {"split": split, "first": first, "parser": parser}
+    for path in (folder / "ladder.json", json):
+        if path is not None:
+            write_json(path, figures)
+    table = study.table(figures)
+    (folder / "ladder.md").write_text(table + "\n", encoding="utf-8")
+    typer.echo(table)
+
+
+@app.command()
+def thresholds(
+    samples: Annotated[int, typer.Option(help="Validation scenes.", min=1)] = 64,
+    values: Annotated[str, typer.Option(help="Thresholds to try, comma-separated.")] = "0.3,0.4,0.5,0.6,0.7,0.8,0.9",
+    json: Json = None,
+    cores: Cores = 2,
+    config: Config = None,
+) -> None:
+    """Which thresholds serve best on validation scenes: of attention alone, and of the regions points come from."""
+    from stages.artifacts.atomic import write_json
+    from stages.studies import thresholds as study
+    from stages.studies.scores import markdown, read_scores
+    from stages.studies.workflow import complete_config, run_experiments
+
+    base = complete_config(config)
+    dataset = f"thresholds-val-{samples}"
+    tried = [float(value) for value in values.split(",")]
+    added, experiments = study.configuration(base, dataset=dataset, samples=samples, values=tried)
+    run_experiments(base, added, folder=Path("results") / "studies" / dataset, cores=cores)
+    found: dict[str, Any] = {
+        setting: {str(value): read_scores(Path("results"), dataset, name).miou for value, name in by_value.items()}
+        for setting, by_value in experiments.items()
+    }
+    if json is not None:
+        write_json(json, found)
+    rows = [[value, *(found[setting][str(value)] for setting in found)] for value in tried]
+    typer.echo(markdown(["threshold", *found], [[str(row[0]), *row[1:]] for row in rows]))

@@ -1,0 +1,64 @@
+"""Running the workflow from a study, and reading what it scored."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stages import REPOSITORY
+from stages.artifacts.errors import AnywordError
+
+log = logging.getLogger("anyword")
+
+
+def complete_config(path: Path | None = None) -> dict[str, Any]:
+    """The repository's configuration, with that of `path` laid over it."""
+    from stages.config import read_config
+
+    base = read_config(REPOSITORY / "config.yaml")
+    return merged(base, read_config(path)) if path else base
+
+
+def run_experiments(base: Mapping[str, Any], added: Mapping[str, Any], *, folder: Path, cores: int) -> None:
+    """Let Snakemake score every experiment of `added`, which is laid over `base`.
+
+    The configuration is kept in `folder`, so that the study can be repeated by hand. Results go below `results/` of
+    the current folder.
+
+    Raises:
+        AnywordError: the configuration does not hold together, or a job failed; Snakemake's own lines say which.
+    """
+    import yaml
+
+    from stages.config import Workflow
+
+    workflow = Workflow(merged(base, added))
+    targets = [
+        f"results/{one['dataset']}/experiments/{name}/score/manifest.json" for name, one in added["experiments"].items()
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "config.yaml"
+    kept = workflow.config.model_dump(mode="json", exclude_unset=True)
+    path.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--cores", str(cores), "--rerun-incomplete", "--quiet", "rules", "--configfile", str(path), "--"]
+    log.info("%d experiments; by hand: snakemake -c%d --configfile %s", len(targets), cores, path)
+    done = subprocess.run([*command, *targets], check=False)
+    if done.returncode:
+        raise AnywordError(
+            f"{path}: the workflow stopped with status {done.returncode}.",
+            remedy="The job's log is named above; mend the cause and start the study again: it goes on from there.",
+        )
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base` as Snakemake does with --configfile: mappings key by key, anything else as a whole."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result

@@ -1,0 +1,1 @@
+"""The embedded world: scenes drawn from a seed, captions with gold phrases, and the models trained on them."""

@@ -1,0 +1,102 @@
+"""`anyword world`: the embedded world drawn, its models trained and measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="The embedded world: show its scenes, train and measure its models.")
+train = typer.Typer(
+    no_args_is_help=True,
+    help="Train one embedded model. Stop at any time: the same command goes on from the newest checkpoint.",
+)
+app.add_typer(train, name="train")
+
+Minutes = Annotated[float | None, typer.Option(min=0.1, help="Stop after this long; the same command goes on later.")]
+Seed = Annotated[int, typer.Option(help="Where all random draws start.")]
+Runs = Annotated[Path, typer.Option(help="Folder of checkpoints and rendered scenes (ignored by git).")]
+Out = Annotated[Path, typer.Option(help="Where the model is written.")]
+
+
+@train.command()
+def vae(
+    out: Out = Path("runs/world/out/vae"),
+    minutes: Minutes = None,
+    seed: Seed = 0,
+    runs: Runs = Path("runs/world"),
+) -> None:
+    """The autoencoder: the encoder is final after seconds, the decoder learns."""
+    from stages.world.train_vae import train as run
+
+    run(out, minutes, seed=seed, runs=runs)
+
+
+@train.command()
+def backbone(
+    out: Out = Path("runs/world/out/backbone"),
+    autoencoder: Annotated[Path, typer.Option(help="The trained autoencoder.")] = Path("runs/world/out/vae"),
+    minutes: Minutes = None,
+    seed: Seed = 0,
+    runs: Runs = Path("runs/world"),
+) -> None:
+    """The diffusion model with its text encoder and tokenizer, on the autoencoder's latents."""
+    from stages.artifacts.errors import AnywordError
+    from stages.world.train_backbone import train as run
+
+    if not (autoencoder / "config.json").is_file():
+        raise AnywordError(f"{autoencoder}: no autoencoder lies here.", remedy="Run `anyword world train vae` first.")
+    run(out, autoencoder, minutes, seed=seed, runs=runs)
+
+
+@app.command()
+def evaluate(
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file, too.")] = None,
+    scenes: Annotated[int, typer.Option(min=1, help="How many test scenes.")] = 300,
+    models: Annotated[Path, typer.Option(help="Folder of the embedded models.")] = Path("models"),
+) -> None:
+    """Measure the embedded models on test scenes, beside the bars they have to reach."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from stages.world.evaluate import BARS, PRINTED, everything, write
+
+    figures = everything(models, scenes)
+    table = Table("figure", "value", "bar", "")
+    for key in (*BARS, *PRINTED):
+        if key in figures:
+            bar = BARS.get(key)
+            verdict = "" if bar is None else "reached" if figures[key] >= bar else "missed"
+            table.add_row(key, f"{figures[key]:.3f}", "" if bar is None else f"{bar:g}", verdict)
+    console = Console()
+    console.print(table)
+    for line in figures.get("missing", ()):
+        console.print(f"not measured: {line}")
+    if json is not None:
+        write(figures, json)
+
+
+@app.command()
+def show(
+    out: Annotated[Path, typer.Option(help="PNG to write.")] = Path("scene.png"),
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    index: Annotated[int, typer.Option(min=0, help="Which scene of the split.")] = 0,
+    scale: Annotated[int, typer.Option(min=1, max=16, help="Pixels of the picture a pixel of the scene.")] = 4,
+) -> None:
+    """Draw one scene, its caption, and the truth of each phrase."""
+    from stages.artifacts.errors import AnywordError
+    from stages.world.sample import sample
+    from stages.world.sheet import sheet
+
+    try:
+        item = sample(split, index)
+    except ValueError as error:
+        raise AnywordError(str(error)) from error
+    sheet(item, scale).save(out)
+    typer.echo(item.text)
+    for truth in item.truth:
+        part = item.parse.phrases if truth.kind == "phrase" else item.parse.predicates
+        tags = f"  ({', '.join(truth.tags)})" if truth.tags else ""
+        typer.echo(f"  {part[truth.number].span.of(item.text)}{tags}")
+    typer.echo(f"wrote {out}")

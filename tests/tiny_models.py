@@ -1,0 +1,180 @@
+"""Tiny random-weight backbones in the real classes and file layouts, saved to a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+WINDOW = 24
+TEXTS = [
+    "a striped red circle and a blue circle on grass",
+    "the crimson disk is left of a dotted star , above sand",
+    "azure hoop touching a green square inside a yellow ring",
+]
+
+
+def save_tiny(folder: Path, kind: str = "stable-diffusion", prediction: str = "epsilon", seed: int = 0) -> Path:
+    """A backbone whose images are 32x32, latents 16x16x4 and cross-attention 16x16, in diffusers' layout."""
+    import diffusers
+    import transformers
+    from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertConfig, LDMBertModel
+
+    torch.manual_seed(seed)
+    width = 32
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=(32, 64),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        mid_block_type="UNetMidBlock2DCrossAttn",
+        cross_attention_dim=width,
+        attention_head_dim=4,
+        norm_num_groups=8,
+    )
+    if kind == "ldm":
+        autoencoder = diffusers.VQModel(
+            block_out_channels=(16, 32),
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            latent_channels=4,
+            num_vq_embeddings=16,
+            norm_num_groups=8,
+        )
+        tokenizer = _wordpiece()
+        encoder: torch.nn.Module = LDMBertModel(
+            LDMBertConfig(
+                vocab_size=len(tokenizer),
+                max_position_embeddings=WINDOW,
+                encoder_layers=2,
+                encoder_ffn_dim=64,
+                encoder_attention_heads=2,
+                head_dim=16,
+                d_model=width,
+                pad_token_id=0,
+            )
+        )
+    else:
+        autoencoder = diffusers.AutoencoderKL(
+            block_out_channels=(16, 32),
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            latent_channels=4,
+            norm_num_groups=8,
+        )
+        tokenizer = _byte_pairs()
+        encoder = transformers.CLIPTextModel(
+            transformers.CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=width,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                max_position_embeddings=WINDOW,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        )
+    # Random encoders answer almost alike to every word; a wider table makes words differ, as training would.
+    inner = encoder.model if kind == "ldm" else encoder
+    torch.nn.init.normal_(inner.get_input_embeddings().weight, std=0.5)
+    scheduler = diffusers.DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=prediction,
+    )
+    vae_part, encoder_part = ("vqvae", "bert") if kind == "ldm" else ("vae", "text_encoder")
+    unet.save_pretrained(folder / "unet")
+    autoencoder.save_pretrained(folder / vae_part)
+    encoder.save_pretrained(folder / encoder_part)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    scheduler.save_pretrained(folder / "scheduler")
+    index = {
+        "_class_name": "LDMTextToImagePipeline" if kind == "ldm" else "StableDiffusionPipeline",
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        vae_part: ["diffusers", type(autoencoder).__name__],
+        encoder_part: ["latent_diffusion" if kind == "ldm" else "transformers", type(encoder).__name__],
+        "tokenizer": ["transformers", type(tokenizer).__name__],
+        "scheduler": ["diffusers", "DDIMScheduler"],
+    }
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder
+
+
+def _byte_pairs():
+    """CLIPTokenizer with a few merges, so that most words have several pieces."""
+    from tokenizers import pre_tokenizers, trainers
+    from transformers import CLIPTokenizer
+
+    empty = CLIPTokenizer()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        end_of_word_suffix="</w>",
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        special_tokens=["<|startoftext|>", "<|endoftext|>"],
+        show_progress=False,
+    )
+    backend = empty.backend_tokenizer
+    backend.train_from_iterator(TEXTS, trainer)
+    model = json.loads(backend.to_str())["model"]
+    vocabulary = dict(model["vocab"])
+    for letter in sorted(pre_tokenizers.ByteLevel.alphabet()):  # any byte may end a word
+        vocabulary.setdefault(letter + "</w>", len(vocabulary))
+    merges = [tuple(pair) for pair in model["merges"]]
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=WINDOW)
+
+
+def _wordpiece():
+    from transformers import BertTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
+    words += ["a", "red", "blue", "circle", "and", "on", "the", "##ed", "gr", "##ass"]
+    vocabulary = {word: index for index, word in enumerate(dict.fromkeys(words))}
+    return BertTokenizer(vocab=vocabulary, model_max_length=512)
+
+
+def save_samples(folder: Path, texts: list[str], *, ids: list[str] | None = None, side: int = 40) -> Path:
+    """A shard of samples with seeded noise images; returns its manifest."""
+    import numpy as np
+    from PIL import Image
+
+    from stages.artifacts import Job, Stage
+    from stages.artifacts.atomic import sha256_file
+    from stages.artifacts.tables import write_table
+
+    ids = ids or [f"s{n}" for n in range(len(texts))]
+    rows = []
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    for sample_id, text in zip(ids, texts, strict=True):
+        pixels = np.random.default_rng(sum(sample_id.encode())).integers(0, 256, (side, side + 8, 3), np.uint8)
+        path = folder / "images" / f"{sample_id}.png"
+        Image.fromarray(pixels).save(path)
+        rows.append(
+            {
+                "sample_id": sample_id,
+                "image": f"images/{sample_id}.png",
+                "image_sha256": sha256_file(path),
+                "width": side + 8,
+                "height": side,
+                "text": text,
+                "split": "test",
+                "phrases": [],
+                "predicates": [],
+                "referred": None,
+                "notes": [],
+                "tags": [],
+            }
+        )
+    job = Job(Stage(name="samples", version="1"), {}, folder / "manifest.json", inputs={}, ids=ids)
+    job.publish({"samples.parquet": lambda path: write_table(path, "samples", rows)})
+    return folder / "manifest.json"

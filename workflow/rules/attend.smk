@@ -1,0 +1,29 @@
+"""Attend: one averaged attention map a word, with the fitted embeddings and the inverter's own backbone."""
+
+
+rule attend:
+    input:
+        samples=SAMPLES,
+        embeddings=EMBEDDINGS,
+    output:
+        manifest=MAPS,
+    log:
+        log_of(MAPS),
+    benchmark:
+        benchmark_of(MAPS)
+    conda:
+        "../../envs/diffusion.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        recipe=lambda wildcards: wf.attend_recipe(
+            wildcards.inverter, wildcards.attender
+        ),
+        version=version("attend"),
+        images=place({"root": "--images"}),
+        execution=execution("attend"),
+    shell:
+        "anyword stage attend --samples {input.samples} {params.images:q} --embeddings {input.embeddings}"
+        " --recipe {params.recipe:q} {params.execution} --output {output.manifest} > {log} 2>&1"

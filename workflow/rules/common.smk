@@ -1,0 +1,196 @@
+"""What the rules share: the validated configuration, names, paths, and where a job finds this checkout's code."""
+
+import json
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, workflow.basedir)
+
+from stages.artifacts.errors import AnywordError
+from stages.config import NAME, Workflow, stage_of
+from stages.environment import jobs_run_code_of
+
+jobs_run_code_of(Path(workflow.basedir))
+
+try:
+    wf = Workflow(config)
+except AnywordError as error:
+    raise WorkflowError(str(error))
+
+
+wildcard_constraints:
+    dataset=NAME,
+    parser=NAME,
+    inverter=NAME,
+    attender=NAME,
+    experiment=NAME,
+    shard=r"[0-9]{5}[0-9]*",
+
+
+# A folder a shard; its manifest, written last, stands for it.
+INDEX = "results/{dataset}/samples/index/manifest.json"
+SAMPLES = "results/{dataset}/samples/{shard}/manifest.json"
+PHRASES = "results/{dataset}/parse/{parser}/{shard}/manifest.json"
+EMBEDDINGS = "results/{dataset}/invert/{inverter}/{shard}/manifest.json"
+MAPS = "results/{dataset}/attend/{inverter}/{attender}/{shard}/manifest.json"
+POINTS = "results/{dataset}/experiments/{experiment}/prompt/{shard}/manifest.json"
+MASKS = "results/{dataset}/experiments/{experiment}/segment/{shard}/manifest.json"
+SCORE = "results/{dataset}/experiments/{experiment}/score/manifest.json"
+REPORT = "results/{dataset}/experiments/{experiment}/report/manifest.json"
+
+
+def log_of(manifest, suffix=".log"):
+    """`logs/` beside `results/`, a file a job."""
+    return str(Path("logs", *Path(manifest).parts[1:-1])) + suffix
+
+
+def benchmark_of(manifest):
+    """Seconds and memory of a job: beside its log, since they differ from run to run."""
+    return log_of(manifest, ".tsv")
+
+
+def recipe(section, key):
+    """Params function: the recipe that the wildcard `key` names in `section`, as canonical JSON."""
+    return lambda wildcards: wf.recipe(section, wildcards[key])
+
+
+def chosen_recipe(key, section):
+    """Params function: the recipe that the experiment chooses for `key`."""
+    return lambda wildcards: wf.recipe(
+        section, getattr(wf.experiment(wildcards.experiment), key)
+    )
+
+
+def choice_of(*keys):
+    """Params function: the experiment's choices for `keys`, as options."""
+
+    def options(wildcards):
+        chosen = wf.experiment(wildcards.experiment)
+        return [part for key in keys for part in (f"--{key}", getattr(chosen, key))]
+
+    return options
+
+
+def version(room, name="STAGE"):
+    """The version of a stage: Snakemake sees no edits in imported modules, so this says that results changed."""
+    return stage_of(room, name).version
+
+
+def place(flags):
+    """Params function: where the dataset lies on this machine, as options. It takes `output` so that Snakemake
+    leaves it out of what decides a rerun: data that moved to another disk is the same data.
+    """
+
+    def options(wildcards, output):
+        found = wf.place(wildcards.dataset)
+        return [
+            part
+            for key, flag in flags.items()
+            if key in found
+            for part in (flag, found[key])
+        ]
+
+    return options
+
+
+def execution(stage):
+    """Params function: device and batch size as options, left out of what decides a rerun like `place`."""
+
+    def options(wildcards, output):
+        chosen = wf.config.execution
+        size = chosen.batch_size.get(stage)
+        return [
+            "--device",
+            chosen.device,
+            *(["--batch-size", str(size)] if size else []),
+        ]
+
+    return options
+
+
+def mapped(pattern):
+    """Input function: the experiment's own choice of recipes filled into a path."""
+
+    def path(wildcards):
+        choice = wf.experiment(wildcards.experiment)
+        return pattern.format(
+            **{
+                "dataset": choice.dataset,
+                "parser": choice.parser,
+                "inverter": choice.inverter,
+                "attender": choice.attender,
+                "experiment": wildcards.experiment,
+                "shard": wildcards.get("shard", "{shard}"),
+            }
+        )
+
+    return path
+
+
+def every_shard(pattern):
+    """Input function: `pattern` for all shards of the dataset, known once its index is there."""
+    return lambda wildcards: expand(
+        mapped(pattern)(wildcards), shard=shards_of(wildcards.dataset)
+    )
+
+
+def report_of(experiment):
+    return REPORT.format(
+        dataset=wf.experiment(experiment).dataset, experiment=experiment
+    )
+
+
+def scores_of(experiments):
+    """Input function: the scores of those experiments whose dataset has truth."""
+
+    def paths(wildcards):
+        chosen = [(name, wf.experiment(name).dataset) for name in experiments]
+        return [
+            SCORE.format(dataset=data, experiment=name)
+            for name, data in chosen
+            if summary_of(data)["truth"]
+        ]
+
+    return paths
+
+
+def summary_of(dataset):
+    """What the index says of a dataset: shards, samples, truth."""
+    manifest = checkpoints.index.get(dataset=dataset).output.manifest
+    with open(manifest) as file:
+        return json.load(file)["summary"]
+
+
+def shards_of(dataset):
+    return [f"{number:05d}" for number in range(summary_of(dataset)["shards"])]
+
+
+def listing_of(wildcards):
+    """The shard's own listing: a dataset that grows at its end leaves the others as they are."""
+    manifest = checkpoints.index.get(dataset=wildcards.dataset).output.manifest
+    return str(Path(manifest).parent / wildcards.shard / "manifest.json")
+
+
+SEGMENT_READS = {"points": POINTS, "maps": MAPS, "phrases": PHRASES}
+
+
+def segment_reads(wildcards):
+    """What the experiment's segmenter reads beside the samples, by name."""
+    names = wf.segment_reads(wildcards.experiment)
+    return {name: mapped(SEGMENT_READS[name])(wildcards) for name in names}
+
+
+def score_if_any(wildcards):
+    """The experiment's score, where its dataset has truth to score against."""
+    if not summary_of(wildcards.dataset)["truth"]:
+        return []
+    return SCORE.format(dataset=wildcards.dataset, experiment=wildcards.experiment)
+
+
+def points_if_any(wildcards):
+    """The experiment's points, where its segmenter uses them."""
+    if "points" not in wf.segment_reads(wildcards.experiment):
+        return []
+    return every_shard(POINTS)(wildcards)

@@ -1,0 +1,26 @@
+"""Invert: fit the words' token embeddings to the image, by far the longest stage."""
+
+
+rule invert:
+    input:
+        samples=SAMPLES,
+    output:
+        manifest=EMBEDDINGS,
+    log:
+        log_of(EMBEDDINGS),
+    benchmark:
+        benchmark_of(EMBEDDINGS)
+    conda:
+        "../../envs/diffusion.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+    params:
+        recipe=recipe("inverters", "inverter"),
+        version=version("invert"),
+        images=place({"root": "--images"}),
+        execution=execution("invert"),
+    shell:
+        "anyword stage invert --samples {input.samples} {params.images:q} --recipe {params.recipe:q}"
+        " {params.execution} --output {output.manifest} > {log} 2>&1"

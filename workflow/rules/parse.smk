@@ -1,0 +1,24 @@
+"""Parse: which phrases a text has. Never sees an image, and nothing that learns sees a parse."""
+
+
+rule parse:
+    input:
+        samples=SAMPLES,
+    output:
+        manifest=PHRASES,
+    log:
+        log_of(PHRASES),
+    benchmark:
+        benchmark_of(PHRASES)
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        recipe=recipe("parsers", "parser"),
+        version=version("parse"),
+    shell:
+        "anyword stage parse --samples {input.samples} --recipe {params.recipe:q}"
+        " --output {output.manifest} > {log} 2>&1"

@@ -1,0 +1,26 @@
+"""Prompt: maps and phrases meet here for the first time and become points."""
+
+
+rule prompt:
+    input:
+        samples=SAMPLES,
+        phrases=mapped(PHRASES),
+        maps=mapped(MAPS),
+    output:
+        manifest=POINTS,
+    log:
+        log_of(POINTS),
+    benchmark:
+        benchmark_of(POINTS)
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        recipe=chosen_recipe("prompter", "prompters"),
+        version=version("prompt"),
+    shell:
+        "anyword stage prompt --samples {input.samples} --phrases {input.phrases} --maps {input.maps}"
+        " --recipe {params.recipe:q} --output {output.manifest} > {log} 2>&1"

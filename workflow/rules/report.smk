@@ -1,0 +1,33 @@
+"""Report: one offline page an experiment, from image to mask with every step between."""
+
+
+rule report:
+    input:
+        samples=every_shard(SAMPLES),
+        phrases=every_shard(PHRASES),
+        maps=every_shard(MAPS),
+        points=points_if_any,
+        masks=every_shard(MASKS),
+        score=score_if_any,
+    output:
+        manifest=REPORT,
+    log:
+        log_of(REPORT),
+    benchmark:
+        benchmark_of(REPORT)
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        recipe=chosen_recipe("reporter", "reporters"),
+        version=version("report"),
+        shards=lambda wildcards: len(shards_of(wildcards.dataset)),
+        choice=choice_of("parser", "inverter", "attender"),
+        images=place({"root": "--images"}),
+    shell:
+        "anyword stage report --root results/{wildcards.dataset} --experiment {wildcards.experiment}"
+        " {params.choice} --shards {params.shards} {params.images:q} --recipe {params.recipe:q}"
+        " --output {output.manifest} > {log} 2>&1"

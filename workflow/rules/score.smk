@@ -1,0 +1,30 @@
+"""Score: an experiment's masks and maps against the dataset's truth, over all shards."""
+
+
+rule score:
+    input:
+        samples=every_shard(SAMPLES),
+        phrases=every_shard(PHRASES),
+        maps=every_shard(MAPS),
+        masks=every_shard(MASKS),
+    output:
+        manifest=SCORE,
+    log:
+        log_of(SCORE),
+    benchmark:
+        benchmark_of(SCORE)
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        recipe=chosen_recipe("scorer", "scorers"),
+        version=version("score"),
+        shards=lambda wildcards: len(shards_of(wildcards.dataset)),
+        choice=choice_of("parser", "inverter", "attender"),
+    shell:
+        "anyword stage score --root results/{wildcards.dataset} --experiment {wildcards.experiment}"
+        " {params.choice} --shards {params.shards} --recipe {params.recipe:q}"
+        " --output {output.manifest} > {log} 2>&1"

@@ -1,0 +1,32 @@
+"""Segment: points become masks (or maps and phrases do, for a segmenter that asks for them)."""
+
+
+rule segment:
+    input:
+        unpack(segment_reads),
+        samples=SAMPLES,
+    output:
+        manifest=MASKS,
+    log:
+        log_of(MASKS),
+    benchmark:
+        benchmark_of(MASKS)
+    conda:
+        "../../envs/segment.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        recipe=chosen_recipe("segmenter", "segmenters"),
+        version=version("segment"),
+        reads=lambda wildcards, input: [
+            part
+            for name in wf.segment_reads(wildcards.experiment)
+            for part in (f"--{name}", input[name])
+        ],
+        images=place({"root": "--images"}),
+        execution=execution("segment"),
+    shell:
+        "anyword stage segment --samples {input.samples} {params.reads} {params.images:q}"
+        " --recipe {params.recipe:q} {params.execution} --output {output.manifest} > {log} 2>&1"
