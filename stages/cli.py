@@ -19,6 +19,7 @@ from stages.commands.results import results
 from stages.commands.segment import segment
 from stages.parse import people
 from stages.studies import commands as studies
+from stages.world import commands as world
 
 app = typer.Typer(
     name="anyword",
@@ -28,12 +29,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(stage.app, name="stage")
-app.command()(results)
 app.command()(segment)
+app.command()(results)
 app.command()(people.parse)
 app.command()(people.parsers)
 app.add_typer(studies.app, name="study")
+app.add_typer(world.app, name="world")
+app.add_typer(stage.app, name="stage")
 
 
 @app.callback()

@@ -202,73 +202,9 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) 
     write_json(out / "coco.json", {"images": images, "annotations": annotations, "categories": categories})
 
 
-def chosen_models(
-    config: Mapping[str, Any],
-    experiment: str,
-    *,
-    backbone: str | None = None,
-    sam: str | None = None,
-    parser: str | None = None,
-    steps: int | None = None,
-    online: bool = False,
-) -> dict[str, Any]:
-    """`config` with `experiment` alone, on other models or another parser.
-
-    A backbone or SAM is a name in the configuration, or a path (backbones: also a hub id). One that is given by path
-    gets the papers' settings, since the embedded ones were found for small models.
-
-    Raises:
-        AnywordError: a name that the configuration does not hold, or a SAM file whose kind its name does not tell.
-    """
-    chosen = dict(_member(config, "experiments", experiment, "--experiment"))
-    changed = {key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()}
-    if parser is not None:
-        _member(config, "parsers", parser, "--parser")
-        chosen["parser"] = parser
-    inverter = dict(_member(config, "inverters", chosen["inverter"], "inverter"))
-    if backbone is not None:
-        inverter = {"kind": inverter["kind"], "backbone": backbone}
-        if backbone not in config["backbones"]:
-            inverter["backbone"] = "given"
-            changed["backbones"]["given"] = {"kind": _family(backbone), "path": backbone, "offline": not online}
-        for key, section in (("attender", "attenders"), ("prompter", "prompters")):
-            kind = _member(config, section, chosen[key], key)["kind"]
-            changed[section]["papers"], chosen[key] = {"kind": kind}, "papers"
-    if steps is not None:
-        inverter["steps"] = steps
-    if inverter != config["inverters"][chosen["inverter"]]:
-        changed["inverters"]["given"], chosen["inverter"] = inverter, "given"
-    if sam in config["segmenters"]:
-        chosen["segmenter"] = sam
-    elif sam is not None:
-        model = next((name for name in ("vit_h", "vit_l", "vit_b") if name in Path(sam).name), None)
-        if model is None:
-            raise AnywordError(
-                f"--sam: '{sam}' does not tell by its name whether it is vit_h, vit_l or vit_b.",
-                remedy="Keep the published name, or describe it under `segmenters` in a --config file.",
-            )
-        changed["segmenters"]["given"] = {"kind": "segment-anything", "model": model, "checkpoint": sam}
-        chosen["segmenter"] = "given"
-    changed["experiments"], changed["targets"] = {experiment: chosen}, [experiment]
-    return changed
-
-
-def knows_only_the_embedded_world(config: Mapping[str, Any], experiment: str) -> bool:
-    inverter = config["inverters"][config["experiments"][experiment]["inverter"]]
-    return config["backbones"][inverter["backbone"]]["kind"] == "embedded"
-
-
 def _member(config: Mapping[str, Any], section: str, name: str, option: str) -> Mapping[str, Any]:
     found = config[section].get(name)
     if found is None:
         names = ", ".join(sorted(config[section]))
         raise AnywordError(f"{option}: '{name}' is not in the configuration.", remedy=f"Use one of {names}.")
     return found
-
-
-def _family(backbone: str) -> str:
-    """Latent diffusion's own text encoder shows in the folder; hub ids are taken for Stable Diffusion but LDM's."""
-    index = Path(backbone).expanduser() / "model_index.json"
-    if index.is_file():
-        return "ldm" if "bert" in json.loads(index.read_text(encoding="utf-8")) else "stable-diffusion"
-    return "ldm" if "ldm" in backbone.lower() else "stable-diffusion"

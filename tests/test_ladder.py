@@ -55,8 +55,8 @@ def test_the_table_names_every_rung(figures):
 
 def test_rungs_differ_only_in_what_they_add():
     base = {
-        "prompters": {"bound": {"kind": "points", "threshold": 0.6}},
-        "inverters": {"textual-inversion": {"kind": "textual", "steps": 40}},
+        "prompters": {"binding": {"kind": "points", "threshold": 0.6}},
+        "inverters": {"embedded": {"kind": "textual", "steps": 40}},
         "segmenters": {"attention": {"kind": "attention", "threshold": 0.4}},
     }
     added = ladder.configuration(base, ladder.Choice(), dataset="d", split="val", first=0, samples=4, shard_size=4)

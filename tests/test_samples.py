@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from pycocotools import mask as coco
 
 from stages.artifacts import AnywordError, Folder, SampleError
+from stages.artifacts.images import read_image
+from stages.artifacts.masks import decode
 from stages.artifacts.tables import parse_of
 from stages.samples import command
 from stages.samples.folder import GivenPhrase, resolve_phrases
@@ -132,8 +133,7 @@ def test_phrases_and_masks_become_truth(tmp_path, photos):
     (truth,) = shard.table("truth")
     assert [phrase.span.of(sample["text"]) for phrase in parse_of(sample).phrases] == ["black cat", "cat"]
     assert (truth["index"], truth["start"], truth["end"]) == (1, 18, 21)
-    decoded = coco.decode({"size": [20, 30], "counts": truth["counts"].encode()})
-    assert np.array_equal(decoded, mask > 0)
+    assert np.array_equal(decode(truth), mask > 0)
 
 
 @pytest.mark.parametrize(
@@ -189,3 +189,23 @@ def test_ids_are_unique_and_safe_whatever_comes_in(ids):
     assert len(made) == len(ids)
     assert len({entry.id for entry in made}) == len(ids)
     assert all(id_problem(entry.id) is None for entry in made)
+
+
+def test_scenes_of_the_world_are_samples_with_exact_truth(tmp_path):
+    recipe = {"kind": "world", "split": "test", "first": 3, "count": 3, "shard_size": 2}
+    listed = command.index(recipe=recipe, output=tmp_path / "index" / "manifest.json")
+    assert (listed.summary["shards"], listed.summary["truth"]) == (2, True)
+    output = tmp_path / "00001" / "manifest.json"
+    index = tmp_path / "index" / "00001" / "manifest.json"
+    command.run(index=index, recipe={"kind": "world"}, output=output)
+    shard = Folder(output, "samples")
+    (sample,) = shard.table("samples")
+    assert sample["sample_id"] == "test-000005"
+    pixels = read_image(shard.path, sample["image"], sample["image_sha256"])
+    assert pixels.shape == (sample["height"], sample["width"], 3)
+    phrases = [row for row in shard.table("truth") if row["kind"] == "phrase"]
+    assert len(phrases) == len(sample["phrases"]) > 0
+    assert all(decode(row).shape == pixels.shape[:2] and decode(row).any() for row in phrases)
+    first = shard.sha256
+    command.run(index=index, recipe={"kind": "world"}, output=output)
+    assert Folder(output, "samples").sha256 == first

@@ -11,7 +11,7 @@ from toy_results import CIRCLE, HEIGHT, SQUARE, WIDTH, rectangle, toys, write_re
 
 from stages.artifacts import AnywordError, ArtifactError, Folder
 from stages.artifacts.compose import answers, label_map, referred_all
-from stages.artifacts.masks import decode, encode, overlap, rle_of, union
+from stages.artifacts.masks import areas, decode, encode, iou_matrix, overlap, rle_of, union
 from stages.score import grandf, referring, semantic
 from stages.score.bootstrap import mean, paired_difference
 from stages.score.command import run
@@ -301,3 +301,10 @@ def test_official_figures_of_a_finished_experiment(tmp_path, kind):
         assert official["IoU"]["a red circle"] == pytest.approx(100 / 400)
         # "a square" has neither truth nor a predicted pixel where anything is true.
         assert (official["IoU"]["a square"], official["classes_counted"]["mIoU"]) == (None, 4)
+
+
+def test_many_masks_at_once():
+    many = [rle_of(encode(rectangle(i % 40, 0, i % 40 + 1, 1 + i % 30))) for i in range(700)]
+    assert areas(many).tolist() == [1 + i % 30 for i in range(700)]
+    assert areas([union(many, HEIGHT, WIDTH)]).tolist() == [int(np.any([decode(m) for m in many], axis=0).sum())]
+    assert iou_matrix(many, many[:300]).shape == (700, 300)

@@ -119,7 +119,7 @@ def _byte_pairs():
     trainer = trainers.BpeTrainer(
         vocab_size=600,
         end_of_word_suffix="</w>",
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         special_tokens=["<|startoftext|>", "<|endoftext|>"],
         show_progress=False,
     )
@@ -127,7 +127,7 @@ def _byte_pairs():
     backend.train_from_iterator(TEXTS, trainer)
     model = json.loads(backend.to_str())["model"]
     vocabulary = dict(model["vocab"])
-    for letter in pre_tokenizers.ByteLevel.alphabet():  # any byte may end a word
+    for letter in sorted(pre_tokenizers.ByteLevel.alphabet()):  # any byte may end a word
         vocabulary.setdefault(letter + "</w>", len(vocabulary))
     merges = [tuple(pair) for pair in model["merges"]]
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=WINDOW)
@@ -141,3 +141,40 @@ def _wordpiece():
     words += ["a", "red", "blue", "circle", "and", "on", "the", "##ed", "gr", "##ass"]
     vocabulary = {word: index for index, word in enumerate(dict.fromkeys(words))}
     return BertTokenizer(vocab=vocabulary, model_max_length=512)
+
+
+def save_samples(folder: Path, texts: list[str], *, ids: list[str] | None = None, side: int = 40) -> Path:
+    """A shard of samples with seeded noise images; returns its manifest."""
+    import numpy as np
+    from PIL import Image
+
+    from stages.artifacts import Job, Stage
+    from stages.artifacts.atomic import sha256_file
+    from stages.artifacts.tables import write_table
+
+    ids = ids or [f"s{n}" for n in range(len(texts))]
+    rows = []
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    for sample_id, text in zip(ids, texts, strict=True):
+        pixels = np.random.default_rng(sum(sample_id.encode())).integers(0, 256, (side, side + 8, 3), np.uint8)
+        path = folder / "images" / f"{sample_id}.png"
+        Image.fromarray(pixels).save(path)
+        rows.append(
+            {
+                "sample_id": sample_id,
+                "image": f"images/{sample_id}.png",
+                "image_sha256": sha256_file(path),
+                "width": side + 8,
+                "height": side,
+                "text": text,
+                "split": "test",
+                "phrases": [],
+                "predicates": [],
+                "referred": None,
+                "notes": [],
+                "tags": [],
+            }
+        )
+    job = Job(Stage(name="samples", version="1"), {}, folder / "manifest.json", inputs={}, ids=ids)
+    job.publish({"samples.parquet": lambda path: write_table(path, "samples", rows)})
+    return folder / "manifest.json"

@@ -73,7 +73,9 @@ def areas(masks: Iterable[Rle]) -> Int64[np.ndarray, " masks"]:
     from pycocotools import mask as coco
 
     found = list(masks)
-    return np.asarray(coco.area(found), dtype=np.int64) if found else np.zeros(0, dtype=np.int64)
+    # pycocotools 2.0.11 fails on more than 255 masks a call under NumPy 2 (it names their number in a uint8).
+    parts = [coco.area(found[i : i + 255]) for i in range(0, len(found), 255)]
+    return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, dtype=np.int64)
 
 
 def overlap(one: Rle, other: Rle) -> tuple[int, int]:

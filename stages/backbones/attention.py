@@ -20,7 +20,6 @@ import torch
 from stages.artifacts.errors import AnywordError
 
 if TYPE_CHECKING:
-    from diffusers import UNet2DConditionModel
     from diffusers.models.attention_processor import Attention
     from jaxtyping import Float
 
@@ -33,7 +32,7 @@ class Layer:
     resolution: int
 
 
-def attention_layers(unet: UNet2DConditionModel, latent_size: int, *, kind: str = "attn2") -> list[Layer]:
+def attention_layers(unet: Any, latent_size: int, *, kind: str = "attn2") -> list[Layer]:
     """Every cross-attention (`attn2`) or self-attention (`attn1`) layer in the order in which the UNet runs them.
 
     The resolution follows from the block: every down block but the last halves it after its layers, every up block
@@ -90,7 +89,7 @@ class Capture:
     layers. Gradients flow through the maps unless the caller disables them. Processors are put back on exit.
     """
 
-    def __init__(self, unet: UNet2DConditionModel, layers: Sequence[Layer], *, stop: bool = False) -> None:
+    def __init__(self, unet: Any, layers: Sequence[Layer], *, stop: bool = False) -> None:
         """`stop`: end the UNet's forward pass at the last of `layers` (run it inside `stopping()`)."""
         if not layers:
             raise AnywordError("attention capture: no layer was chosen.")
@@ -195,6 +194,34 @@ class _Recorder:
             lambda: probabilities(attn, hidden_states, encoder_hidden_states, attention_mask),
         )
         return self.inner(attn, hidden_states, encoder_hidden_states, attention_mask, *args, **kwargs)
+
+
+class CpuAttention:
+    """The faster of diffusers' two attention processors on a CPU.
+
+    Forward, scaled_dot_product_attention wins; its backward there is so slow that an explicit softmax wins by a
+    fifth of a whole step (bfloat16, 256 queries). Long sequences stay implicit for memory.
+    """
+
+    EXPLICIT_UP_TO = 1024  # queries
+
+    def __init__(self) -> None:
+        from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
+
+        self.explicit = AttnProcessor()
+        self.implicit = AttnProcessor2_0()
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        temb: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        learning = torch.is_grad_enabled() and hidden_states.shape[1] <= self.EXPLICIT_UP_TO
+        processor = self.explicit if learning else self.implicit
+        return processor(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
 
 
 def probabilities(

@@ -19,12 +19,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages import REPOSITORY
 from stages.artifacts.errors import AnywordError
-from stages.backbones.attention import Capture, Layer, attention_layers, choose_layers
+from stages.backbones.attention import Capture, CpuAttention, Layer, attention_layers, choose_layers
 from stages.backbones.recipe import BackboneRecipe
-from stages.backbones.text import Encoding, check_fast, tokenize, window_of
+from stages.backbones.text import Encoding, check_fast, tokenize, tokenize_windows, window_of
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel, VQModel
     from jaxtyping import Float, Int
 
 PARTS = {
@@ -38,9 +37,10 @@ ADVICE = "anyword.json"
 
 
 class Advice(BaseModel):
-    """`anyword.json` beside a model: which attention of it to read. Optional; a recipe overrules it."""
+    """`anyword.json` beside a model: which attention of it to read. Optional; a recipe overrules it, and what
+    else the file says (how the model was trained) is its own affair."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     cross_attention_layers: tuple[str, ...] | None = None
     map_resolution: int | None = None
@@ -55,11 +55,15 @@ class DiffusionBackbone:
     id: str
     revision: str | None
     weights_sha256: str
-    autoencoder: AutoencoderKL | VQModel
-    model: UNet2DConditionModel
-    encoder: torch.nn.Module
+    autoencoder: Any
+    """AutoencoderKL or VQModel."""
+    model: Any
+    """UNet2DConditionModel."""
+    encoder: Any
+    """CLIPTextModel or LDMBertModel."""
     tokenizer: Any
-    scheduler: DDIMScheduler
+    scheduler: Any
+    """DDIMScheduler."""
     resolution: int
     """Side of the square images, in pixels."""
     latent_size: int
@@ -87,6 +91,18 @@ class DiffusionBackbone:
         """Texts as ids padded to the window; SampleError for an empty text or one beyond the window."""
         encoding = tokenize(self.tokenizer, texts, self.window)
         return replace(encoding, input_ids=encoding.input_ids.to(self.device))
+
+    def tokenize_windows(self, text: str) -> Encoding:
+        """A text of any length, one row a window of whole sentences; see `text.tokenize_windows`."""
+        encoding = tokenize_windows(self.tokenizer, text, self.window)
+        return replace(encoding, input_ids=encoding.input_ids.to(self.device))
+
+    @property
+    def unknown_id(self) -> int | None:
+        """Id of the token that stands for what the tokenizer does not know (CLIP's, which knows every byte, ends
+        the text instead, so a match there is none)."""
+        unknown = self.tokenizer.unk_token_id
+        return None if unknown == self.tokenizer.eos_token_id else unknown
 
     @property
     def table(self) -> Float[torch.Tensor, "vocabulary width"]:
@@ -123,7 +139,9 @@ class DiffusionBackbone:
     ) -> Float[torch.Tensor, "batch channels h w"]:
         """The UNet's prediction (noise, or velocity: `scheduler.config.prediction_type`), one timestep a row."""
         dtype = self.model.dtype
-        latents = latents.to(dtype).contiguous(memory_format=torch.channels_last)
+        latents = latents.to(dtype)
+        if self.device.type != "cpu":  # on a CPU, bfloat16 group norms lose more by it than convolutions gain
+            latents = latents.contiguous(memory_format=torch.channels_last)
         return self.model(latents, timesteps, encoder_hidden_states.to(dtype), return_dict=False)[0].float()
 
     def capture(
@@ -171,12 +189,12 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     folder = locate(recipe)
     index = _index(folder, recipe)
     autoencoder_part, encoder_part = PARTS[recipe.kind]
-    classes = {
+    classes: dict[str, Any] = {
         "unet": diffusers.UNet2DConditionModel,
         autoencoder_part: {"AutoencoderKL": diffusers.AutoencoderKL, "VQModel": diffusers.VQModel},
         encoder_part: {"CLIPTextModel": transformers.CLIPTextModel, "LDMBertModel": LDMBertModel},
     }
-    modules = {}
+    modules: dict[str, Any] = {}
     for part, choice in classes.items():
         name = index[part][1]
         cls = choice.get(name) if isinstance(choice, dict) else choice
@@ -188,7 +206,10 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
         dtype = getattr(torch, recipe.dtype) if part == "unet" else torch.float32
         modules[part] = _load(cls, folder, part, dtype).to(device).eval().requires_grad_(False)
     unet, autoencoder, encoder = modules["unet"], modules[autoencoder_part], modules[encoder_part]
-    unet.to(memory_format=torch.channels_last)
+    if torch.device(device).type == "cpu":
+        unet.set_attn_processor(CpuAttention())
+    else:
+        unet.to(memory_format=torch.channels_last)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     check_fast(tokenizer, str(folder))
     # The sampler's own class does not matter: DDIM with the same noise schedule is what both inversions use.
@@ -278,7 +299,7 @@ def _index(folder: Path, recipe: BackboneRecipe) -> dict[str, Any]:
     return index
 
 
-def _load(cls: Any, folder: Path, part: str, dtype: torch.dtype) -> torch.nn.Module:
+def _load(cls: Any, folder: Path, part: str, dtype: torch.dtype) -> Any:
     if not any((folder / part).glob("*.safetensors")):
         raise AnywordError(
             f"{folder / part}: holds no .safetensors weights, and pickled ones are never read.",
@@ -316,7 +337,7 @@ def _hash(folder: Path, parts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _input_embeddings(encoder: torch.nn.Module) -> torch.nn.Embedding:
+def _input_embeddings(encoder: Any) -> Any:
     """The table of input embeddings; LDMBert keeps it one level down, where transformers' own lookup may not see it."""
     inner = encoder.model if hasattr(encoder, "model") else encoder
-    return inner.get_input_embeddings()  # type: ignore[operator, return-value]
+    return inner.get_input_embeddings()

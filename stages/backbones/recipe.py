@@ -13,30 +13,30 @@ class BackboneRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["embedded", "stable-diffusion", "ldm"] = Field(
-        "embedded",
+        default="embedded",
         description="Family: the embedded world's own model, Stable Diffusion (CLIP text encoder), or latent "
         "diffusion text-to-image (LDMBert). Checked against what is found.",
     )
     path: str | None = Field(
-        None,
+        default=None,
         description="Local folder, or hub id ('owner/name'). The embedded kind defaults to models/backbone.",
     )
-    revision: str | None = Field(None, description="Commit, tag or branch of a hub id.")
-    offline: bool = Field(True, description="Never touch the network: local folders and the hub cache only.")
+    revision: str | None = Field(default=None, description="Commit, tag or branch of a hub id.")
+    offline: bool = Field(default=True, description="Never touch the network: local folders and the hub cache only.")
     dtype: Literal["float32", "bfloat16"] = Field(
-        "float32",
+        default="float32",
         description="Arithmetic of the UNet. Embeddings, text encoder, autoencoder and optimiser stay in float32.",
     )
     resolution: int | None = Field(
-        None,
+        default=None,
         ge=16,
         description="Side of the square that images are resized to; default: the size the UNet was trained at.",
     )
     map_resolution: int | None = Field(
-        None, ge=1, description="Side of the attention maps; default: the backbone's own advice, else 16."
+        default=None, ge=1, description="Side of the attention maps; default: the backbone's own advice, else 16."
     )
     layers: tuple[str, ...] | None = Field(
-        None,
+        default=None,
         description="Cross-attention layers to read, by the beginning of their names ('up_blocks.1'); default: the "
         "backbone's own advice (anyword.json), else every layer at the maps' resolution.",
     )

@@ -1,51 +1,140 @@
-"""`anyword segment`: one image, one sentence, every mask."""
+"""`anyword segment`: one image and one sentence, through every stage."""
 
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from stages.artifacts.errors import AnywordError
+
+log = logging.getLogger("anyword")
+
+_WORLD_SIDE = 128  # pixels; the embedded world's images are squares of this side
+
 
 def segment(
-    image: Annotated[Path, typer.Argument(help="An image file.")],
-    text: Annotated[str, typer.Argument(help="The sentence whose words are to be found in it.")],
-    out: Annotated[Path, typer.Option(help="Folder for masks, overlay, COCO JSON and page.")] = Path("out"),
+    image: Annotated[Path, typer.Argument(help="The image.")],
+    text: Annotated[str, typer.Argument(help="What it shows, in a sentence.")],
+    out: Annotated[Path, typer.Option(help="Folder for masks/, overlay.png, coco.json and the page.")] = Path("out"),
     backbone: Annotated[
         str | None,
-        typer.Option(help="Diffusion model: folder or hub id, or a name in the configuration. Default: embedded."),
+        typer.Option(help="Diffusion model: a local folder, a hub id (owner/name), or a name of `backbones`."),
     ] = None,
     sam: Annotated[
-        str | None,
-        typer.Option(help="SAM checkpoint: a file, or a segmenter's name in the configuration. Default: embedded."),
+        str | None, typer.Option(help="SAM: a local checkpoint (.pth, .safetensors), or a name of `segmenters`.")
     ] = None,
-    parser: Annotated[str | None, typer.Option(help="A parser's name in the configuration.")] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Steps of inversion; 0: none. Default: the recipe's.", min=0)
-    ] = None,
-    experiment: Annotated[str, typer.Option(help="Whose recipes to start from.")] = "spacy",
+    parser: Annotated[str | None, typer.Option(help="A name of `parsers`.")] = None,
+    inverter: Annotated[str | None, typer.Option(help="A name of `inverters`.")] = None,
+    experiment: Annotated[str, typer.Option(help="Experiment whose recipes are used where nothing is said.")] = "spacy",
     config: Annotated[Path | None, typer.Option(help="A configuration laid over the repository's config.yaml.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    online: Annotated[bool, typer.Option("--online", help="Allow fetching a hub id that is not in the cache.")] = False,
+    offline: Annotated[
+        bool, typer.Option(help="Take hub ids from the local cache only; --no-offline lets them be fetched.")
+    ] = True,
 ) -> None:
-    """Segment every word of a sentence in one image: masks (PNG), overlay, COCO JSON and an offline page.
+    """Segment every phrase of a sentence in an image.
 
-    With `--backbone` the papers' settings are used (1100 steps, 8 draws: minutes on a GPU); give `--steps` for a
-    quicker look. What is unchanged from an earlier run into the same folder is kept.
+    Writes a mask a phrase (PNG), an overlay, a COCO JSON and an offline page with every word's map.
 
-    Example: anyword segment photo.jpg "a black cat on a red sofa" --out out/ --backbone models/sd15 --sam sam_vit_h.pth
+    Example: anyword segment photo.jpg "a black cat on a red sofa" --out out/
+    --backbone stable-diffusion-v1-5/stable-diffusion-v1-5 --sam sam_vit_h_4b8939.pth
     """
-    from stages.single import chosen_models, knows_only_the_embedded_world, segment
+    from stages.single import segment as run
     from stages.studies.workflow import complete_config
 
-    complete = complete_config(config)
-    complete = chosen_models(
-        complete, experiment, backbone=backbone, sam=sam, parser=parser, steps=steps, online=online
+    whole = complete_config(config)
+    chosen = dict(_named(whole, "experiments", experiment, "--experiment"))
+    chosen |= {key: name for key, name in (("parser", parser), ("inverter", inverter)) if name}
+    if backbone is not None:
+        whole, chosen = _with_backbone(whole, chosen, backbone, offline=offline, keep_inverter=inverter is not None)
+    if sam is not None:
+        whole, chosen = _with_sam(whole, chosen, sam)
+    _say_if_embedded(whole, chosen, image)
+    page = run(
+        image,
+        text,
+        out,
+        config={**whole, "experiments": {**whole["experiments"], experiment: chosen}},
+        experiment=experiment,
+        device=device,
     )
-    if knows_only_the_embedded_world(complete, experiment):
-        typer.echo("note: the embedded backbone knows only the embedded world; photographs need --backbone.", err=True)
-    page = segment(image, text, out, config=complete, experiment=experiment, device=device)
     typer.echo(
-        f"masks:   {out / 'masks'}\noverlay: {out / 'overlay.png'}\nCOCO:    {out / 'coco.json'}\npage:    {page}"
+        f"masks:   {out / 'masks'}\noverlay: {out / 'overlay.png'}\ncoco:    {out / 'coco.json'}\npage:    {page}"
     )
+
+
+def _with_backbone(
+    config: dict[str, Any], chosen: dict[str, Any], backbone: str, *, offline: bool, keep_inverter: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration with an inverter on that backbone: the chosen one, or for a real backbone the papers'."""
+    name = backbone
+    if backbone not in config["backbones"]:
+        name = "given"
+        recipe = {"kind": backbone_kind(backbone), "path": backbone, "offline": offline}
+        config = {**config, "backbones": {**config["backbones"], name: recipe}}
+    embedded = config["backbones"][name]["kind"] == "embedded"
+    base = chosen["inverter"] if keep_inverter or embedded else "paper"
+    inverter = {**_named(config, "inverters", base, "--inverter"), "backbone": name}
+    config = {**config, "inverters": {**config["inverters"], f"{base}-here": inverter}}
+    return config, {**chosen, "inverter": f"{base}-here"}
+
+
+def backbone_kind(path: str) -> str:
+    """The family of a diffusion model: by its `model_index.json` where it is a local folder, else by its name."""
+    index = Path(path) / "model_index.json"
+    if index.is_file():
+        try:
+            parts = json.loads(index.read_text(encoding="utf-8"))
+        except ValueError:
+            raise AnywordError(f"{index}: not JSON.", remedy="Give a folder that diffusers saved.") from None
+        return "ldm" if "bert" in parts else "stable-diffusion"
+    return "ldm" if "ldm" in Path(path).name.lower() else "stable-diffusion"
+
+
+def _with_sam(config: dict[str, Any], chosen: dict[str, Any], sam: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    if sam in config["segmenters"]:
+        return config, {**chosen, "segmenter": sam}
+    from stages.backbones.sam import kind_of
+
+    if not Path(sam).exists():
+        raise AnywordError(
+            f"--sam: '{sam}' is neither a file nor a name of `segmenters`.",
+            remedy="Give a checkpoint as Meta publishes them, such as sam_vit_h_4b8939.pth.",
+        )
+    recipe = {"kind": "segment-anything", "model": kind_of(Path(sam)), "checkpoint": sam}
+    config = {**config, "segmenters": {**config["segmenters"], "given": recipe}}
+    return config, {**chosen, "segmenter": "given"}
+
+
+def _named(config: dict[str, Any], section: str, name: str, option: str) -> dict[str, Any]:
+    found = config[section].get(name)
+    if found is None:
+        raise AnywordError(
+            f"{option}: '{name}' is not in `{section}` of the configuration.",
+            remedy=f"Use one of {', '.join(sorted(config[section]))}.",
+        )
+    return dict(found)
+
+
+def _say_if_embedded(config: dict[str, Any], chosen: dict[str, Any], image: Path) -> None:
+    """Say once that the embedded models know no photographs, unless this is one of their own scenes."""
+    inverter = config["inverters"].get(chosen["inverter"], {})
+    backbone = config["backbones"].get(inverter.get("backbone", ""), {})
+    if backbone.get("kind") != "embedded":
+        return
+    from PIL import Image
+
+    try:
+        with Image.open(image) as opened:
+            own = opened.size == (_WORLD_SIDE, _WORLD_SIDE)
+    except OSError:
+        return  # the samples stage says what is wrong with it
+    if not own:
+        log.warning(
+            "The embedded backbone knows only the embedded world (coloured shapes on textured grounds): on a "
+            "photograph its masks mean nothing. Give --backbone and --sam for real models."
+        )

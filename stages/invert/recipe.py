@@ -6,7 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from stages.backbones.recipe import BackboneRecipe
+from stages.artifacts import Stage
+from stages.backbones import recipe as backbones
+
+STAGE = Stage(name="invert", version="1")
 
 
 class _Strict(BaseModel):
@@ -34,7 +37,9 @@ class TextualRecipe(_Strict):
     """
 
     kind: Literal["textual"] = "textual"
-    backbone: BackboneRecipe = Field(default_factory=BackboneRecipe, description="The diffusion model.")
+    backbone: backbones.BackboneRecipe = Field(
+        default_factory=backbones.BackboneRecipe, description="The diffusion model."
+    )
     seed: int = Field(0, ge=0, description="Names the noise; a sample's draws depend on nothing else but its id.")
     words: Literal["content", "all"] | tuple[str, ...] = Field(
         "content", description="Which words learn: content words, all words, or those listed."

@@ -256,10 +256,9 @@ def word_groups(vectors: Vectors, encoding: Encoding) -> list[int]:
     before: tuple[int, int, int] | None = None  # text, end, group
     for text, token in zip(vectors.text.tolist(), vectors.token.tolist(), strict=True):
         start, end = encoding.offsets[text][token]
-        if before is None or before[0] != text:
-            group = 0
-        else:
-            group = before[2] if start <= before[1] else before[2] + 1
+        group = 0
+        if before is not None and before[0] == text:
+            group = before[2] + (start > before[1])
         groups.append(group)
         before = (text, end, group)
     return groups

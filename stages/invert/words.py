@@ -2,39 +2,43 @@
 
 Inversion and parsing must not see each other (a new parser reruns nothing here), so content words are told from
 function words by this list alone. Function words that learn take over objects' roles: measured on the embedded
-world, "the" drifts onto the object beside it. Changing the list changes results: raise `VERSION` with it.
+world, nouns' maps suffer. Changing the list changes results, and so the stage's version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from stages.artifacts.language import Span, words
 
-VERSION = "1"
+if TYPE_CHECKING:
+    from stages.backbones.text import Encoding
 
-FUNCTION_WORDS = frozenset(
-    # articles, demonstratives, quantifiers
-    "a an the this that these those some any each every either neither no none all both half many much more most "
-    "few fewer several such another other others own same "
-    # pronouns
-    "i me my mine myself we us our ours ourselves you your yours yourself yourselves he him his himself she her hers "
-    "herself it its itself they them their theirs themselves one ones someone somebody something anyone anybody "
-    "anything everyone everybody everything nobody nothing who whom whose which what whatever whoever "
-    # prepositions and the directions used in them
-    "aboard about above across after against along alongside amid among amongst around as at atop before behind below "
-    "beneath beside besides between beyond by despite down during except for from in inside into like near of off on "
-    "onto opposite out outside over past per since than through throughout till to toward towards under underneath "
-    "until unto up upon via with within without next left right away apart together "
-    # conjunctions, adverbs without content
-    "and but or nor so yet if because although though while whereas whether unless when where why how then there here "
-    "not n't also too very just only even still again once almost quite rather "
-    # auxiliaries
-    "am is are was were be been being do does did doing done have has had having can could may might must shall should "
-    "will would ought i'm you're he's she's it's we're they're there's that's isn't aren't wasn't weren't don't "
-    "doesn't didn't hasn't haven't can't cannot won't".split()
-)
+_LIST = """
+a an the this that these those some any each every either neither no none all both half many much more most
+few fewer several such another other others own same
+
+i me my mine myself we us our ours ourselves you your yours yourself yourselves he him his himself she her hers
+herself it its itself they them their theirs themselves one ones someone somebody something anyone anybody
+anything everyone everybody everything nobody nothing who whom whose which what whatever whoever
+
+aboard about above across after against along alongside amid among amongst around as at atop before behind below
+beneath beside besides between beyond by despite down during except for from in inside into like near of off on
+onto opposite out outside over past per since than through throughout till to toward towards under underneath
+until unto up upon via with within without next left right away apart together
+
+and but or nor so yet if because although though while whereas whether unless when where why how then there here
+not n't also too very just only even still again once almost quite rather
+
+am is are was were be been being do does did doing done have has had having can could may might must shall should
+will would ought i'm you're he's she's it's we're they're there's that's isn't aren't wasn't weren't don't
+doesn't didn't hasn't haven't can't cannot won't
+"""
+# In this order: determiners and quantifiers; pronouns; prepositions and directions; conjunctions and adverbs
+# without content; auxiliaries.
+
+FUNCTION_WORDS = frozenset(_LIST.split())
 
 
 def is_content(word: str) -> bool:
@@ -59,3 +63,22 @@ def learning_words(text: str, choice: Literal["content", "all"] | Sequence[str])
         return [span for span in spans if any(letter.isalnum() for letter in span.of(text))]
     wanted = {entry.casefold() for entry in choice}
     return [span for span in spans if span.of(text).casefold() in wanted]
+
+
+def learning_tokens(
+    text: str,
+    encoding: Encoding,
+    index: int,
+    choice: Literal["content", "all"] | Sequence[str],
+    unknown_id: int | None,
+) -> tuple[list[int], list[int]]:
+    """Positions of the tokens that learn in text `index`, and those among them whose word is out of vocabulary:
+    split into pieces, or unknown to the tokenizer."""
+    tokens: set[int] = set()
+    unknown: set[int] = set()
+    for span in learning_words(text, choice):
+        pieces = encoding.pieces(index, span)
+        tokens.update(pieces)
+        if len(pieces) > 1 or any(int(encoding.input_ids[index, piece]) == unknown_id for piece in pieces):
+            unknown.update(pieces)
+    return sorted(tokens), sorted(unknown)

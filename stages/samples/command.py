@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -111,9 +112,7 @@ def _outcome(reader: Reader, entry: Entry, place: Place) -> Outcome:
     truth = [
         {
             **targets[mask.kind, mask.index],
-            "height": mask.height,
-            "width": mask.width,
-            "counts": mask.counts,
+            **mask.mask,
             "tags": list(mask.tags),
         }
         for mask in sample.truth

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.artifacts.errors import AnywordError, SampleError
 from stages.artifacts.language import Parse, Phrase, Span, words
+from stages.artifacts.masks import encode
 from stages.samples.images import ImageFacts, look_at
 from stages.samples.listing import Entry, image_problem, quote, text_problem
 from stages.samples.reader import Place, Sample, TruthMask
-from stages.samples.rle import encode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,10 +61,11 @@ def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
     if not place.root.is_dir():
         raise AnywordError(f"{place.root}: no such folder.", remedy="Set `root` of the dataset to its images.")
     read = _jsonl if place.texts.suffix.lower() in (".jsonl", ".ndjson") else _csv
-    number = 0
-    for number, (record, problem) in enumerate(read(place.texts), start=1):
+    empty = True
+    for record, problem in read(place.texts):
+        empty = False
         yield _entry(record, problem)
-    if number == 0:
+    if empty:
         raise AnywordError(f"{place.texts}: no rows.", remedy="It needs the columns id, image and text.")
 
 
@@ -150,7 +151,7 @@ def _truth(root: Path, mask: str, index: int, facts: ImageFacts) -> TruthMask:
         raise SampleError(
             f"mask '{mask}' has {pixels.shape[1]}x{pixels.shape[0]} pixels, its image {facts.width}x{facts.height}."
         )
-    return TruthMask("phrase", index, facts.height, facts.width, encode(pixels))
+    return TruthMask("phrase", index, encode(pixels))
 
 
 def _mask_pixels(root: Path, mask: str) -> Bool[np.ndarray, "height width"]:

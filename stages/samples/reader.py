@@ -35,14 +35,13 @@ class Place:
 
 @dataclass(frozen=True)
 class TruthMask:
-    """The pixels of one phrase or predicate of the dataset's own parse, as COCO RLE."""
+    """The pixels of one phrase or predicate of the dataset's own parse."""
 
     kind: str
     """phrase or predicate."""
     index: int
-    height: int
-    width: int
-    counts: str
+    mask: dict[str, Any]
+    """Its columns of the truth table (`artifacts.masks.encode`)."""
     tags: tuple[str, ...] = ()
 
 

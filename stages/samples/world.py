@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from stages.artifacts.atomic import sha256_of
+from stages.artifacts.masks import encode
 from stages.samples.listing import Entry
 from stages.samples.reader import DRAWN, Place, Sample, TruthMask
-from stages.samples.rle import encode
 
 
 def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
@@ -49,6 +49,6 @@ def sample(entry: Entry, place: Place) -> Sample:
         split=split,
         parse=drawn.parse,
         tags=tuple(name for name, holds in tags.items() if holds),
-        truth=tuple(TruthMask(one.kind, one.number, height, width, encode(one.mask), one.tags) for one in drawn.truth),
+        truth=tuple(TruthMask(one.kind, one.number, encode(one.mask), one.tags) for one in drawn.truth),
         png=png,
     )

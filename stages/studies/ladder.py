@@ -24,10 +24,10 @@ IoUs = Mapping[Key, float]
 class Choice:
     """The recipes that the rungs are made of, by name in the configuration."""
 
-    inverter: str = "textual-inversion"
-    attender: str = "ddim"
-    prompter: str = "bound"
-    segmenter: str = "sam"
+    inverter: str = "embedded"
+    attender: str = "direct"
+    prompter: str = "binding"
+    segmenter: str = "embedded"
     attention: str = "attention"
     parser: str = "truth"
 

@@ -45,6 +45,8 @@ class Level:
     """Of the scenes with two objects or more: two share the noun."""
     small: float = 0.15
     """Of the objects outside relations: these are small (with those inside others, one in six is)."""
+    repeated_colour: float = 0.2
+    """Of the scenes: colours are drawn with replacement, so that two objects may share one."""
     related: float = 0.5
     """Of the scenes with two objects or more: two touch, cover or hold one another."""
 
@@ -159,7 +161,9 @@ def _draft_all(rng: np.random.Generator, level: Level) -> tuple[list[_Draft], st
     """The objects of a scene, and how the first two of them are to meet."""
     count = int(rng.choice(len(level.counts), p=level.counts)) + 1
     nouns = [str(noun) for noun in rng.permutation(NOUNS)[:count]]
-    colours = [str(colour) for colour in rng.choice(list(COLOURS), size=count)]
+    # A colour word comes before its noun, so no causal text encoder can tell two red things apart by "red".
+    repeat = bool(rng.random() < level.repeated_colour)
+    colours = [str(colour) for colour in rng.choice(list(COLOURS), size=count, replace=repeat)]
     sizes = _sizes(rng, count, level)
     meeting: str | None = None
     patterns: list[str | None] = [None] * count
@@ -171,16 +175,18 @@ def _draft_all(rng: np.random.Generator, level: Level) -> tuple[list[_Draft], st
             colours[b] = colours[a]
             patterns[a], patterns[b] = "plain", str(rng.choice(["striped", "dotted"]))
         else:
-            others = [colour for colour in COLOURS if colour != colours[a]]
-            colours[b] = str(rng.choice(others))
+            if colours[b] == colours[a]:
+                colours[b] = str(rng.choice([colour for colour in COLOURS if colour not in colours]))
     if count >= 2 and rng.random() < level.related:
         meeting = str(rng.choice(["touching", "covering", "inside"]))
         if meeting == "inside" and nouns[0] not in SOLID:
             solid = [number for number in range(1, count) if nouns[number] in SOLID]
             if solid:
                 number = solid[0]
-                for values in (nouns, colours, sizes, patterns):
-                    values[0], values[number] = values[number], values[0]  # type: ignore[index]
+                nouns[0], nouns[number] = nouns[number], nouns[0]
+                colours[0], colours[number] = colours[number], colours[0]
+                sizes[0], sizes[number] = sizes[number], sizes[0]
+                patterns[0], patterns[number] = patterns[number], patterns[0]
             else:
                 meeting = "covering"
         if meeting == "inside":
@@ -189,7 +195,7 @@ def _draft_all(rng: np.random.Generator, level: Level) -> tuple[list[_Draft], st
                 sizes[1] = "small" if rng.random() < 0.35 else "medium"
             patterns[1] = patterns[1] if patterns[1] == "plain" else None
         if meeting in ("covering", "inside") and colours[0] == colours[1]:
-            colours[1] = str(rng.choice([c for c in COLOURS if c != colours[0]]))
+            colours[1] = str(rng.choice([colour for colour in COLOURS if colour not in colours]))
     drafts = [_draft(rng, *parts) for parts in zip(nouns, colours, sizes, patterns, strict=True)]
     return drafts, meeting
 
@@ -303,7 +309,7 @@ def _lay_out(rng: np.random.Generator, level: Level) -> tuple[list[_Draft], str 
 def _shows_pattern(draft: _Draft, mask: Bool[np.ndarray, "128 128"]) -> bool:
     if draft.pattern == "plain":
         return False
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return bool(min(rows[-1] - rows[0], columns[-1] - columns[0]) + 1 >= 2 * PERIOD[0])
 
 
@@ -342,7 +348,7 @@ def _paint_grounds(
 ) -> tuple[np.ndarray, list[tuple[str, Bool[np.ndarray, "128 128"]]]]:
     names = [str(name) for name in rng.permutation(GROUNDS)[:2]]
     crops = [
-        render.ground_pixels(name, *(int(v) for v in rng.integers(0, 2 * SIDE, 2)), rng.uniform(0.93, 1.06))
+        render.ground_pixels(name, (int(rng.integers(2 * SIDE)), int(rng.integers(2 * SIDE))), rng.uniform(0.93, 1.06))
         for name in names
     ]
     turn, offset = rng.uniform(0, 2 * np.pi), rng.uniform(-18, 18)

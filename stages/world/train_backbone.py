@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.world import autoencoder, backbone, dataset, evaluate_backbone, probe, tokenizer, training
+from stages.world import autoencoder, backbone, dataset, evaluate, evaluate_backbone, probe, tokenizer, training
 from stages.world.caption import caption
 from stages.world.sample import sample
 from stages.world.scene import scene
@@ -36,10 +36,11 @@ class Phase:
 
 
 CURRICULUM = (
-    Phase(2400, (("simple", True, 6, 1.0),)),
-    Phase(3400, (("simple", True, 6, 0.3), ("grounds", False, 5, 0.7))),
-    Phase(7000, (("simple", True, 6, 0.1), ("grounds", False, 5, 0.2), ("full", False, 12, 0.7))),
+    Phase(1750, (("simple", True, 6, 1.0),)),
+    Phase(2250, (("simple", True, 6, 0.5), ("full", False, 12, 0.5)), supervise=0.06),
+    Phase(6000, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06),
 )
+"""Until the second step attention is left to itself; what it reached there is in the model card."""
 
 
 def phase_at(step: int) -> Phase:
@@ -77,27 +78,30 @@ def _draw(chunks: list[tuple[list[dataset.Chunk], float]], seed: int, step: int)
 
 
 def attention_loss(
-    seen: dict[str, torch.Tensor], names: torch.Tensor, roles: torch.Tensor, cover: torch.Tensor
+    seen: dict[str, torch.Tensor],
+    names: torch.Tensor,
+    roles: torch.Tensor,
+    cover: torch.Tensor,
+    weight: torch.Tensor,
 ) -> torch.Tensor:
-    """How far naming words' attention lies outside what they name: mean over words of −log of the share inside.
+    """How far naming words' attention strays from what they name, mean over words; 0 where it covers just that.
 
     `seen` are the layers' probabilities (b, heads, 256, tokens); `names` bits of slots and `roles` (b, tokens);
-    `cover` (b, slots, 16, 16). The share is of the word's own attention over all places, so nothing pulls
-    attention towards words from the marks and the padding beyond what denoising asks for.
+    `cover` (b, slots, 16, 16); `weight` (b,) the samples' say. A word's own attention over all places, averaged
+    over layers and heads, is compared with its mask spread evenly: the Kullback-Leibler divergence, and −log of
+    the share that lies inside. Only where a word looks is pulled, not how much attention it takes from others.
     """
     import torch
 
     maps = torch.stack([share.mean(1) for share in seen.values()]).mean(0).transpose(1, 2)  # b, tokens, 256
-    bits = (names[..., None] >> torch.arange(dataset.SLOTS, device=names.device)) & 1  # b, tokens, slots
-    target = (bits.float() @ cover.flatten(2)).clamp(max=1)  # b, tokens, 256
-    share = (maps * target).sum(-1) / maps.sum(-1).clamp_min(1e-8)
-    spread = target / target.sum(-1, keepdim=True).clamp_min(1e-8)
     own = maps / maps.sum(-1, keepdim=True).clamp_min(1e-8)
-    even = -(spread * own.clamp_min(1e-8).log()).sum(-1)  # towards all of the mask, not its middle alone
-    even = even + (spread * spread.clamp_min(1e-8).log()).sum(-1)
-    use = (roles > 0) & (target.sum(-1) > 0)
-    loss = -share.clamp_min(1e-6).log() + 0.5 * even
-    return (loss * use).sum() / use.sum().clamp_min(1)
+    bits = (names[..., None] >> torch.arange(dataset.SLOTS, device=names.device)) & 1  # b, tokens, slots
+    mask = (bits.float() @ cover.flatten(2)).clamp(max=1)  # b, tokens, 256
+    even = mask / mask.sum(-1, keepdim=True).clamp_min(1e-8)
+    spread = (even * (even.clamp_min(1e-8).log() - own.clamp_min(1e-8).log())).sum(-1)
+    inside = -(own * (mask > 0)).sum(-1).clamp_min(1e-6).log()
+    use = ((roles > 0) & (mask.sum(-1) > 0)).float()
+    return ((spread + inside) * use * weight[:, None]).sum() / use.sum().clamp_min(1)
 
 
 def _average(shadow: list[torch.Tensor], live: list[torch.Tensor], step: int) -> None:
@@ -204,7 +208,11 @@ def train(
         weight = (1 / alphas[times]).clamp(max=WEIGHT_CAP)  # (SNR + 1) / SNR: high noise decides the layout
         error = (guess.float() - noise).square().mean((1, 2, 3))
         loss = (weight * error).mean()
-        pull = attention_loss(seen, names, roles, cover) if phase.supervise else torch.zeros((), device=device)
+        pull = torch.zeros((), device=device)
+        if phase.supervise:
+            # In the strongest noise nothing can be seen; what no word can find must not steer.
+            sight = (alphas[times] / 0.03).clamp(max=1)
+            pull = attention_loss(seen, names, roles, cover, sight)
         optimiser.zero_grad()
         (loss + phase.supervise * pull).backward()
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
@@ -221,6 +229,8 @@ def train(
             _publish(out, run, shadow, unet, text, words, vae)
     run.save()
     _publish(out, run, shadow, unet, text, words, vae)
+    if run.step >= total:
+        evaluate.choose(out)
     return figures
 
 

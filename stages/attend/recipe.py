@@ -1,0 +1,74 @@
+"""What a user may say about attention. Light: no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from stages.artifacts import Stage
+from stages.backbones import recipe as backbones
+
+STAGE = Stage(name="attend", version="1")
+
+
+class _Attender(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backbone: backbones.BackboneRecipe = Field(
+        default_factory=backbones.BackboneRecipe, description="The inverter's; the workflow fills it in."
+    )
+    pieces: Literal["mean", "sum"] = Field(
+        "mean", description="How the maps of a word's pieces (tokens) become the word's map."
+    )
+    keep_steps: bool = Field(False, description="Also keep every timestep's map, for audit.")
+
+
+class ChainRecipe(_Attender):
+    """Maps along a DDIM chain from the image to noise and back (Segment Anyword, sections 2.1 and 2.3).
+
+    `direct` is the paper's choice. Direct inversion adds back, at every step of the way down, what the denoised latent
+    lost against the stored one; for the image's own branch the corrected latent therefore IS the stored one, so its
+    maps are the UNet's at the stored latents, whose steps need not wait for one another. `ddim` denoises without
+    the correction, step after step, and drifts.
+    """
+
+    kind: Literal["direct", "ddim"] = "direct"
+    steps: int = Field(50, ge=1, description="Steps of the DDIM chain (T).")
+    timesteps: tuple[int, int] = Field(
+        (0, 1000),
+        description="Only steps whose timestep lies in this range (end exclusive) count towards the maps.",
+    )
+    during_inversion: bool = Field(
+        False,
+        description="Read the maps on the way up instead: half the cost, but each at the latent of the step before. "
+        "Only for `direct`.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ChainRecipe:
+        low, high = self.timesteps
+        if not 0 <= low < high:
+            raise ValueError(f"timesteps {low}..{high} is not a range")
+        if self.during_inversion and self.kind != "direct":
+            raise ValueError("during_inversion only goes with kind 'direct'")
+        return self
+
+
+class NoisedRecipe(_Attender):
+    """Maps at the image with seeded noise added, at timesteps of one's choice; a single one is single-step noising."""
+
+    kind: Literal["noised", "single-step"] = "noised"
+    at: tuple[int, ...] = Field(
+        (100, 250, 400, 550, 700, 850), min_length=1, description="Timesteps at which the image is noised."
+    )
+    draws: int = Field(1, ge=1, description="Noises a timestep.")
+    seed: int = Field(0, ge=0, description="Names the noise; a sample's draws depend on nothing else but its id.")
+
+    @model_validator(mode="after")
+    def _single(self) -> NoisedRecipe:
+        if self.kind == "single-step" and len(self.at) != 1:
+            raise ValueError(f"kind 'single-step' takes one timestep in `at`, not {len(self.at)}")
+        if any(step < 0 for step in self.at):
+            raise ValueError(f"`at` holds a negative timestep: {self.at}")
+        return self

@@ -1,0 +1,1 @@
+"""Points to masks by a promptable segmenter, or maps to masks by a threshold."""

@@ -1,0 +1,76 @@
+"""Masks from attention maps alone: what plain Segment Anyword shows before SAM refines it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stages.artifacts.language import Parse, Span
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+    Maps = Mapping[tuple[int, int], Float[np.ndarray, "rows columns"]]
+
+
+def masks(
+    parse: Parse, maps: Maps, size: tuple[int, int], *, threshold: float, words: str, predicates: bool
+) -> dict[tuple[str, int], tuple[Bool[np.ndarray, "height width"], float]]:
+    """Mask and mean response inside it of every target, ("phrase", index) or ("predicate", index).
+
+    maps: by (start, end) of each word of the text, all of one size. size: height and width of the image. A map is
+    min-max-scaled, enlarged bilinearly, and cut at `threshold`; a constant one gives an empty mask.
+    """
+    responses = [response(phrase.root, phrase.adjectives, maps, words) for phrase in parse.phrases]
+    enlarged = [resized(one, size) for one in responses]
+    found = {("phrase", index): _cut(one, threshold) for index, one in enumerate(enlarged)}
+    for index, predicate in enumerate(parse.predicates if predicates else ()):
+        members = [enlarged[i] for i in (predicate.subject, predicate.object) if i is not None]
+        joined = np.max(members, axis=0) if members else np.zeros(size)
+        found["predicate", index] = _cut(joined, threshold)
+    return found
+
+
+def response(noun: Span, adjectives: tuple[Span, ...], maps: Maps, words: str) -> Float[np.ndarray, "rows columns"]:
+    """A phrase's map in 0..1: its noun's, or the 'mean' or 'product' of its noun's and its adjectives'."""
+    own = _of_span(noun, maps)
+    if words == "noun" or not adjectives:
+        return own
+    every = [own, *(_of_span(span, maps) for span in adjectives)]
+    return _scaled(np.mean(every, axis=0) if words == "mean" else np.prod(every, axis=0))
+
+
+def resized(values: Float[np.ndarray, "rows columns"], size: tuple[int, int]) -> Float[np.ndarray, "height width"]:
+    """Bilinear interpolation to an image's size, with cell edges on the image's edges and borders held."""
+    rows, columns = values.shape
+    y, low, high = _weights(rows, size[0])
+    between = values[low] * (1 - y)[:, None] + values[high] * y[:, None]
+    x, low, high = _weights(columns, size[1])
+    return between[:, low] * (1 - x) + between[:, high] * x
+
+
+def _weights(cells: int, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each pixel centre along a side: the share of the second of the two cells around it, and both cells."""
+    place = np.clip((np.arange(pixels) + 0.5) * cells / pixels - 0.5, 0, cells - 1)
+    low = np.floor(place).astype(int)
+    return place - low, low, np.minimum(low + 1, cells - 1)
+
+
+def _of_span(span: Span, maps: Maps) -> Float[np.ndarray, "rows columns"]:
+    """The scaled mean of the maps of the words that a span touches; zeros where it touches none."""
+    values = [one for (start, end), one in maps.items() if start < span.end and span.start < end]
+    if not values:
+        return np.zeros(next(iter(maps.values())).shape if maps else (1, 1))
+    return _scaled(np.mean(values, axis=0))
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    low, high = float(values.min()), float(values.max())
+    return np.zeros_like(values) if high <= low else (values - low) / (high - low)
+
+
+def _cut(values: np.ndarray, threshold: float) -> tuple[np.ndarray, float]:
+    mask = (values >= threshold) & (values > 0)
+    return mask, float(values[mask].mean()) if mask.any() else 0.0

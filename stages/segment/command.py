@@ -1,0 +1,142 @@
+"""A shard's points (or maps and phrases) to its masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.artifacts import AnywordError, Failure, Folder, Job, ModelRecord, Outcome, Result, attempt
+from stages.artifacts.images import read_image
+from stages.artifacts.masks import encode
+from stages.artifacts.tables import parse_of, targets_of, write_table
+from stages.segment.recipe import STAGE, AttentionRecipe, SamRecipe
+
+
+def run(
+    *,
+    samples: Path,
+    recipe: Mapping[str, Any],
+    output: Path,
+    points: Path | None = None,
+    maps: Path | None = None,
+    phrases: Path | None = None,
+    images: Path | None = None,
+    batch_size: int = 8,
+    device: str = "auto",
+) -> None:
+    """Write `masks.parquet` for one shard: a row a target, at its image's size, with the segmenter's own score.
+
+    samples, points, maps, phrases: manifests; which of the last three are needed the recipe's kind says. images:
+    folder of the images, default beside the samples. A target without a point inside gets an empty mask.
+    """
+    inputs = {"samples": Folder(samples, "samples")}
+    if recipe.get("kind") == "attention":
+        plain = AttentionRecipe.model_validate(recipe)
+        inputs["phrases"] = Folder(_needed(phrases, "phrases"), "parse")
+        inputs["maps"] = Folder(_needed(maps, "maps"), "attend")
+        job = _from_maps(inputs, plain, output, batch_size)
+    else:
+        settings = SamRecipe.model_validate(recipe)
+        inputs["points"] = Folder(_needed(points, "points"), "prompt")
+        job = _from_points(inputs, settings, output, images or inputs["samples"].path, batch_size, device)
+    rows = [row for outcome in job.outcomes.values() for row in outcome.rows]
+    job.publish(
+        {"masks.parquet": lambda path: write_table(path, "masks", rows)},
+        summary={"targets": len(rows), "empty": sum(row["score"] == 0 for row in rows)},
+    )
+
+
+def _from_points(
+    inputs: dict[str, Folder], settings: SamRecipe, output: Path, images: Path, batch_size: int, device: str
+) -> Job:
+    from stages.backbones import sam
+    from stages.segment.points import Prompt, cut
+
+    segmenter = sam.load(settings.model, settings.checkpoint, _device(device))
+    listed = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
+    targets: dict[str, list[dict[str, Any]]] = {}
+    for row in inputs["points"].table("points"):
+        targets.setdefault(row["sample_id"], []).append(row)
+    record = ModelRecord(id=segmenter.id, sha256=segmenter.weights_sha256)
+    # The path of a checkpoint does not decide the result, its hash does: the same file elsewhere is the same recipe.
+    job = Job(
+        STAGE, settings.model_dump(mode="json", exclude={"checkpoint"}), output, inputs=inputs, models={"sam": record}
+    )
+
+    def process(batch: Sequence[int]) -> list[Result]:
+        encoded: dict[int, Any] = {}
+        results: dict[int, Result] = {}
+        for position in batch:
+            results[position] = attempt(load, encoded, position)
+        good = [position for position in batch if not isinstance(results[position], Failure)]
+        pixels = [encoded[position] for position in good]
+        for position, one in zip(good, segmenter.encode(pixels) if pixels else [], strict=True):
+            results[position] = masks_of(position, one)
+        return [results[position] for position in batch]
+
+    def load(pixels: dict[int, Any], position: int) -> Outcome:
+        row = listed[job.ids[position]]
+        image = read_image(images, row["image"], row["image_sha256"])
+        sam.check_shape(image.shape[:2], segmenter.model.image_encoder.img_size)
+        pixels[position] = image
+        return Outcome()
+
+    def masks_of(position: int, encoded: sam.Encoded) -> Outcome:
+        own = targets.get(job.ids[position], [])
+        prompts = [
+            Prompt(
+                np.array([(point["x"], point["y"]) for point in row["points"]]).reshape(-1, 2),
+                np.array([point["label"] for point in row["points"]], dtype=int),
+            )
+            for row in own
+        ]
+        cuts = cut(segmenter, encoded, encoded.size, prompts, settings.answer)
+        return Outcome(
+            [
+                {key: value for key, value in row.items() if key != "points"} | encode(one.mask) | {"score": one.score}
+                for row, one in zip(own, cuts, strict=True)
+            ]
+        )
+
+    job.run(process, batch_size=batch_size)
+    return job
+
+
+def _from_maps(inputs: dict[str, Folder], settings: AttentionRecipe, output: Path, batch_size: int) -> Job:
+    from stages.artifacts.maps import read_maps
+    from stages.segment.attention import masks
+
+    sizes = {row["sample_id"]: (row["height"], row["width"]) for row in inputs["samples"].table("samples")}
+    parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
+    word_maps = read_maps(inputs["maps"].file("maps.zarr"))
+    options = settings.model_dump(exclude={"kind"})
+    job = Job(STAGE, settings.model_dump(mode="json"), output, inputs=inputs)
+
+    def one(position: int) -> Outcome:
+        sample_id = job.ids[position]
+        found = masks(parses[sample_id], word_maps.of_sample(position), sizes[sample_id], **options)
+        rows = []
+        for target in targets_of(sample_id, parses[sample_id]):
+            key = (target["kind"], target["index"])
+            if key in found:  # predicates may be switched off
+                mask, score = found[key]
+                rows.append(target | encode(mask) | {"score": score})
+        return Outcome(rows)
+
+    job.run(lambda batch: [one(position) for position in batch], batch_size=batch_size)
+    return job
+
+
+def _needed(path: Path | None, name: str) -> Path:
+    if path is None:
+        raise AnywordError(f"segment: this recipe needs --{name}.", remedy="Give the shard's manifest.")
+    return path
+
+
+def _device(name: str) -> str:
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name

@@ -1,0 +1,221 @@
+"""Attention along the chain: exact equivalences, every word's map, refusals."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import save_samples, save_tiny
+
+from stages.artifacts import ArtifactError, Folder
+from stages.artifacts.language import words
+from stages.artifacts.maps import read_maps
+from stages.attend import chain
+from stages.attend.command import run
+from stages.attend.maps import Averager
+from stages.backbones.diffusion import load
+from stages.backbones.recipe import BackboneRecipe
+
+TEXTS = ["a red circle and a blue circle", "the disk is on grass .", "a green square inside a ring"]
+LONG = "a red circle is on grass. a green square is inside a ring. a blue star is above it."
+EVERY = (0, 1000)
+
+
+@pytest.fixture(scope="module", params=["epsilon", "v_prediction"])
+def folder(request, tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp(request.param), prediction=request.param)
+
+
+@pytest.fixture(scope="module")
+def backbone(folder):
+    return load(BackboneRecipe(kind="stable-diffusion", path=str(folder)))
+
+
+def state(backbone, count=3):
+    encoding = backbone.tokenize(TEXTS[:count])
+    with torch.no_grad():
+        context = backbone.encode(encoding.input_ids, backbone.embed(encoding.input_ids))
+    latents = torch.randn(count, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    return latents, context
+
+
+def test_inversion_is_the_ddim_equation(backbone):
+    """z_next = sqrt(a') x0 + sqrt(1 - a') e, the UNet told the timestep it is going to."""
+    latents, context = state(backbone, 1)
+    timesteps, stored = chain.invert(backbone, latents, context, 10)
+    assert timesteps == [1 + 100 * k for k in range(10)]
+    alphas = backbone.scheduler.alphas_cumprod
+    z, before = latents, alphas[0]
+    for t, got in zip(timesteps, stored, strict=True):
+        with torch.no_grad():
+            out = backbone.unet(z, torch.tensor([t]), context)
+        if backbone.scheduler.config.prediction_type == "v_prediction":
+            x0 = before.sqrt() * z - (1 - before).sqrt() * out
+            e = before.sqrt() * out + (1 - before).sqrt() * z
+        else:
+            e, x0 = out, (z - (1 - before).sqrt() * out) / before.sqrt()
+        z = alphas[t].sqrt() * x0 + (1 - alphas[t]).sqrt() * e
+        torch.testing.assert_close(got, z, rtol=1e-4, atol=1e-4)
+        z, before = got, alphas[t]
+
+
+def test_maps_batched_over_time_are_the_sequential_ones(backbone):
+    latents, context = state(backbone)
+    timesteps, stored = chain.invert(backbone, latents, context, 6)
+    batched, sequential = Averager(3, EVERY), Averager(3, EVERY)
+    chain.maps_at(backbone, stored, timesteps, context, batched, rows=7)
+    for n in range(3):
+        for k, t in enumerate(timesteps):
+            maps = backbone.attention(stored[k, n : n + 1], torch.tensor([t]), context[n : n + 1])
+            sequential.add(maps, [n], [t])
+    for n in range(3):
+        torch.testing.assert_close(batched.mean(n), sequential.mean(n), rtol=1e-4, atol=1e-6)
+
+
+def test_direct_inversion_is_reading_the_stored_latents(backbone):
+    """Denoise step by step and add back what was lost (Ju et al., 2024): the latents met are the stored ones."""
+    from diffusers import DDIMScheduler
+
+    latents, context = state(backbone, 1)
+    timesteps, stored = chain.invert(backbone, latents, context, 6)
+    scheduler = DDIMScheduler.from_config(backbone.scheduler.config)
+    scheduler.set_timesteps(6)
+    corrected = Averager(1, EVERY)
+    z = stored[-1]
+    down = [*reversed(stored[:-1]), latents]
+    with torch.no_grad():
+        for t, wanted in zip(reversed(timesteps), down, strict=True):
+            with backbone.capture() as capture:
+                out = backbone.unet(z, torch.tensor([t]), context)
+                corrected.add(capture.take(), [0], [t])
+            denoised = scheduler.step(out, t, z).prev_sample
+            z = denoised + (wanted - denoised)
+    ours = Averager(1, EVERY)
+    chain.maps_at(backbone, stored, timesteps, context, ours, rows=4)
+    torch.testing.assert_close(ours.mean(0), corrected.mean(0), rtol=1e-4, atol=1e-6)
+
+
+def test_plain_denoising_drifts_from_the_stored_latents(backbone):
+    latents, context = state(backbone, 1)
+    timesteps, stored = chain.invert(backbone, latents, context, 6)
+    averager = Averager(1, EVERY)
+    end = chain.denoise(backbone, stored[-1], timesteps, context, averager, steps=6)
+    assert (end - latents).abs().max() > 1e-3
+    assert averager.mean(0).sum(dim=0).allclose(torch.ones(16, 16), atol=1e-4)
+
+
+def test_averages_do_not_depend_on_order_and_ranges_leave_steps_out():
+    maps = torch.rand(4, 5, 2, 2)
+    one, two = Averager(1, (100, 300)), Averager(1, (100, 300))
+    steps = [1, 101, 201, 301]
+    wanted = [k for k, t in enumerate(steps) if one.wants(t)]
+    for k in wanted:
+        one.add(maps[k : k + 1], [0], [steps[k]])
+    two.add(maps[wanted], [0] * len(wanted), [steps[k] for k in wanted])
+    assert torch.equal(one.mean(0), two.mean(0))
+    torch.testing.assert_close(one.mean(0), maps[1:3].mean(0))
+    with pytest.raises(ValueError, match="no timestep"):
+        Averager(1, (0, 1)).mean(0)
+
+
+# The stage
+
+
+@pytest.fixture(scope="module")
+def shard(folder, tmp_path_factory):
+    from stages.invert.command import run as invert
+
+    place = tmp_path_factory.mktemp("shard")
+    samples = save_samples(place / "samples", [*TEXTS, "red " * 40, LONG])
+    backbone = {"kind": "stable-diffusion", "path": str(folder)}
+    recipe = {"kind": "textual", "backbone": backbone, "steps": 2, "draws": 2, "lr": 0.5}
+    invert(samples=samples, recipe=recipe, output=place / "invert/manifest.json", device="cpu")
+    return place, backbone
+
+
+def attend(shard, name, batch_size=8, **options):
+    place, backbone = shard
+    output = place / name / "manifest.json"
+    recipe = {"kind": "direct", "backbone": backbone, "steps": 4} | options
+    run(
+        samples=place / "samples/manifest.json",
+        embeddings=place / "invert/manifest.json",
+        recipe=recipe,
+        output=output,
+        batch_size=batch_size,
+        device="cpu",
+    )
+    return Folder(output, "attend")
+
+
+def test_every_word_has_a_map_and_batches_do_not_change_it(shard):
+    one, eight = attend(shard, "one", batch_size=1), attend(shard, "eight")
+    maps = read_maps(one.file("maps.zarr"))
+    for position, text in [*enumerate(TEXTS), (4, LONG)]:
+        assert set(maps.of_sample(position)) == {(span.start, span.end) for span in words(text)}
+    assert not maps.of_sample(3) and "window" in one.failures["s3"]
+    assert (maps.maps.max(axis=(1, 2)) > 0).all()  # also words beyond the first window
+    np.testing.assert_allclose(maps.maps, read_maps(eight.file("maps.zarr")).maps, rtol=1e-4, atol=1e-6)
+
+
+def test_learned_vectors_change_the_maps(shard, tmp_path):
+    """Maps come from the learned embeddings, not from the table's."""
+    from stages.invert.command import run as invert
+
+    place, backbone = shard
+    recipe = {"kind": "textual", "backbone": backbone, "steps": 0}
+    invert(samples=place / "samples/manifest.json", recipe=recipe, output=tmp_path / "m/manifest.json", device="cpu")
+    run(
+        samples=place / "samples/manifest.json",
+        embeddings=tmp_path / "m/manifest.json",
+        recipe={"kind": "direct", "backbone": backbone, "steps": 4},
+        output=tmp_path / "a/manifest.json",
+        device="cpu",
+    )
+    plain = read_maps(Folder(tmp_path / "a/manifest.json", "attend").file("maps.zarr"))
+    learned = read_maps(attend(shard, "learned").file("maps.zarr"))
+    assert np.abs(plain.maps - learned.maps).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kind": "ddim"},
+        {"kind": "direct", "during_inversion": True},
+        {"kind": "noised", "at": [100, 700], "draws": 2},
+        {"kind": "single-step", "at": [261]},
+    ],
+)
+def test_every_kind_gives_the_same_maps_twice(shard, options):
+    if options["kind"] in ("noised", "single-step"):
+        place, backbone = shard
+        values = {"backbone": backbone} | options
+        folders = []
+        for k, batch in enumerate((1, 8)):
+            output = place / f"{options['kind']}{k}" / "manifest.json"
+            run(
+                samples=place / "samples/manifest.json",
+                embeddings=place / "invert/manifest.json",
+                recipe=values,
+                output=output,
+                batch_size=batch,
+                device="cpu",
+            )
+            folders.append(Folder(output, "attend"))
+    else:
+        name = f"{options['kind']}{options.get('during_inversion', '')}"
+        folders = [attend(shard, f"{name}{k}", batch_size=b, **options) for k, b in enumerate((1, 8))]
+    one, two = (read_maps(folder.file("maps.zarr")).maps for folder in folders)
+    np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+    assert one.shape[1:] == (16, 16)
+
+
+def test_steps_kept_for_audit_average_to_the_map(shard):
+    folder = attend(shard, "steps", keep_steps=True, timesteps=[0, 600])
+    maps = read_maps(folder.file("maps.zarr"), steps=True)
+    assert maps.steps.shape[1] == 3  # 1, 251, 501 of 1, 251, 501, 751
+    np.testing.assert_allclose(maps.steps.mean(axis=1), maps.maps, rtol=1e-4, atol=1e-6)
+
+
+def test_embeddings_of_another_backbone_are_refused_by_name(shard, tmp_path):
+    other = save_tiny(tmp_path / "other", seed=1)
+    with pytest.raises(ArtifactError, match="learned with backbone"):
+        attend(shard, "other", backbone={"kind": "stable-diffusion", "path": str(other)})

@@ -1,0 +1,257 @@
+"""Inversion: who learns, from what, and that company, shards and kills change nothing."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+from tiny_models import save_samples, save_tiny
+
+from stages.artifacts import Folder
+from stages.backbones.diffusion import load
+from stages.backbones.recipe import BackboneRecipe
+from stages.invert.command import run
+from stages.invert.draws import draw
+from stages.invert.recipe import Settle, TextualRecipe
+from stages.invert.textual import Vectors, diffusion_loss, optimise, word_groups
+from stages.invert.words import learning_tokens, learning_words
+
+TEXTS = [
+    "a red circle and a blue circle",
+    "the disk is on grass .",
+    "a green square inside a ring",
+    "of the and .",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def backbone(folder):
+    return load(BackboneRecipe(kind="stable-diffusion", path=str(folder)))
+
+
+def recipe_for(folder, **options):
+    values = {"steps": 4, "draws": 2, "lr": 0.05} | options
+    return TextualRecipe(backbone=BackboneRecipe(kind="stable-diffusion", path=str(folder)), **values)
+
+
+def learn(backbone, recipe, texts=TEXTS, ids=None, latents=None):
+    encoding = backbone.tokenize(texts)
+    ids = ids or [f"s{TEXTS.index(text)}" for text in texts]
+    if latents is None:
+        latents = torch.stack(
+            [torch.randn(4, 16, 16, generator=torch.Generator().manual_seed(int(i[1:]))) for i in ids]
+        )
+    chosen = [learning_tokens(t, encoding, n, recipe.words, None) for n, t in enumerate(texts)]
+    return optimise(backbone, latents, encoding, [a for a, _ in chosen], [b for _, b in chosen], ids, recipe)
+
+
+def test_content_words_learn_by_the_closed_list():
+    text = "The boy's 2 red circles, and the hoop1 on it"
+    assert [s.of(text) for s in learning_words(text, "content")] == ["boy's", "red", "circles", "hoop1"]
+    assert "," not in [s.of(text) for s in learning_words(text, "all")]
+    assert [s.of(text) for s in learning_words(text, ["RED"])] == ["red"]
+
+
+def test_function_words_and_texts_without_content_stay_put(backbone, folder):
+    learned = learn(backbone, recipe_for(folder))
+    encoding = backbone.tokenize(TEXTS)
+    assert learned[3].tokens == () and learned[3].losses == ()
+    moved = {TEXTS[0][slice(*encoding.offsets[0][t])] for t in learned[0].tokens}
+    assert moved == {"red", "blue", "circle"}
+    first = backbone.embed(encoding.input_ids)[0, list(learned[0].tokens)]
+    assert (learned[0].vectors - first).abs().amax(dim=1).min() > 1e-3  # every content token moved
+
+
+def test_two_equal_words_learn_vectors_of_their_own(backbone, folder):
+    learned = learn(backbone, recipe_for(folder))[0]
+    encoding = backbone.tokenize(TEXTS)
+    spans = [s for s in learning_words(TEXTS[0], "content") if s.of(TEXTS[0]) == "circle"]
+    rows = [learned.tokens.index(encoding.pieces(0, span)[0]) for span in spans]
+    assert not torch.allclose(learned.vectors[rows[0]], learned.vectors[rows[1]])
+
+
+def test_the_loss_is_the_published_one(backbone, folder):
+    """Equation 2 by hand, from the same draws."""
+    recipe = recipe_for(folder, draws=3)
+    encoding = backbone.tokenize(TEXTS[:2])
+    latents = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        context = backbone.encode(encoding.input_ids, backbone.embed(encoding.input_ids))
+        losses = diffusion_loss(backbone, latents, context, ["a", "b"], 7, recipe)
+        alphas = backbone.scheduler.alphas_cumprod
+        for n, name in enumerate("ab"):
+            timesteps, noise = draw(0, name, 7, 3, (4, 16, 16), (0, 1000))
+            errors = []
+            for t, e in zip(timesteps, noise, strict=True):
+                noised = alphas[t].sqrt() * latents[n] + (1 - alphas[t]).sqrt() * e
+                out = backbone.unet(noised[None], t[None], context[n : n + 1])[0]
+                errors.append((out - e).square().mean())
+            torch.testing.assert_close(losses[n], torch.stack(errors).mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_velocity_backbones_are_trained_towards_velocity(tmp_path):
+    backbone = load(BackboneRecipe(kind="stable-diffusion", path=str(save_tiny(tmp_path, prediction="v_prediction"))))
+    latents, noise = torch.randn(1, 4, 16, 16), torch.randn(1, 4, 16, 16)
+    a = backbone.scheduler.alphas_cumprod[300]
+    expected = a.sqrt() * noise - (1 - a).sqrt() * latents
+    torch.testing.assert_close(backbone.target(latents, noise, torch.tensor([300])), expected)
+
+
+def test_company_does_not_change_a_result(backbone, folder):
+    recipe = recipe_for(folder, steps=5)
+    together = learn(backbone, recipe)
+    for n, text in enumerate(TEXTS[:3]):
+        alone = learn(backbone, recipe, [text])[0]
+        torch.testing.assert_close(alone.vectors, together[n].vectors, rtol=1e-3, atol=1e-4)
+
+
+def test_draws_depend_on_sample_and_step_only():
+    one = draw(0, "a", 3, 4, (2, 2, 2), (200, 900))
+    assert all(torch.equal(x, y) for x, y in zip(one, draw(0, "a", 3, 4, (2, 2, 2), (200, 900)), strict=True))
+    assert not torch.equal(one[1], draw(0, "b", 3, 4, (2, 2, 2), (200, 900))[1])
+    assert not torch.equal(one[1], draw(0, "a", 4, 4, (2, 2, 2), (200, 900))[1])
+    assert one[0].min() >= 200 and one[0].max() < 900
+    timesteps, noise = draw(0, "a", 0, 4, (2,), (0, 1000), antithetic=True)
+    assert torch.equal(timesteps[:2], timesteps[2:]) and torch.equal(noise[:2], -noise[2:])
+    spread, _ = draw(0, "a", 0, 10, (2,), (0, 1000), stratified=True)
+    assert [int(t) // 100 for t in spread] == list(range(10))
+
+
+def test_unknown_words_can_start_from_the_tables_mean_and_spread(backbone, folder):
+    encoding = backbone.tokenize(TEXTS)
+    plain = learn(backbone, recipe_for(folder, steps=1, lr=1e-9))[2]
+    random = learn(backbone, recipe_for(folder, steps=1, lr=1e-9, initial="random-unknown"))[2]
+    tokens, unknown = learning_tokens(TEXTS[2], encoding, 2, "content", None)
+    for row, token in enumerate(tokens):
+        assert torch.allclose(plain.vectors[row], random.vectors[row], atol=1e-6) == (token not in unknown)
+    everything = learn(backbone, recipe_for(folder, steps=1, lr=1e-9, initial="random"))[2]
+    assert 0.3 < everything.vectors.std() / backbone.table.std() < 3
+
+
+def test_learning_rate_units(backbone, folder):
+    def moved(**options):
+        recipe = recipe_for(folder, steps=1, weight_decay=0.0, **options)
+        return learn(backbone, recipe)[0].vectors - learn(backbone, recipe_for(folder, steps=1, lr=1e-12))[0].vectors
+
+    # AdamW's first step has the size of its rate.
+    assert moved(lr=0.01).abs().median() == pytest.approx(0.01, rel=0.05)
+    assert moved(lr=0.01, scale_lr=True).abs().median() == pytest.approx(0.02, rel=0.05)
+    spread = float(backbone.table.std())
+    assert moved(lr=0.01, lr_unit="table").abs().median() == pytest.approx(0.01 * spread, rel=0.05)
+
+
+def test_pull_keeps_vectors_near_their_first_values(backbone, folder):
+    first = learn(backbone, recipe_for(folder, steps=1, lr=1e-12))[0].vectors
+    free = learn(backbone, recipe_for(folder, steps=6, weight_decay=0.0))[0].vectors
+    held = learn(backbone, recipe_for(folder, steps=6, weight_decay=0.0, pull=10.0))[0].vectors
+    assert (held - first).norm() < 0.7 * (free - first).norm()
+
+
+def test_settled_images_stop_and_keep_what_they_had(backbone, folder):
+    """A huge tolerance settles everything at the second look; what was learned is what two looks' steps teach."""
+    settle = Settle(every=2, tolerance=1.0, patience=1, draws=2)
+    stopped = learn(backbone, recipe_for(folder, steps=12, settle=settle))
+    assert [len(one.losses) for one in stopped] == [4, 4, 4, 0]
+    short = learn(backbone, recipe_for(folder, steps=4))
+    for one, other in zip(stopped, short, strict=True):
+        torch.testing.assert_close(one.vectors, other.vectors)
+    strict = learn(backbone, recipe_for(folder, steps=6, settle=Settle(every=2, tolerance=1e-12)))
+    assert [len(one.losses) for one in strict] == [6, 6, 6, 0]
+
+
+def test_a_settled_image_is_left_alone_while_others_go_on(backbone, folder, monkeypatch):
+    from stages.invert import settle as settle_module
+
+    monkeypatch.setattr(settle_module.Watch, "unsettled", lambda self, active: [n for n in active if n != 1])
+    learned = learn(backbone, recipe_for(folder, steps=6, settle=Settle(every=2)))
+    assert [len(one.losses) for one in learned] == [6, 2, 6, 0]
+    torch.testing.assert_close(learned[1].vectors, learn(backbone, recipe_for(folder, steps=2))[1].vectors)
+    torch.testing.assert_close(learned[0].vectors, learn(backbone, recipe_for(folder, steps=6))[0].vectors)
+
+
+def test_acceptance_keeps_what_lowers_the_held_out_loss(backbone, folder):
+    """Against the definition: a text's or a word's vectors stay only where putting the first ones back costs loss."""
+    text = TEXTS[2]
+    encoding = backbone.tokenize([text])
+    latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(2))
+
+    def learned_with(**options):
+        return learn(backbone, recipe_for(folder, steps=3, **options), [text], ["s2"], latents)[0]
+
+    first, wrecked = learned_with(lr=1e-12).vectors, learned_with(lr=5.0).vectors
+    tokens = learned_with(lr=1e-12).tokens
+
+    def loss(vectors):
+        embeddings = backbone.embed(encoding.input_ids)
+        embeddings[0, list(tokens)] = vectors
+        with torch.no_grad():
+            context = backbone.encode(encoding.input_ids, embeddings)
+            recipe = recipe_for(folder)
+            return float(diffusion_loss(backbone, latents, context, ["s2"], "accept", recipe, draws=16))
+
+    by_text = first if loss(first) <= loss(wrecked) else wrecked
+    torch.testing.assert_close(learned_with(lr=5.0, accept="text").vectors, by_text)
+    by_word = wrecked.clone()
+    for span in learning_words(text, "content"):
+        rows = [tokens.index(piece) for piece in encoding.pieces(0, span)]
+        back = wrecked.clone()
+        back[rows] = first[rows]
+        if loss(back) <= loss(wrecked):
+            by_word[rows] = first[rows]
+    torch.testing.assert_close(learned_with(lr=5.0, accept="word").vectors, by_word)
+
+
+def test_pieces_of_a_word_are_judged_together(backbone):
+    text = "unclear blue"
+    encoding = backbone.tokenize([text])
+    tokens, _ = learning_tokens(text, encoding, 0, "content", None)
+    vectors = Vectors(backbone, encoding, [tokens])
+    groups = word_groups(vectors, encoding)
+    assert len(tokens) > 2 and sorted(set(groups)) == [0, 1]
+
+
+# The stage
+
+
+def test_a_shard_by_command_and_the_same_bytes_again(folder, tmp_path):
+    samples = save_samples(tmp_path / "samples", [*TEXTS, "red " * 40])
+    recipe = recipe_for(folder).model_dump(mode="json")
+    for name in ("one", "two"):
+        run(samples=samples, recipe=recipe, output=tmp_path / name / "manifest.json", batch_size=2, device="cpu")
+    assert (tmp_path / "one/manifest.json").read_bytes() == (tmp_path / "two/manifest.json").read_bytes()
+    result = Folder(tmp_path / "one/manifest.json", "invert")
+    assert "window" in result.failures["s4"]
+    tensors = load_file(result.file("embeddings.safetensors"))
+    assert tensors["vectors"].shape == (len(tensors["token"]), 32)
+    assert set(tensors["sample"]) == {0, 1, 2}
+    assert tensors["loss"].shape == (5, 4)
+    assert np.isfinite(tensors["loss"][:3]).all() and np.isnan(tensors["loss"][3:]).all()
+    assert result.manifest.models["backbone"].sha256
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(folder, tmp_path, monkeypatch):
+    from stages.invert import textual
+
+    samples = save_samples(tmp_path / "samples", TEXTS)
+    recipe = recipe_for(folder).model_dump(mode="json")
+    run(samples=samples, recipe=recipe, output=tmp_path / "whole/manifest.json", batch_size=2, device="cpu")
+    calls, real = [], textual.optimise
+
+    def dies(*arguments):
+        calls.append(arguments[5])
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(textual, "optimise", dies)
+    output = tmp_path / "killed/manifest.json"
+    with pytest.raises(KeyboardInterrupt):
+        run(samples=samples, recipe=recipe, output=output, batch_size=2, device="cpu")
+    assert not output.exists()
+    run(samples=samples, recipe=recipe, output=output, batch_size=2, device="cpu")
+    assert calls == [["s0", "s1"], ["s2", "s3"], ["s2", "s3"]]  # the first batch was found again
+    assert output.read_bytes() == (tmp_path / "whole/manifest.json").read_bytes()
