@@ -205,7 +205,7 @@ def test_json_in_other_clothes_is_read(ask, content):
 
 
 def test_broken_json_is_asked_for_again_then_fails_that_text_alone(ask):
-    (answer,), server = ask(lambda n, b: says('{"objects": [') if n == 0 else says(RIGHT), [TEXT])
+    (answer,), _ = ask(lambda n, b: says('{"objects": [') if n == 0 else says(RIGHT), [TEXT])
     assert isinstance(answer, Parsed) and answer.usage["requests"] == 2
     assert answer.usage["prompt_tokens"] == 200  # the broken one was paid, too
 
@@ -257,7 +257,7 @@ def test_a_text_that_never_gets_an_answer_fails_alone_while_others_do(ask):
 
 
 def test_a_server_that_fails_every_text_ends_the_job(ask):
-    with pytest.raises(AnywordError, match="500.*once the server answers"):
+    with pytest.raises(AnywordError, match=r"500.*once the server answers"):
         ask(lambda n, b: fails(500, "boom"), ["a circle", "a star"], retries=0)
 
 
