@@ -88,14 +88,14 @@ def test_how_a_server_is_asked_is_no_part_of_the_result(samples, tmp_path, monke
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ({"kind": "stanza"}, "none of spacy, truth, vocabulary, nltk, openai"),
+        ({"kind": "stanza"}, "is none of spacy, truth"),
         ({"kind": "spacy", "pipline": "x"}, "pipline"),
         ({"kind": "openai", "temperature": 9}, "temperature"),
-        ({"kind": "vocabulary", "classes": {"cat": ["kitty"], "kitten": ["Kitty"]}}, "kitty"),
+        ({"kind": "vocabulary", "classes": {"cat": ["kitty"], "kitten": ["Kitty"]}}, "Kitty"),
     ],
 )
 def test_a_recipe_that_does_not_fit_names_what_is_wrong(recipe, said):
-    with pytest.raises(AnywordError, match=f"(?i){said}"):
+    with pytest.raises(AnywordError, match=said):
         recipe_of(recipe)
 
 
@@ -141,7 +141,7 @@ def test_nltk_tags_and_chunks_with_its_data_by_path(tmp_path):
 
 def test_nltk_without_its_data_says_where_to_get_it(tmp_path):
     pytest.importorskip("nltk")
-    with pytest.raises(AnywordError, match="nltk.downloader"):
+    with pytest.raises(AnywordError, match=r"nltk\.downloader"):
         load_parser({"kind": "nltk", "data": str(tmp_path)})
 
 

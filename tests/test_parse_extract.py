@@ -197,9 +197,6 @@ def test_a_past_participle_behind_its_noun_takes_it_as_object_and_joined_verbs_s
 
 
 def test_hyphenated_words_are_one_word():
-    text, parse = parse_of(
-        ("a", "DET", "DT", 1, "det"), ("shirt", "NOUN", "NN", -1, ""),
-    )  # fmt: skip
     doc = Doc(
         VOCAB,
         words=["white", "t", "-", "shirt"],
