@@ -198,6 +198,10 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     import transformers
     from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertModel
 
+    # One line a weight file and hints for developers would drown a stage's log.
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.set_verbosity_error()
     folder = locate(recipe)
     index = _index(folder, recipe)
     autoencoder_part, encoder_part = PARTS[recipe.kind]
