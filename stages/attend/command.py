@@ -50,34 +50,37 @@ def run(
     backbone = load(settings.backbone, choose_device(device))
     models = {"backbone": record(backbone)}
     _check_backbone(inputs["embeddings"], models["backbone"].sha256, settings)
-    learned = read_embeddings(inputs["embeddings"])
+    learned = read_embeddings(inputs["embeddings"], backbone.window)
     job = Job(STAGE, settings.model_dump(mode="json"), output, inputs=inputs, models=models)
 
     def process(batch: Sequence[int]) -> list[Result]:
         own = [rows[job.ids[position]] for position in batch]
         prepared = prepare(backbone, own, images or inputs["samples"].path)
         results: dict[int, Result] = dict(prepared.failures)
-        if prepared.kept:
+        if prepared.owner:
             embeddings = backbone.embed(prepared.encoding.input_ids)
-            for n, index in enumerate(prepared.kept):
-                tokens, vectors = learned(batch[index])
-                embeddings[n, tokens] = vectors.to(embeddings)
+            for row, (index, part) in enumerate(zip(prepared.owner, prepared.part, strict=True)):
+                tokens, vectors = learned(batch[index], part)
+                embeddings[row, tokens] = vectors.to(embeddings)
             context = _encode(backbone, prepared.encoding.input_ids, embeddings)
-            ids = [own[index]["sample_id"] for index in prepared.kept]
+            ids = [own[index]["sample_id"] for index in prepared.owner]
             averager = average(backbone, prepared.latents, context, ids, settings, ROWS_AN_IMAGE * batch_size)
-            for n, index in enumerate(prepared.kept):
-                spans = list(words(own[index]["text"]))
-                tensors = {
-                    "maps": word_maps(averager.mean(n), prepared.encoding, n, spans, merge=settings.pieces),
-                    "start": np.asarray([span.start for span in spans], np.int32),
-                    "end": np.asarray([span.end for span in spans], np.int32),
-                }
-                if settings.keep_steps:
-                    steps = [
-                        word_maps(one, prepared.encoding, n, spans, merge=settings.pieces) for one in averager.steps(n)
-                    ]
-                    tensors["steps"] = np.stack(steps, axis=1)
-                results[index] = Outcome(tensors={name: np.asarray(value) for name, value in tensors.items()})
+        for index, windows in prepared.rows_of().items():
+            spans = list(words(own[index]["text"]))
+
+            def merged(maps: list[torch.Tensor], windows=windows, spans=spans) -> np.ndarray:
+                merge = settings.pieces
+                return word_maps(maps, prepared.encoding, windows, spans, merge=merge).numpy()
+
+            tensors = {
+                "maps": merged([averager.mean(row) for row in windows]),
+                "start": np.asarray([span.start for span in spans], np.int32),
+                "end": np.asarray([span.end for span in spans], np.int32),
+            }
+            if settings.keep_steps:
+                steps = zip(*(averager.steps(row) for row in windows), strict=True)
+                tensors["steps"] = np.stack([merged(list(one)) for one in steps], axis=1)
+            results[index] = Outcome(tensors=tensors)
         return [results[index] for index in range(len(batch))]
 
     job.run(process, batch_size=batch_size)
@@ -133,15 +136,15 @@ def average(
     return averager
 
 
-def read_embeddings(folder: Folder) -> Callable[[int], tuple[torch.Tensor, torch.Tensor]]:
-    """Position of a sample in the shard -> (token positions, vectors) that it learned."""
+def read_embeddings(folder: Folder, window: int) -> Callable[[int, int], tuple[torch.Tensor, torch.Tensor]]:
+    """(position of a sample in the shard, window of its text) -> (token positions there, vectors) that it learned."""
     from safetensors.torch import load_file
 
     tensors = load_file(folder.file("embeddings.safetensors"))
 
-    def of(position: int) -> tuple[torch.Tensor, torch.Tensor]:
-        own = tensors["sample"] == position
-        return tensors["token"][own].long(), tensors["vectors"][own]
+    def of(position: int, part: int) -> tuple[torch.Tensor, torch.Tensor]:
+        own = (tensors["sample"] == position) & (tensors["token"] // window == part)
+        return tensors["token"][own].long() % window, tensors["vectors"][own]
 
     return of
 

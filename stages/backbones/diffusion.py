@@ -21,7 +21,7 @@ from stages import REPOSITORY
 from stages.artifacts.errors import AnywordError
 from stages.backbones.attention import Capture, CpuAttention, Layer, attention_layers, choose_layers
 from stages.backbones.recipe import BackboneRecipe
-from stages.backbones.text import Encoding, check_fast, tokenize, window_of
+from stages.backbones.text import Encoding, check_fast, tokenize, tokenize_windows, window_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -90,6 +90,11 @@ class DiffusionBackbone:
     def tokenize(self, texts: Sequence[str]) -> Encoding:
         """Texts as ids padded to the window; SampleError for an empty text or one beyond the window."""
         encoding = tokenize(self.tokenizer, texts, self.window)
+        return replace(encoding, input_ids=encoding.input_ids.to(self.device))
+
+    def tokenize_windows(self, text: str) -> Encoding:
+        """A text of any length, one row a window of whole sentences; see `text.tokenize_windows`."""
+        encoding = tokenize_windows(self.tokenizer, text, self.window)
         return replace(encoding, input_ids=encoding.input_ids.to(self.device))
 
     @property

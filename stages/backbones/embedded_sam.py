@@ -16,21 +16,21 @@ class EmbeddedSamConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    image_size: int = Field(128, gt=0, description="side of the square input in pixels")
-    patch_size: int = Field(4, gt=0, description="side of a token in pixels; masks come at 4 logits a token side")
-    encoder_embed_dim: int = Field(128, gt=0)
-    encoder_depth: int = Field(5, gt=0)
-    encoder_num_heads: int = Field(2, gt=0)
-    encoder_mlp_ratio: float = Field(2.0, gt=0)
-    encoder_window_size: int = Field(8, ge=0, description="tokens a side of an attention window; 0: none")
+    image_size: int = Field(default=128, gt=0, description="side of the square input in pixels")
+    patch_size: int = Field(default=4, gt=0, description="side of a token in pixels; masks have 4 logits along it")
+    encoder_embed_dim: int = Field(default=128, gt=0)
+    encoder_depth: int = Field(default=5, gt=0)
+    encoder_num_heads: int = Field(default=2, gt=0)
+    encoder_mlp_ratio: float = Field(default=2.0, gt=0)
+    encoder_window_size: int = Field(default=8, ge=0, description="tokens a side of an attention window; 0: none")
     encoder_global_attn_indexes: tuple[int, ...] = (2,)
     encoder_rel_pos: bool = False
-    prompt_embed_dim: int = Field(96, gt=0)
-    mask_in_chans: int = Field(16, gt=0)
-    decoder_depth: int = Field(2, gt=0)
-    decoder_num_heads: int = Field(4, gt=0)
-    decoder_mlp_dim: int = Field(256, gt=0)
-    iou_head_hidden_dim: int = Field(96, gt=0)
+    prompt_embed_dim: int = Field(default=96, gt=0)
+    mask_in_chans: int = Field(default=16, gt=0)
+    decoder_depth: int = Field(default=2, gt=0)
+    decoder_num_heads: int = Field(default=4, gt=0)
+    decoder_mlp_dim: int = Field(default=256, gt=0)
+    iou_head_hidden_dim: int = Field(default=96, gt=0)
 
 
 def build(config: EmbeddedSamConfig) -> Sam:

@@ -23,6 +23,8 @@ def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
             found += _complements(child) + _worn(child)
     found += _worn(noun)
     clause = noun.head
+    if clause is not None and clause.pos == "VERB":  # held by a woman in black
+        found += [a for a in _worn_words(clause) if tree.words[a.index - 2] is noun for a in _with_its_own(a)]
     if noun.dep in ("nsubj", "nsubj:pass", "nsubjpass", "nsubj:outer") and clause is not None:
         found += _predicative(clause)
     elif noun.dep in ("obj", "dobj") and clause is not None:  # painted the wall white
@@ -31,8 +33,18 @@ def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
     return sorted(words.values(), key=lambda word: word.index)
 
 
+def is_verb_of_clause(word: Word) -> bool:
+    """ "children are flying kites" with "flying" read as an adjective: a participle right behind "are"."""
+    noun = word.head
+    if word.dep != "amod" or word.tag != "VBG" or noun is None or not noun.subjects:
+        return False
+    return any(be.index == word.index - 1 for be in noun.having("cop"))
+
+
 def _counts(word: Word) -> bool:
     if word.lower in lists.NO_ADJECTIVES or not any(c.isalnum() for c in word.text):
+        return False
+    if is_verb_of_clause(word) or is_bare_owner(word):
         return False
     # "far left": only the position counts.
     return not (word.lower == "far" and word.head is not None and word.head.lower in lists.POSITIONS)
@@ -97,10 +109,27 @@ def _complements(verb: Word) -> list[Word]:
 
 
 def _worn(word: Word) -> list[Word]:
-    """ "woman in red", "dressed in black and white", "wearing blue"."""
+    """ "woman in red", "dressed in black and white", "wearing blue", "standing in red"."""
+    found = _worn_words(word)
+    if word.pos == "VERB" and word.lower not in lists.DRESSED:
+        found = [a for a in found if a.index == word.index + 2]  # "held by a woman in black": not what is held
+    return [quality for noun in found for quality in _with_its_own(noun)]
+
+
+def _worn_words(word: Word) -> list[Word]:
     nouns = [noun for case, noun, _ in word.objects if case == "in"]
     nouns += word.having("obj", "dobj", "xcomp") if word.pos == "VERB" else []
-    return [quality for noun in nouns if is_worn_colour(noun) for quality in _with_its_own(noun)]
+    return [noun for noun in nouns if is_worn_colour(noun)]
+
+
+def is_bare_owner(word: Word) -> bool:
+    """ "mans hat", "girls pink bag": an owner without its apostrophe."""
+    return (
+        word.lower in lists.OWNERS
+        and word.dep in ("compound", "nmod:poss", "amod", "nmod:desc", "poss")
+        and word.head is not None
+        and word.index < word.head.index
+    )
 
 
 def is_worn_colour(word: Word) -> bool:
@@ -113,7 +142,7 @@ def is_worn_colour(word: Word) -> bool:
     worn = (
         word.dep in ("obj", "dobj", "xcomp")
         and word.head is not None
-        and word.head.lower in ("wearing", "wears", "wear", "wore")
+        and word.head.lower in lists.DRESSED
         and not word.having("det")
     )
     return in_it or worn

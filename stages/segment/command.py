@@ -10,6 +10,7 @@ import numpy as np
 
 from stages.artifacts import AnywordError, Failure, Folder, Job, ModelRecord, Outcome, Result, attempt
 from stages.artifacts.images import read_image
+from stages.artifacts.masks import encode
 from stages.artifacts.tables import parse_of, targets_of, write_table
 from stages.segment.recipe import STAGE, AttentionRecipe, SamRecipe
 
@@ -53,7 +54,6 @@ def _from_points(
 ) -> Job:
     from stages.backbones import sam
     from stages.segment.points import Prompt, cut
-    from stages.segment.rle import encode
 
     segmenter = sam.load(settings.model, settings.checkpoint, _device(device))
     listed = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
@@ -108,7 +108,6 @@ def _from_points(
 def _from_maps(inputs: dict[str, Folder], settings: AttentionRecipe, output: Path, batch_size: int) -> Job:
     from stages.artifacts.maps import read_maps
     from stages.segment.attention import masks
-    from stages.segment.rle import encode
 
     sizes = {row["sample_id"]: (row["height"], row["width"]) for row in inputs["samples"].table("samples")}
     parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}

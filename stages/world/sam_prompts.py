@@ -66,10 +66,10 @@ def joined(
     """Positives in two regions that are to be cut out together: one in each, `more` in either."""
     import torch
 
-    points = [draw(masks, 1, generator), draw(partners, 1, generator)]
+    parts = [draw(masks, 1, generator), draw(partners, 1, generator)]
     if more:
-        points.append(draw(torch.maximum(masks, partners), more, generator))
-    points = torch.cat(points, dim=1)
+        parts.append(draw(torch.maximum(masks, partners), more, generator))
+    points = torch.cat(parts, dim=1)
     return points, torch.ones(points.shape[:2], dtype=torch.int, device=masks.device)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.world import autoencoder, backbone, dataset, evaluate_backbone, probe, tokenizer, training
+from stages.world import autoencoder, backbone, dataset, evaluate, evaluate_backbone, probe, tokenizer, training
 from stages.world.caption import caption
 from stages.world.sample import sample
 from stages.world.scene import scene
@@ -229,6 +229,8 @@ def train(
             _publish(out, run, shadow, unet, text, words, vae)
     run.save()
     _publish(out, run, shadow, unet, text, words, vae)
+    if run.step >= total:
+        evaluate.choose(out)
     return figures
 
 

@@ -37,7 +37,7 @@ log = logging.getLogger("anyword")
 
 SCENES, PROMPTS = 8, 3
 RATE, WARM_UP, FLOOR = 1.2e-3, 150, 0.01
-SEED = 3
+_LIKENESS = 3.0  # of the first attention between points and image: logits of about 5 for the same place
 _ONE_POINT, _CORRECTED, _JOINED = 0.45, 0.65, 0.71
 """Steps below the first share have one point, below the second points correct an answer, below the third they lie
 in two objects that are cut out together (what a plural or a verb asks for); the rest scatters them."""
@@ -50,10 +50,10 @@ _SHARPNESS = 2.0  # of the random position frequencies: a point must find a toke
 class Batch:
     """Scenes on the training device, with the regions to prompt."""
 
-    def __init__(self, step: int, where: str) -> None:
+    def __init__(self, step: int, where: str, seed: int = 0) -> None:
         import torch
 
-        rng = np.random.default_rng((SEED, step))
+        rng = np.random.default_rng((seed, step))
         drawn = [scene("train", step * SCENES + number) for number in range(SCENES)]
         owner = np.stack([owners(one) for one in drawn])
         masks, others, partners = [], [], []
@@ -77,7 +77,7 @@ class Batch:
         self.others = torch.from_numpy(stacked).to(where).float()
         self.partners = torch.from_numpy(np.stack(partners)).to(where).float()
         self.rng = rng
-        self.generator = torch.Generator(device=where).manual_seed(SEED * 1_000_003 + step)
+        self.generator = torch.Generator(device=where).manual_seed(seed * 1_000_003 + step)
 
 
 class Trainee:
@@ -87,10 +87,10 @@ class Trainee:
     than autocast, whose casts are memory traffic); weights, gradients' moments and averages stay float32.
     """
 
-    def __init__(self, config: EmbeddedSamConfig, where: str) -> None:
+    def __init__(self, config: EmbeddedSamConfig, where: str, seed: int = 0) -> None:
         import torch
 
-        torch.manual_seed(SEED)
+        torch.manual_seed(seed)
         sam = build(config)
         _initialise(sam)
         side = config.patch_size
@@ -130,7 +130,11 @@ class Trainee:
 
 
 def _initialise(sam: Sam) -> None:
-    """Start positions from sines, so that neighbouring tokens are neighbours before anything is learnt."""
+    """Start where training would get slowly: neighbouring tokens are alike, and a point looks at its own place.
+
+    Positions start from sines. Queries and keys between points and image start from the same projection, so that
+    attention begins as likeness of positions; from independent ones the decoder is long blind to where points are.
+    """
     import torch
 
     embed = sam.image_encoder.pos_embed
@@ -142,6 +146,15 @@ def _initialise(sam: Sam) -> None:
     with torch.no_grad():
         embed.copy_(0.5 * torch.cat([rows, rows.transpose(0, 1)], dim=-1)[None])
         sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix.mul_(_SHARPNESS)
+        for label in sam.prompt_encoder.point_embeddings:
+            label.weight.mul_(0.3)
+        decoder = sam.mask_decoder.transformer
+        across = [decoder.final_attn_token_to_image]
+        for layer in decoder.layers:
+            across += [layer.cross_attn_token_to_image, layer.cross_attn_image_to_token]
+        for attention in across:
+            attention.q_proj.weight.mul_(_LIKENESS)
+            attention.k_proj.weight.copy_(attention.q_proj.weight)
 
 
 def embed(sam: Sam, images: Float[torch.Tensor, "b 3 side side"]) -> Float[torch.Tensor, "b c h w"]:
@@ -313,18 +326,19 @@ def step_loss(
 
 
 def train(
+    out: Path,
     minutes: float | None = None,
-    out: Path = Path("models/sam"),
     *,
-    horizon: float = 75.0,
-    folder: Path = RUNS / "sam",
+    horizon: float = 66.0,
+    seed: int = 0,
+    runs: Path = RUNS,
     every: float = 6.0,
     config: EmbeddedSamConfig | None = None,
-) -> None:
-    """Train for `minutes`, or to the end of the schedule, going on from the newest checkpoint in `folder`.
+) -> dict[str, float]:
+    """Train for `minutes`, or to the end of the schedule, going on from the newest checkpoint in `runs`/sam.
 
     The rate falls as a cosine over `horizon` minutes of training time, all calls together. Every `every` minutes the
-    averaged weights are measured on validation scenes, and written to `out`.
+    averaged weights are measured on validation scenes, and written to `out`. Returns the last measurement.
     """
     from stages.world.evaluate_sam import evaluate_model
     from stages.world.sam_files import write
@@ -332,9 +346,9 @@ def train(
     one_thread()
     where = device()
     config = config or EmbeddedSamConfig()
-    trainee = Trainee(config, where)
+    trainee = Trainee(config, where, seed)
     parts = {"model": trainee.model, "average": trainee.average, "optimiser": trainee.optimiser}
-    run = Run(folder, parts, minutes)
+    run = Run(runs / "sam", parts, minutes)
     run.resume()
     trainee.synchronise()
     recent: dict[str, list[float]] = {}
@@ -343,7 +357,7 @@ def train(
         done = run.seconds / (60 * horizon)
         rate = RATE * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * done)))
         rate *= min(1.0, (run.step + 1) / WARM_UP)
-        loss, figures = step_loss(trainee.twin, Batch(run.step, where), 1 - 0.8 * done, halved=done < _HALVED)
+        loss, figures = step_loss(trainee.twin, Batch(run.step, where, seed), 1 - 0.8 * done, halved=done < _HALVED)
         loss.backward()
         trainee.update(rate, run.step)
         run.step += 1
@@ -359,6 +373,8 @@ def train(
             run.save()
             write(trainee.average, config, out)
             last_note = run.seconds
-    run.note(**evaluate_model(trainee.average, 60, "val"))
+    figures = evaluate_model(trainee.average, 60, "val")
+    run.note(**figures)
     run.save()
     write(trainee.average, config, out)
+    return figures
