@@ -24,8 +24,11 @@ _AFTER_HEAD = re.compile(
     r"(?i)^(?:of|in|on|at|with|without|by|to|from|behind|near|next|under|over|above|below|beside|between|against|"
     r"around|along|inside|outside|across|through|among|for|that|which|who|whose|whom|where|is|are|was|were|has|have|"
     r"and|or|wearing|holding|sitting|standing|riding|carrying|looking|facing|playing|lying|eating|using|walking|"
-    r"leaning|talking|closest|nearest|not)$"
+    r"leaning|talking|touching|covering|closest|nearest|not)$"
 )
+# Places and articles are no heads where a noun stands before them: "man left", "circle left of the star".
+_PLACE = frozenset({"left", "right", "far", "front", "top", "bottom", "middle", "center", "centre", "only"})
+_NO_NOUN = _PLACE | {"the", "a", "an", "in", "on", "at", "to"}
 
 
 def folder_of(place: Path | None, conventions: Sequence[str], what: str) -> Path:
@@ -66,15 +69,19 @@ def read_json(path: Path, kind: type) -> Any:
 def head(text: str, span: Span) -> Span:
     """The root noun of a phrase for which a dataset gives none: the last word before a preposition or a clause.
 
-    >>> [head(t, Span(start=0, end=len(t))).of(t) for t in ("left man in the red hat", "cup", "the boy's t-shirt,")]
-    ['man', 'cup', 't-shirt']
+    >>> [head(t, Span(start=0, end=len(t))).of(t) for t in ("left man in the red hat", "cup left of it", "the left")]
+    ['man', 'cup', 'left']
     """
     inside = list(words(span.of(text)))
     named = [word for word in inside if word.of(span.of(text))[0].isalnum()]
     cut = next((i for i, word in enumerate(named) if i and _AFTER_HEAD.match(word.of(span.of(text)))), len(named))
     if not named:
         return span
-    root = named[cut - 1]
+    said = [word.of(span.of(text)).lower() for word in named]
+    at = cut - 1
+    while at > 0 and said[at] in _PLACE:
+        at -= 1
+    root = named[cut - 1 if said[at] in _NO_NOUN else at]
     return Span(start=span.start + root.start, end=span.start + root.end)
 
 
