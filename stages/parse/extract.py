@@ -261,7 +261,9 @@ def _joined_by(word: Word, noun: Word, nouns: Nouns) -> tuple[Word | None, Word]
 
 def _preposition(word: Word, marks: list[Word], *, fixed: bool) -> tuple[int, int]:
     """First and last word of a preposition, with what it is fixed to: "next to", "in front of"."""
-    first, last = marks[0].index, marks[-1].index
+    first = last = marks[-1].index
+    while first - 1 in [mark.index for mark in marks]:
+        first -= 1
     if fixed and word.index + 1 == first and (word.pos == "ADV" or word.lower in lists.POSITIONS | lists.ADVERBIALS):
         first = word.index
         cases = word.having("case")
