@@ -8,6 +8,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import WINDOW, save_tiny
+from typer.testing import CliRunner
 
 from stages.artifacts import AnywordError, SampleError
 from stages.artifacts.language import words
@@ -217,3 +218,17 @@ def test_wrong_family_missing_folder_and_absent_hub_id_name_the_remedy(folder):
         load(BackboneRecipe(kind="ldm", path="nobody/nothing"))
     with pytest.raises(AnywordError, match="multiple of 4"):
         load(BackboneRecipe(kind=folder[1], path=str(folder[0]), resolution=34))
+
+
+def test_the_command_says_what_was_recognised(folder):
+    from stages.cli import app
+
+    done = CliRunner().invoke(app, ["backbone", str(folder[0]), "--json"])
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert facts["kind"] == folder[1] and facts["predicts"] == "epsilon" and facts["maps"] == "16x16"
+    assert facts["window"] == f"{WINDOW} tokens"
+    read = [line for line in facts["cross-attention"] if "read" in line]
+    assert len(read) == 3 and len(facts["cross-attention"]) == 4
+    plain = CliRunner().invoke(app, ["backbone", str(folder[0])])
+    assert "images           32x32 pixels" in plain.stdout

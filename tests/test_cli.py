@@ -37,7 +37,7 @@ def test_help_needs_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120, check=True
     )
     assert "loaded: []" in done.stdout
-    for command in ("segment", "parse", "parsers", "results", "study", "world", "stage"):
+    for command in ("segment", "parse", "parsers", "results", "backbone", "study", "world", "stage"):
         assert command in done.stdout
 
 

@@ -98,6 +98,18 @@ class DiffusionBackbone:
         return replace(encoding, input_ids=encoding.input_ids.to(self.device))
 
     @property
+    def empty_ids(self) -> Int[torch.Tensor, "1 window"]:
+        """The empty text, which stands for "no condition"."""
+        batch = self.tokenizer([""], padding="max_length", max_length=self.window)
+        return torch.tensor(batch["input_ids"], dtype=torch.long, device=self.device)
+
+    def special(self, input_ids: Int[torch.Tensor, " window"]) -> tuple[int, int]:
+        """Positions of the begin and the (first) end mark in an encoded text."""
+        last = self.tokenizer.eos_token_id
+        last = self.tokenizer.sep_token_id if last is None else last
+        return 0, int((input_ids == last).nonzero()[0])
+
+    @property
     def unknown_id(self) -> int | None:
         """Id of the token that stands for what the tokenizer does not know (CLIP's, which knows every byte, ends
         the text instead, so a match there is none)."""
@@ -186,6 +198,10 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     import transformers
     from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertModel
 
+    # One line a weight file and hints for developers would drown a stage's log.
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.set_verbosity_error()
     folder = locate(recipe)
     index = _index(folder, recipe)
     autoencoder_part, encoder_part = PARTS[recipe.kind]

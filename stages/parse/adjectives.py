@@ -22,15 +22,27 @@ def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
         elif child.dep in ("acl", "advcl") and child.pos in ("VERB", "ADJ"):
             found += _complements(child) + _worn(child)
     found += _worn(noun)
+    if noun.index + 2 < len(tree.words) and _agent_before(tree.words[noun.index + 2], tree) is noun:
+        found += _with_its_own(tree.words[noun.index + 2])
     clause = noun.head
-    if clause is not None and clause.pos == "VERB":  # held by a woman in black
-        found += [a for a in _worn_words(clause) if tree.words[a.index - 2] is noun for a in _with_its_own(a)]
     if noun.dep in ("nsubj", "nsubj:pass", "nsubjpass", "nsubj:outer") and clause is not None:
         found += _predicative(clause)
     elif noun.dep in ("obj", "dobj") and clause is not None:  # painted the wall white
         found += [a for c in clause.having("xcomp", "oprd") if c.pos == "ADJ" for a in _with_its_own(c)]
-    words = {id(word): word for word in found if _counts(word) and word is not noun}
+    words = {
+        id(word): word
+        for word in found
+        if _counts(word) and word is not noun and _agent_before(word, tree) in (None, noun)
+    }
     return sorted(words.values(), key=lambda word: word.index)
+
+
+def _agent_before(word: Word, tree: Tree) -> Word | None:
+    """The agent that wears a colour: in "held by a woman in black" black is the woman's, whatever the tree says."""
+    if word.index < 2 or not is_worn_colour(word) or word.case != "in":
+        return None
+    before = tree.words[word.index - 2]
+    return before if before.dep == "obl:agent" or (before.head is not None and before.head.dep == "agent") else None
 
 
 def is_verb_of_clause(word: Word) -> bool:

@@ -38,7 +38,7 @@ class Phase:
 CURRICULUM = (
     Phase(1750, (("simple", True, 6, 1.0),)),
     Phase(2250, (("simple", True, 6, 0.5), ("full", False, 12, 0.5)), supervise=0.06),
-    Phase(6000, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06),
+    Phase(4250, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06),
 )
 """Until the second step attention is left to itself; what it reached there is in the model card."""
 

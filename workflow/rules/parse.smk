@@ -21,5 +21,5 @@ rule parse:
         recipe=recipe_as_run("parsers", "parser"),
         version=version("parse"),
     shell:
-        "anyword stage parse --samples {input.samples} --recipe {params.recipe:q}"
-        " --output {output.manifest} > {log} 2>&1"
+        "logged {log} anyword stage parse --samples {input.samples} --recipe {params.recipe:q}"
+        " --output {output.manifest}"
