@@ -168,10 +168,10 @@ def test_every_weight_learns(view):
 
 def test_a_stopped_training_goes_on_and_its_weights_load(tmp_path):
     config = EmbeddedSamConfig.model_validate(TINY)
-    options = {"runs": tmp_path / "runs", "watched": 1, "config": config}
-    train(tmp_path / "out", minutes=0.02, **options)
-    train(tmp_path / "out", minutes=0.02, **options)
-    curve = [json.loads(line) for line in (tmp_path / "runs" / "sam" / "curve.jsonl").read_text().splitlines()]
+    options = {"folder": tmp_path / "runs", "watched": 1, "config": config}
+    train(0.02, tmp_path / "out", **options)
+    train(0.02, tmp_path / "out", **options)
+    curve = [json.loads(line) for line in (tmp_path / "runs" / "curve.jsonl").read_text().splitlines()]
     assert len(curve) == 2
     assert 0 < curve[0]["step"] < curve[1]["step"]
     loaded = sam.load("embedded", tmp_path / "out")

@@ -285,17 +285,17 @@ def _view(done: float, step: int) -> View:
 
 
 def train(
-    out: Path,
     minutes: float | None = None,
+    out: Path = Path("models/sam"),
     *,
+    folder: Path = RUNS / "sam",
     horizon: float = 55.0,
     seed: int = 0,
-    runs: Path = RUNS,
     every: float = 6.0,
     watched: int = 60,
     config: EmbeddedSamConfig | None = None,
 ) -> dict[str, float]:
-    """Train for `minutes`, or to the end of the schedule, going on from the newest checkpoint in `runs`/sam.
+    """Train for `minutes`, or to the end of the schedule, going on from the newest checkpoint in `folder`.
 
     The rate falls as a cosine over `horizon` minutes of training time, all calls together. Every `every` minutes the
     averaged weights are measured on `watched` validation scenes, and written to `out`. Returns the last measurement.
@@ -308,7 +308,7 @@ def train(
     config = config or EmbeddedSamConfig()
     trainee = Trainee(config, where, seed)
     parts = {"model": trainee.model, "average": trainee.average, "optimiser": trainee.optimiser}
-    run = Run(runs / "sam", parts, minutes)
+    run = Run(folder, parts, minutes)
     run.resume()
     trainee.synchronise()
     recent: dict[str, list[float]] = {}
