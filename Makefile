@@ -2,7 +2,7 @@
 # make test    set up .venv, run the tests
 # make lint    style, types, workflow
 # make train   train the embedded models anew (TREEBANK=folder of a Universal Dependencies English treebank)
-# make bench   seconds by stage of the embedded demo, run afresh
+# make bench   seconds and memory: of the demo by stage, run afresh, and of scoring a large dataset
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 BIN := .venv/bin
@@ -31,6 +31,7 @@ train: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python benchmarks/score.py
 
 # One environment for everything, test tools included; the stamp makes the second time instant.
 $(INSTALLED): pyproject.toml

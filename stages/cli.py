@@ -15,6 +15,7 @@ import typer
 
 from stages.artifacts.errors import AnywordError
 from stages.commands import stage
+from stages.commands.backbone import backbone
 from stages.commands.results import results
 from stages.commands.segment import segment
 from stages.parse import people
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(segment)
 app.command()(results)
+app.command()(backbone)
 app.command()(people.parse)
 app.command()(people.parsers)
 app.add_typer(studies.app, name="study")

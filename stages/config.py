@@ -8,6 +8,7 @@ option of any of them. It imports recipes only: nothing here needs torch.
 from __future__ import annotations
 
 import importlib
+import json
 import typing
 from collections.abc import Iterable
 from functools import cached_property, lru_cache
@@ -150,6 +151,13 @@ class Workflow:
         if section == "datasets":
             recipe = {key: value for key, value in recipe.items() if key not in _places()}
         return canonical(recipe)
+
+    def identity(self, section: str, name: str) -> str:
+        """The part of a recipe that decides its result: without what its room calls EXECUTION (speed, retries)."""
+        module = importlib.import_module(f"stages.{ROOMS[section]}.recipe")
+        execution: frozenset[str] = getattr(module, "EXECUTION", frozenset())
+        recipe = json.loads(self.recipe(section, name))
+        return canonical({key: value for key, value in recipe.items() if key not in execution})
 
     def attend_recipe(self, inverter: str, attender: str) -> str:
         """An attender's recipe with the backbone of the inverter whose embeddings it reads."""

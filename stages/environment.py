@@ -10,7 +10,7 @@ from pathlib import Path
 def jobs_run_code_of(checkout: Path) -> None:
     """Let the shell commands of rules run this checkout's code, whatever else is installed.
 
-    `workflow/bin/anyword` comes first on PATH and runs `python -m stages`; the python beside the running snakemake
+    `workflow/bin` comes first on PATH; `anyword` there runs `python -m stages`; the python beside the running snakemake
     follows, and a conda environment, which a job activates later, goes before both.
     """
     paths = [str(checkout / "workflow" / "bin"), str(Path(sys.executable).parent)]

@@ -8,13 +8,15 @@ from tiny_models import save_samples, save_tiny
 from stages.artifacts import ArtifactError, Folder
 from stages.artifacts.language import words
 from stages.artifacts.maps import read_maps
-from stages.attend import chain
+from stages.attend import chain, null_text
 from stages.attend.command import run
 from stages.attend.maps import Averager
+from stages.attend.reading import Maps, Reader, refine
 from stages.backbones.diffusion import load
 from stages.backbones.recipe import BackboneRecipe
 
 TEXTS = ["a red circle and a blue circle", "the disk is on grass .", "a green square inside a ring"]
+LONG = "a red circle is on grass. a green square is inside a ring. a blue star is above it."
 EVERY = (0, 1000)
 
 
@@ -60,11 +62,11 @@ def test_maps_batched_over_time_are_the_sequential_ones(backbone):
     latents, context = state(backbone)
     timesteps, stored = chain.invert(backbone, latents, context, 6)
     batched, sequential = Averager(3, EVERY), Averager(3, EVERY)
-    chain.maps_at(backbone, stored, timesteps, context, batched, rows=7)
+    chain.maps_at(Reader(backbone), stored, timesteps, context, batched, rows=7)
     for n in range(3):
         for k, t in enumerate(timesteps):
             maps = backbone.attention(stored[k, n : n + 1], torch.tensor([t]), context[n : n + 1])
-            sequential.add(maps, [n], [t])
+            sequential.add(Maps(maps), [n], [t])
     for n in range(3):
         torch.testing.assert_close(batched.mean(n), sequential.mean(n), rtol=1e-4, atol=1e-6)
 
@@ -84,11 +86,11 @@ def test_direct_inversion_is_reading_the_stored_latents(backbone):
         for t, wanted in zip(reversed(timesteps), down, strict=True):
             with backbone.capture() as capture:
                 out = backbone.unet(z, torch.tensor([t]), context)
-                corrected.add(capture.take(), [0], [t])
+                corrected.add(Maps(capture.take()), [0], [t])
             denoised = scheduler.step(out, t, z).prev_sample
             z = denoised + (wanted - denoised)
     ours = Averager(1, EVERY)
-    chain.maps_at(backbone, stored, timesteps, context, ours, rows=4)
+    chain.maps_at(Reader(backbone), stored, timesteps, context, ours, rows=4)
     torch.testing.assert_close(ours.mean(0), corrected.mean(0), rtol=1e-4, atol=1e-6)
 
 
@@ -96,7 +98,7 @@ def test_plain_denoising_drifts_from_the_stored_latents(backbone):
     latents, context = state(backbone, 1)
     timesteps, stored = chain.invert(backbone, latents, context, 6)
     averager = Averager(1, EVERY)
-    end = chain.denoise(backbone, stored[-1], timesteps, context, averager, steps=6)
+    end = chain.denoise(Reader(backbone), stored[-1], timesteps, context, averager, steps=6)
     assert (end - latents).abs().max() > 1e-3
     assert averager.mean(0).sum(dim=0).allclose(torch.ones(16, 16), atol=1e-4)
 
@@ -107,8 +109,8 @@ def test_averages_do_not_depend_on_order_and_ranges_leave_steps_out():
     steps = [1, 101, 201, 301]
     wanted = [k for k, t in enumerate(steps) if one.wants(t)]
     for k in wanted:
-        one.add(maps[k : k + 1], [0], [steps[k]])
-    two.add(maps[wanted], [0] * len(wanted), [steps[k] for k in wanted])
+        one.add(Maps(maps[k : k + 1]), [0], [steps[k]])
+    two.add(Maps(maps[wanted]), [0] * len(wanted), [steps[k] for k in wanted])
     assert torch.equal(one.mean(0), two.mean(0))
     torch.testing.assert_close(one.mean(0), maps[1:3].mean(0))
     with pytest.raises(ValueError, match="no timestep"):
@@ -123,7 +125,7 @@ def shard(folder, tmp_path_factory):
     from stages.invert.command import run as invert
 
     place = tmp_path_factory.mktemp("shard")
-    samples = save_samples(place / "samples", [*TEXTS, "red " * 40])
+    samples = save_samples(place / "samples", [*TEXTS, "red " * 40, LONG])
     backbone = {"kind": "stable-diffusion", "path": str(folder)}
     recipe = {"kind": "textual", "backbone": backbone, "steps": 2, "draws": 2, "lr": 0.5}
     invert(samples=samples, recipe=recipe, output=place / "invert/manifest.json", device="cpu")
@@ -148,10 +150,10 @@ def attend(shard, name, batch_size=8, **options):
 def test_every_word_has_a_map_and_batches_do_not_change_it(shard):
     one, eight = attend(shard, "one", batch_size=1), attend(shard, "eight")
     maps = read_maps(one.file("maps.zarr"))
-    for position, text in enumerate(TEXTS):
+    for position, text in [*enumerate(TEXTS), (4, LONG)]:
         assert set(maps.of_sample(position)) == {(span.start, span.end) for span in words(text)}
     assert not maps.of_sample(3) and "window" in one.failures["s3"]
-    assert (maps.maps >= 0).all() and maps.maps.max() > 0
+    assert (maps.maps.max(axis=(1, 2)) > 0).all()  # also words beyond the first window
     np.testing.assert_allclose(maps.maps, read_maps(eight.file("maps.zarr")).maps, rtol=1e-4, atol=1e-6)
 
 
@@ -178,6 +180,8 @@ def test_learned_vectors_change_the_maps(shard, tmp_path):
     "options",
     [
         {"kind": "ddim"},
+        {"kind": "null-text", "inner_steps": 2, "steps": 3},
+        {"kind": "direct", "refine": 1, "scales": {"16": 0.5, "8": 0.5}},
         {"kind": "direct", "during_inversion": True},
         {"kind": "noised", "at": [100, 700], "draws": 2},
         {"kind": "single-step", "at": [261]},
@@ -200,7 +204,7 @@ def test_every_kind_gives_the_same_maps_twice(shard, options):
             )
             folders.append(Folder(output, "attend"))
     else:
-        name = f"{options['kind']}{options.get('during_inversion', '')}"
+        name = "-".join(options)
         folders = [attend(shard, f"{name}{k}", batch_size=b, **options) for k, b in enumerate((1, 8))]
     one, two = (read_maps(folder.file("maps.zarr")).maps for folder in folders)
     np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
@@ -212,6 +216,51 @@ def test_steps_kept_for_audit_average_to_the_map(shard):
     maps = read_maps(folder.file("maps.zarr"), steps=True)
     assert maps.steps.shape[1] == 3  # 1, 251, 501 of 1, 251, 501, 751
     np.testing.assert_allclose(maps.steps.mean(axis=1), maps.maps, rtol=1e-4, atol=1e-6)
+
+
+def test_marks_are_kept_on_request_beside_the_words(shard):
+    maps = read_maps(attend(shard, "marks", special=True, keep_steps=True).file("maps.zarr"), steps=True)
+    plain = read_maps(attend(shard, "no-marks").file("maps.zarr"))
+    own = maps.of_sample(0)
+    assert set(own) - set(plain.of_sample(0)) == {(-1, -1), (-2, -2)}
+    for place, values in plain.of_sample(0).items():
+        np.testing.assert_allclose(own[place], values, rtol=1e-5)
+    # Words, marks and padding share one softmax.
+    assert (sum(own.values()) < 1).all()
+
+
+def test_scales_weigh_resolutions_and_the_finest_gives_the_side(backbone):
+    latents, context = state(backbone, 1)
+    t = torch.tensor([300])
+    fine = Reader(backbone)(latents, t, context).cross
+    coarse = Reader(backbone, scales={8: 1.0})(latents, t, context).cross
+    both = Reader(backbone, scales={16: 3.0, 8: 1.0})(latents, t, context).cross
+    up = torch.nn.functional.interpolate(coarse, size=(16, 16), mode="bilinear", align_corners=False)
+    assert coarse.shape[-1] == 8
+    torch.testing.assert_close(both, 0.75 * fine + 0.25 * up)
+
+
+def test_refinement_spreads_maps_along_self_attention(backbone):
+    latents, context = state(backbone, 1)
+    maps = Reader(backbone, own=True)(latents, torch.tensor([300]), context)
+    torch.testing.assert_close(maps.own.sum(dim=2), torch.ones(1, 256))  # each cell shares itself out
+    refined = refine(maps.cross[0], maps.own[0], 1)
+    torch.testing.assert_close(refined.flatten(1)[:, 5], maps.cross[0].flatten(1) @ maps.own[0, 5])
+    everywhere = torch.full((1, 16, 16), 0.3)
+    torch.testing.assert_close(refine(everywhere, maps.own[0], 3), everywhere)
+
+
+def test_null_text_comes_nearer_to_the_image_than_plain_guidance(backbone):
+    latents, context = state(backbone, 2)
+    timesteps, stored = chain.invert(backbone, latents, context, 3)
+    ends = []
+    for inner in (1, 8):
+        averager = Averager(2, EVERY)
+        ends.append(
+            null_text.denoise(Reader(backbone), latents, stored, timesteps, context, averager, steps=3, inner=inner)
+        )
+        assert averager.mean(0).sum(dim=0).allclose(torch.ones(16, 16), atol=1e-4)
+    assert (ends[1] - latents).square().mean() < (ends[0] - latents).square().mean()
 
 
 def test_embeddings_of_another_backbone_are_refused_by_name(shard, tmp_path):

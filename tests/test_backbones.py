@@ -8,6 +8,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import WINDOW, save_tiny
+from typer.testing import CliRunner
 
 from stages.artifacts import AnywordError, SampleError
 from stages.artifacts.language import words
@@ -140,7 +141,7 @@ def test_repeated_words_and_pieces_are_told_apart_by_offsets(backbone):
     assert flat == sorted(set(flat))  # every piece belongs to one word
     maps = torch.randn(WINDOW, 4, 4)
     span = next(span for span in words(text) if span.of(text) == "unclear")
-    by_mean = word_maps(maps, encoding, 0, [span])
+    by_mean = word_maps([maps], encoding, [0], [span])
     torch.testing.assert_close(by_mean[0], maps[pieces[span.start]].mean(0))
 
 
@@ -158,6 +159,25 @@ def test_any_text_is_covered_by_its_tokens_or_refused_by_name(backbone, text):
             assert 0 <= start < end <= len(text)
         if span.of(text).isascii():
             assert encoding.pieces(0, span)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["a red circle", "two 1.5 blue stars", "grass", "on sand"]), min_size=1, max_size=9))
+def test_long_texts_become_windows_of_whole_sentences(backbone, parts):
+    """Every word is found, whole, in exactly one window."""
+    text = ". ".join(parts) + "."
+    encoding = backbone.tokenize_windows(text)
+    assert encoding.input_ids.shape == (len(encoding.offsets), WINDOW)
+    for span in words(text):
+        inside = [n for n in range(len(encoding.offsets)) if encoding.pieces(n, span)]
+        assert len(inside) == 1
+        covered = {c for t in encoding.pieces(inside[0], span) for c in range(*encoding.offsets[inside[0]][t])}
+        assert covered == set(range(span.start, span.end))
+
+
+def test_a_sentence_beyond_the_window_is_refused_by_its_words(backbone):
+    with pytest.raises(SampleError, match=r"a sentence has .* 'blue blue"):
+        backbone.tokenize_windows("A red disk. " + "blue " * 40 + ".")
 
 
 def test_long_and_empty_texts_are_refused_not_cut(backbone):
@@ -198,3 +218,17 @@ def test_wrong_family_missing_folder_and_absent_hub_id_name_the_remedy(folder):
         load(BackboneRecipe(kind="ldm", path="nobody/nothing"))
     with pytest.raises(AnywordError, match="multiple of 4"):
         load(BackboneRecipe(kind=folder[1], path=str(folder[0]), resolution=34))
+
+
+def test_the_command_says_what_was_recognised(folder):
+    from stages.cli import app
+
+    done = CliRunner().invoke(app, ["backbone", str(folder[0]), "--json"])
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert facts["kind"] == folder[1] and facts["predicts"] == "epsilon" and facts["maps"] == "16x16"
+    assert facts["window"] == f"{WINDOW} tokens"
+    read = [line for line in facts["cross-attention"] if "read" in line]
+    assert len(read) == 3 and len(facts["cross-attention"]) == 4
+    plain = CliRunner().invoke(app, ["backbone", str(folder[0])])
+    assert "images           32x32 pixels" in plain.stdout

@@ -79,6 +79,15 @@ def test_where_data_lies_is_no_part_of_a_recipe(config):
     assert workflow.place("demo") == {}
 
 
+def test_how_fast_a_server_is_asked_is_no_part_of_what_it_says(config):
+    config["parsers"]["gpt"] = {"kind": "openai", "concurrency": 2}
+    slow = Workflow(config)
+    config["parsers"]["gpt"] = {"kind": "openai", "concurrency": 32}
+    fast = Workflow(config)
+    assert slow.recipe("parsers", "gpt") != fast.recipe("parsers", "gpt")
+    assert slow.identity("parsers", "gpt") == fast.identity("parsers", "gpt")
+
+
 def test_the_schema_for_editors_is_that_of_the_models():
     kept = json.loads((ROOT / "workflow" / "schemas" / "config.schema.json").read_text())
     assert kept == config_schema(), "run: python -m stages.schema workflow/schemas/config.schema.json"

@@ -8,11 +8,12 @@ from tiny_models import save_samples, save_tiny
 
 from stages.artifacts import Folder
 from stages.backbones.diffusion import load
+from stages.backbones.objective import draw
 from stages.backbones.recipe import BackboneRecipe
 from stages.invert.command import run
-from stages.invert.draws import draw
-from stages.invert.recipe import Settle, TextualRecipe
-from stages.invert.textual import Vectors, diffusion_loss, optimise, word_groups
+from stages.invert.losses import Words, attended, contrast
+from stages.invert.recipe import Contrast, Mask, Settle, TextualRecipe
+from stages.invert.textual import diffusion_loss, optimise
 from stages.invert.words import learning_tokens, learning_words
 
 TEXTS = [
@@ -84,7 +85,7 @@ def test_the_loss_is_the_published_one(backbone, folder):
         losses = diffusion_loss(backbone, latents, context, ["a", "b"], 7, recipe)
         alphas = backbone.scheduler.alphas_cumprod
         for n, name in enumerate("ab"):
-            timesteps, noise = draw(0, name, 7, 3, (4, 16, 16), (0, 1000))
+            timesteps, noise = draw(0, "invert", name, 7, 3, (4, 16, 16), (0, 1000))
             errors = []
             for t, e in zip(timesteps, noise, strict=True):
                 noised = alphas[t].sqrt() * latents[n] + (1 - alphas[t]).sqrt() * e
@@ -110,14 +111,14 @@ def test_company_does_not_change_a_result(backbone, folder):
 
 
 def test_draws_depend_on_sample_and_step_only():
-    one = draw(0, "a", 3, 4, (2, 2, 2), (200, 900))
-    assert all(torch.equal(x, y) for x, y in zip(one, draw(0, "a", 3, 4, (2, 2, 2), (200, 900)), strict=True))
-    assert not torch.equal(one[1], draw(0, "b", 3, 4, (2, 2, 2), (200, 900))[1])
-    assert not torch.equal(one[1], draw(0, "a", 4, 4, (2, 2, 2), (200, 900))[1])
+    one = draw(0, "invert", "a", 3, 4, (2, 2, 2), (200, 900))
+    assert all(torch.equal(x, y) for x, y in zip(one, draw(0, "invert", "a", 3, 4, (2, 2, 2), (200, 900)), strict=True))
+    assert not torch.equal(one[1], draw(0, "invert", "b", 3, 4, (2, 2, 2), (200, 900))[1])
+    assert not torch.equal(one[1], draw(0, "invert", "a", 4, 4, (2, 2, 2), (200, 900))[1])
     assert one[0].min() >= 200 and one[0].max() < 900
-    timesteps, noise = draw(0, "a", 0, 4, (2,), (0, 1000), antithetic=True)
+    timesteps, noise = draw(0, "invert", "a", 0, 4, (2,), (0, 1000), antithetic=True)
     assert torch.equal(timesteps[:2], timesteps[2:]) and torch.equal(noise[:2], -noise[2:])
-    spread, _ = draw(0, "a", 0, 10, (2,), (0, 1000), stratified=True)
+    spread, _ = draw(0, "invert", "a", 0, 10, (2,), (0, 1000), stratified=True)
     assert [int(t) // 100 for t in spread] == list(range(10))
 
 
@@ -205,13 +206,83 @@ def test_acceptance_keeps_what_lowers_the_held_out_loss(backbone, folder):
     torch.testing.assert_close(learned_with(lr=5.0, accept="word").vectors, by_word)
 
 
-def test_pieces_of_a_word_are_judged_together(backbone):
-    text = "unclear blue"
-    encoding = backbone.tokenize([text])
-    tokens, _ = learning_tokens(text, encoding, 0, "content", None)
-    vectors = Vectors(backbone, encoding, [tokens])
-    groups = word_groups(vectors, encoding)
-    assert len(tokens) > 2 and sorted(set(groups)) == [0, 1]
+def words_of(backbone, texts):
+    encoding = backbone.tokenize(texts)
+    tokens = [learning_tokens(t, encoding, n, "content", None)[0] for n, t in enumerate(texts)]
+    rows = [(n, token) for n, own in enumerate(tokens) for token in own]
+    words = Words([n for n, _ in rows], [t for _, t in rows], encoding, torch.device("cpu"))
+    named = [(n, texts[n][slice(*encoding.offsets[n][t])]) for n, t in rows]
+    return words, named
+
+
+def test_tokens_know_their_word_and_their_run(backbone):
+    words, named = words_of(backbone, ["unclear blue star on a ring", "red disk, star"])
+    by_text = {}
+    for (n, piece), word, chunk in zip(named, words.word.tolist(), words.run.tolist(), strict=True):
+        by_text.setdefault((n, word), ["", chunk])[0] += piece
+    assert list(map(tuple, by_text.values())) == [
+        ("unclear", 0),
+        ("blue", 0),
+        ("star", 0),
+        ("ring", 1),
+        ("red", 0),
+        ("disk", 0),
+        ("star", 1),
+    ]
+    later = words.of([1])
+    assert set(later.text.tolist()) == {0} and later.word.max() == 2
+
+
+def test_masked_loss_counts_where_learning_words_attend(backbone, folder):
+    words, _ = words_of(backbone, ["red disk"])
+    maps = torch.zeros(1, 1, 24, 2, 2)
+    maps[0, 0, words.token] = torch.tensor([[1.0, 0.2], [0.5, 0.0]])
+    maps[0, 0, 0] = 9.0  # a token that does not learn
+    hard = attended(maps, words, Mask(threshold=0.3), 4)[0, 0, 0]
+    assert hard.tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]]
+    soft = attended(maps, words, Mask(hard=False), 2)[0, 0, 0]
+    torch.testing.assert_close(soft, torch.tensor([[1.0, 0.2], [0.5, 0.0]]))
+    plain = learn(backbone, recipe_for(folder, steps=2))
+    masked = learn(backbone, recipe_for(folder, steps=2, mask=Mask(threshold=0.9)))
+    everywhere = learn(backbone, recipe_for(folder, steps=2, mask=Mask(threshold=0.0)))
+    assert all(m < p for p, m in zip(plain[0].losses, masked[0].losses, strict=True))
+    torch.testing.assert_close(everywhere[0].vectors, plain[0].vectors)
+
+
+def test_contrast_is_the_supervised_contrastive_loss_with_explicit_labels(backbone):
+    """Three nouns with an adjective each: the case that pairing rows by index arithmetic gets wrong."""
+    texts = ["a red circle and a blue star on a green ring", "grass"]
+    words, named = words_of(backbone, texts)
+    torch.manual_seed(0)
+    context = torch.randn(2, 24, 8)
+    features, runs = {}, {}
+    for (n, _), token, word, chunk in zip(
+        named, words.token.tolist(), words.word.tolist(), words.run.tolist(), strict=True
+    ):
+        features.setdefault((n, word), []).append(context[n, token])
+        runs[n, word] = chunk
+    rows = {k: torch.stack(v).mean(0) for k, v in features.items() if k[0] == 0}
+    total = []
+    for i in rows:
+        sims = {j: float(torch.cosine_similarity(rows[i], rows[j], dim=0)) / 0.3 for j in rows if j != i}
+        (partner,) = [j for j in sims if runs[j] == runs[i]]
+        total.append(np.log(sum(np.exp(list(sims.values())))) - sims[partner])
+    got = contrast(context, words, Contrast(temperature=0.3))
+    assert got[0] == pytest.approx(np.mean(total), rel=1e-4)
+    assert got[1] == 0  # a lone word has nobody to be told from
+
+
+def test_contrast_pulls_a_run_together(backbone, folder):
+    def closeness(**options):
+        learned = learn(backbone, recipe_for(folder, steps=6, **options), [TEXTS[0]])[0]
+        encoding = backbone.tokenize([TEXTS[0]])
+        embeddings = backbone.embed(encoding.input_ids)
+        embeddings[0, list(learned.tokens)] = learned.vectors
+        context = backbone.encode(encoding.input_ids, embeddings)
+        words, _ = words_of(backbone, [TEXTS[0]])
+        return float(contrast(context, words, Contrast())[0])
+
+    assert closeness(contrast=Contrast(weight=50.0)) < closeness()
 
 
 # The stage

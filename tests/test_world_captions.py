@@ -73,8 +73,7 @@ def test_a_phrase_tells_its_object_from_the_others(index: int):
         fitting = [
             number
             for number, thing in enumerate(item.scene.instances)
-            if thing.noun == noun
-            and said <= {thing.colour, thing.pattern, "small" if thing.small else thing.size}
+            if thing.noun == noun and said <= {thing.colour, thing.pattern, "small" if thing.small else thing.size}
         ]
         assert fitting == list(named.instances)
 

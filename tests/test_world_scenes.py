@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 
 import numpy as np
 import pytest
@@ -29,16 +30,14 @@ def test_a_scene_is_the_same_wherever_it_is_drawn():
 
 def test_scenes_differ_between_indices_and_splits():
     digests = {
-        hashlib.sha256(scene(split, index).image.tobytes()).hexdigest()
-        for split in SPLITS
-        for index in range(20)
+        hashlib.sha256(scene(split, index).image.tobytes()).hexdigest() for split in SPLITS for index in range(20)
     }
     assert len(digests) == 3 * 20
 
 
 def test_splits_are_disjoint_ranges_of_seeds():
     ranges = sorted((first, first + SPLIT_SIZE) for first in SPLITS.values())
-    assert all(stop <= start for (_, stop), (start, _) in zip(ranges, ranges[1:], strict=False))
+    assert all(stop <= start for (_, stop), (start, _) in itertools.pairwise(ranges))
     with pytest.raises(ValueError, match=r"scene index 1000000000 is not in"):
         seed_of("train", SPLIT_SIZE)
     with pytest.raises(ValueError, match="'nope' is not one of train, val, test"):

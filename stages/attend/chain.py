@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.attend.maps import Averager
+from stages.attend.reading import Reader
 from stages.backbones.diffusion import DiffusionBackbone
 
 if TYPE_CHECKING:
@@ -26,11 +27,13 @@ def invert(
     steps: int,
     *,
     below: int | None = None,
+    reader: Reader | None = None,
     averager: Averager | None = None,
 ) -> tuple[list[int], Float[torch.Tensor, "steps images channels h w"]]:
     """Latents along the deterministic chain from image to noise: the timesteps, rising, and the latent at each.
 
-    below: leave out what lies at or above this timestep. averager: also read the maps of every step on the way up.
+    below: leave out what lies at or above this timestep. reader and averager: also read the maps of every
+    step on the way up.
     """
     from diffusers import DDIMInverseScheduler
 
@@ -42,10 +45,9 @@ def invert(
     with torch.no_grad():
         for timestep in timesteps:
             label = torch.full((len(latents),), timestep, device=latents.device)
-            if averager is not None and averager.wants(timestep):
-                with backbone.capture() as capture:
-                    predicted = backbone.unet(latents, label, context)
-                    averager.add(capture.take(), everyone, [timestep] * len(everyone))
+            if reader is not None and averager is not None and averager.wants(timestep):
+                maps, predicted = reader.with_prediction(latents, label, context)
+                averager.add(maps, everyone, [timestep] * len(everyone))
             else:
                 predicted = backbone.unet(latents, label, context)
             latents = scheduler.step(predicted, timestep, latents).prev_sample
@@ -54,7 +56,7 @@ def invert(
 
 
 def maps_at(
-    backbone: DiffusionBackbone,
+    reader: Reader,
     stored: Float[torch.Tensor, "steps images channels h w"],
     timesteps: Sequence[int],
     context: Float[torch.Tensor, "images window context"],
@@ -73,12 +75,12 @@ def maps_at(
         at = [step for step, _ in part]
         own = [n for _, n in part]
         labels = torch.tensor([timesteps[step] for step in at], device=stored.device)
-        maps = backbone.attention(stored[at, own], labels, context[own])
+        maps = reader(stored[at, own], labels, context[own])
         averager.add(maps, own, [timesteps[step] for step in at])
 
 
 def denoise(
-    backbone: DiffusionBackbone,
+    reader: Reader,
     latents: Float[torch.Tensor, "images channels h w"],
     timesteps: Sequence[int],
     context: Float[torch.Tensor, "images window context"],
@@ -92,15 +94,13 @@ def denoise(
     """
     from diffusers import DDIMScheduler
 
-    scheduler = DDIMScheduler.from_config(backbone.scheduler.config, clip_sample=False)
+    scheduler = DDIMScheduler.from_config(reader.backbone.scheduler.config, clip_sample=False)
     scheduler.set_timesteps(steps)
     everyone = list(range(len(latents)))
     with torch.no_grad():
         for timestep in reversed(timesteps):
             label = torch.full((len(latents),), timestep, device=latents.device)
-            with backbone.capture() as capture:
-                predicted = backbone.unet(latents, label, context)
-                maps = capture.take()
+            maps, predicted = reader.with_prediction(latents, label, context)
             if averager.wants(timestep):
                 averager.add(maps, everyone, [timestep] * len(everyone))
             latents = scheduler.step(predicted, timestep, latents).prev_sample

@@ -16,7 +16,6 @@ from stages.attend.recipe import STAGE, ChainRecipe, NoisedRecipe
 if TYPE_CHECKING:
     import torch
 
-    from stages.attend.maps import Averager
     from stages.backbones.diffusion import DiffusionBackbone
 
 ROWS_AN_IMAGE = 8
@@ -39,10 +38,10 @@ def run(
     samples' own. recipe: ChainRecipe or NoisedRecipe as a dict. ArtifactError where the embeddings were learned with
     another backbone.
     """
+    from stages.attend.average import Merger, average
     from stages.backbones.devices import choose_device
     from stages.backbones.diffusion import load
     from stages.backbones.inputs import prepare, record
-    from stages.backbones.text import word_maps
 
     settings = recipe_of(recipe)
     inputs = {"samples": Folder(samples, "samples"), "embeddings": Folder(embeddings, "invert")}
@@ -50,38 +49,36 @@ def run(
     backbone = load(settings.backbone, choose_device(device))
     models = {"backbone": record(backbone)}
     _check_backbone(inputs["embeddings"], models["backbone"].sha256, settings)
-    learned = read_embeddings(inputs["embeddings"])
+    learned = read_embeddings(inputs["embeddings"], backbone.window)
     job = Job(STAGE, settings.model_dump(mode="json"), output, inputs=inputs, models=models)
 
     def process(batch: Sequence[int]) -> list[Result]:
         own = [rows[job.ids[position]] for position in batch]
         prepared = prepare(backbone, own, images or inputs["samples"].path)
         results: dict[int, Result] = dict(prepared.failures)
-        if prepared.kept:
+        if prepared.owner:
             embeddings = backbone.embed(prepared.encoding.input_ids)
-            for n, index in enumerate(prepared.kept):
-                tokens, vectors = learned(batch[index])
-                embeddings[n, tokens] = vectors.to(embeddings)
+            for row, (index, part) in enumerate(zip(prepared.owner, prepared.part, strict=True)):
+                tokens, vectors = learned(batch[index], part)
+                embeddings[row, tokens] = vectors.to(embeddings)
             context = _encode(backbone, prepared.encoding.input_ids, embeddings)
-            ids = [own[index]["sample_id"] for index in prepared.kept]
-            averager = average(backbone, prepared.latents, context, ids, settings, ROWS_AN_IMAGE * batch_size)
-            for n, index in enumerate(prepared.kept):
-                spans = list(words(own[index]["text"]))
-                tensors = {
-                    "maps": word_maps(averager.mean(n), prepared.encoding, n, spans, merge=settings.pieces),
-                    "start": np.asarray([span.start for span in spans], np.int32),
-                    "end": np.asarray([span.end for span in spans], np.int32),
-                }
-                if settings.keep_steps:
-                    steps = [
-                        word_maps(one, prepared.encoding, n, spans, merge=settings.pieces) for one in averager.steps(n)
-                    ]
-                    tensors["steps"] = np.stack(steps, axis=1)
-                results[index] = Outcome(tensors={name: np.asarray(value) for name, value in tensors.items()})
+            ids = [own[index]["sample_id"] for index in prepared.owner]
+            most = ROWS_AN_IMAGE * batch_size
+            averager = average(backbone, prepared.latents, context, ids, settings, rows=most)
+        for index, windows in prepared.rows_of().items():
+            spans = list(words(own[index]["text"]))
+            merger = Merger(backbone, prepared.encoding, windows, spans, settings)
+            tensors = merger.places()
+            tensors["maps"] = merger([averager.mean(row) for row in windows])
+            if settings.keep_steps:
+                steps = zip(*(averager.steps(row) for row in windows), strict=True)
+                tensors["steps"] = np.stack([merger(one) for one in steps], axis=1)
+            results[index] = Outcome(tensors=tensors)
         return [results[index] for index in range(len(batch))]
 
     job.run(process, batch_size=batch_size)
-    maps = pack(job.outcomes, backbone.map_resolution, settings.keep_steps)
+    side = max(settings.scales) if settings.scales else backbone.map_resolution
+    maps = pack(job.outcomes, side, settings.keep_steps)
     job.publish({"maps.zarr": lambda path: write_maps(path, maps)}, summary={"words": len(maps.maps)})
 
 
@@ -91,57 +88,15 @@ def recipe_of(recipe: Mapping[str, Any]) -> ChainRecipe | NoisedRecipe:
     return model.model_validate(recipe)
 
 
-def average(
-    backbone: DiffusionBackbone,
-    latents: torch.Tensor,
-    context: torch.Tensor,
-    sample_ids: Sequence[str],
-    settings: ChainRecipe | NoisedRecipe,
-    rows: int,
-) -> Averager:
-    """The averaged token maps of a batch of images, by the recipe's kind."""
-    from stages.attend import chain
-    from stages.attend.maps import Averager
-    from stages.attend.noised import maps_noised
-
-    if isinstance(settings, NoisedRecipe):
-        last = int(backbone.scheduler.config.num_train_timesteps)
-        averager = Averager(len(latents), (0, last), keep_steps=settings.keep_steps)
-        maps_noised(
-            backbone,
-            latents,
-            context,
-            averager,
-            at=settings.at,
-            draws=settings.draws,
-            seed=settings.seed,
-            sample_ids=sample_ids,
-            rows=rows,
-        )
-        return averager
-    averager = Averager(len(latents), settings.timesteps, keep_steps=settings.keep_steps)
-    if settings.kind == "ddim":
-        timesteps, stored = chain.invert(backbone, latents, context, settings.steps)
-        chain.denoise(backbone, stored[-1], timesteps, context, averager, steps=settings.steps)
-        return averager
-    while_rising = averager if settings.during_inversion else None
-    timesteps, stored = chain.invert(
-        backbone, latents, context, settings.steps, below=settings.timesteps[1], averager=while_rising
-    )
-    if while_rising is None:
-        chain.maps_at(backbone, stored, timesteps, context, averager, rows=rows)
-    return averager
-
-
-def read_embeddings(folder: Folder) -> Callable[[int], tuple[torch.Tensor, torch.Tensor]]:
-    """Position of a sample in the shard -> (token positions, vectors) that it learned."""
+def read_embeddings(folder: Folder, window: int) -> Callable[[int, int], tuple[torch.Tensor, torch.Tensor]]:
+    """(position of a sample in the shard, window of its text) -> (token positions there, vectors) that it learned."""
     from safetensors.torch import load_file
 
     tensors = load_file(folder.file("embeddings.safetensors"))
 
-    def of(position: int) -> tuple[torch.Tensor, torch.Tensor]:
-        own = tensors["sample"] == position
-        return tensors["token"][own].long(), tensors["vectors"][own]
+    def of(position: int, part: int) -> tuple[torch.Tensor, torch.Tensor]:
+        own = (tensors["sample"] == position) & (tensors["token"] // window == part)
+        return tensors["token"][own].long() % window, tensors["vectors"][own]
 
     return of
 

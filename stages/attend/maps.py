@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from stages.attend.reading import Maps, refine
+
 if TYPE_CHECKING:
     from jaxtyping import Float
 
@@ -14,40 +16,48 @@ if TYPE_CHECKING:
 class Averager:
     """Mean map of every token of every image over timesteps in a range; each single timestep's too, if kept."""
 
-    def __init__(self, images: int, timesteps: tuple[int, int], *, keep_steps: bool = False) -> None:
+    def __init__(self, images: int, timesteps: tuple[int, int], *, keep_steps: bool = False, power: int = 0) -> None:
+        """power: how often the mean maps are spread along the mean self-attention, which must then be read."""
         self.images = images
         self.low, self.high = timesteps
         self.keep = keep_steps
+        self.power = power
         self._sum: torch.Tensor | None = None
+        self._own: torch.Tensor | None = None
         self._count = [0] * images
         self._steps: dict[int, dict[int, list[torch.Tensor]]] = {n: {} for n in range(images)}
 
     def wants(self, timestep: int) -> bool:
         return self.low <= timestep < self.high
 
-    def add(
-        self,
-        maps: Float[torch.Tensor, "rows tokens height width"],
-        images: Sequence[int],
-        timesteps: Sequence[int],
-    ) -> None:
+    def add(self, maps: Maps, images: Sequence[int], timesteps: Sequence[int]) -> None:
         """Maps of some (image, timestep) pairs, in any order and any batches."""
+        cross, own = maps.cross, maps.own
         if self._sum is None:
-            self._sum = torch.zeros(self.images, *maps.shape[1:], dtype=torch.float64, device=maps.device)
+            self._sum = torch.zeros(self.images, *cross.shape[1:], dtype=torch.float64, device=cross.device)
+        if self._own is None and own is not None:
+            self._own = torch.zeros(self.images, *own.shape[1:], dtype=torch.float32, device=own.device)
         # Float64 and one row after the other: the sum does not depend on how the rows were batched.
         for row, (n, timestep) in enumerate(zip(images, timesteps, strict=True)):
-            self._sum[n] += maps[row]
+            self._sum[n] += cross[row]
             self._count[n] += 1
+            if self._own is not None and own is not None:
+                self._own[n] += own[row]
             if self.keep:
-                self._steps[n].setdefault(timestep, []).append(maps[row].float().cpu())
+                self._steps[n].setdefault(timestep, []).append(cross[row].float().cpu())
 
     def mean(self, image: int) -> Float[torch.Tensor, "tokens height width"]:
         """The mean map of each token of one image, in float32 on the CPU; ValueError if none was added."""
         if self._sum is None or not self._count[image]:
             raise ValueError(f"no timestep in {self.low}..{self.high} was evaluated")
-        return (self._sum[image] / self._count[image]).float().cpu()
+        maps = (self._sum[image] / self._count[image]).float()
+        if self.power:
+            if self._own is None:
+                raise ValueError("refinement needs self-attention, and none was read")
+            maps = refine(maps, self._own[image] / self._count[image], self.power)
+        return maps.cpu()
 
     def steps(self, image: int) -> Float[torch.Tensor, "steps tokens height width"]:
-        """Each timestep's map, rising in time, the mean over its noises."""
+        """Each timestep's map, rising in time, the mean over its noises; not refined."""
         kept = self._steps[image]
         return torch.stack([torch.stack(kept[t]).mean(dim=0) for t in sorted(kept)])

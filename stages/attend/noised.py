@@ -9,14 +9,14 @@ import torch
 
 from stages.artifacts.seeds import seed_of
 from stages.attend.maps import Averager
-from stages.backbones.diffusion import DiffusionBackbone
+from stages.attend.reading import Reader
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 
 def maps_noised(
-    backbone: DiffusionBackbone,
+    reader: Reader,
     latents: Float[torch.Tensor, "images channels h w"],
     context: Float[torch.Tensor, "images window context"],
     averager: Averager,
@@ -42,5 +42,5 @@ def maps_noised(
                 for n, t, k in part
             ]
         ).to(latents.device)
-        noised = backbone.scheduler.add_noise(latents[own], noise, timesteps)
-        averager.add(backbone.attention(noised, timesteps, context[own]), own, [t for _, t, _ in part])
+        noised = reader.backbone.scheduler.add_noise(latents[own], noise, timesteps)
+        averager.add(reader(noised, timesteps, context[own]), own, [t for _, t, _ in part])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -22,6 +22,22 @@ class _Attender(BaseModel):
         "mean", description="How the maps of a word's pieces (tokens) become the word's map."
     )
     keep_steps: bool = Field(False, description="Also keep every timestep's map, for audit.")
+    special: bool = Field(
+        False,
+        description="Also keep the maps of the begin and the end mark, as words -1:-1 and -2:-2.",
+    )
+    scales: dict[int, Annotated[float, Field(gt=0)]] | None = Field(
+        None,
+        min_length=1,
+        description="Weight by resolution of cross-attention, e.g. {16: 0.7, 32: 0.3}: maps have the largest side, "
+        "the others are interpolated to it. Default: the backbone's own layers alone.",
+    )
+    refine: int = Field(
+        0,
+        ge=0,
+        le=8,
+        description="How often the averaged maps are spread along the averaged self-attention (A_self A_cross).",
+    )
 
 
 class ChainRecipe(_Attender):
@@ -30,10 +46,11 @@ class ChainRecipe(_Attender):
     `direct` is the paper's choice. Direct inversion adds back, at every step of the way down, what the denoised latent
     lost against the stored one; for the image's own branch the corrected latent therefore IS the stored one, so its
     maps are the UNet's at the stored latents, whose steps need not wait for one another. `ddim` denoises without
-    the correction, step after step, and drifts.
+    the correction, step after step, and drifts. `null-text` denoises with guidance, fitting the unconditional
+    embedding at each step: about ten times the cost, for maps at nearly the stored latents.
     """
 
-    kind: Literal["direct", "ddim"] = "direct"
+    kind: Literal["direct", "ddim", "null-text"] = "direct"
     steps: int = Field(50, ge=1, description="Steps of the DDIM chain (T).")
     timesteps: tuple[int, int] = Field(
         (0, 1000),
@@ -44,6 +61,8 @@ class ChainRecipe(_Attender):
         description="Read the maps on the way up instead: half the cost, but each at the latent of the step before. "
         "Only for `direct`.",
     )
+    guidance: float = Field(7.5, gt=0, description="Guidance of `null-text`; the other kinds have none.")
+    inner_steps: int = Field(10, ge=1, description="Most fits a step of `null-text`.")
 
     @model_validator(mode="after")
     def _consistent(self) -> ChainRecipe:

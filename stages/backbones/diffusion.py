@@ -21,7 +21,7 @@ from stages import REPOSITORY
 from stages.artifacts.errors import AnywordError
 from stages.backbones.attention import Capture, CpuAttention, Layer, attention_layers, choose_layers
 from stages.backbones.recipe import BackboneRecipe
-from stages.backbones.text import Encoding, check_fast, tokenize, window_of
+from stages.backbones.text import Encoding, check_fast, tokenize, tokenize_windows, window_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -91,6 +91,23 @@ class DiffusionBackbone:
         """Texts as ids padded to the window; SampleError for an empty text or one beyond the window."""
         encoding = tokenize(self.tokenizer, texts, self.window)
         return replace(encoding, input_ids=encoding.input_ids.to(self.device))
+
+    def tokenize_windows(self, text: str) -> Encoding:
+        """A text of any length, one row a window of whole sentences; see `text.tokenize_windows`."""
+        encoding = tokenize_windows(self.tokenizer, text, self.window)
+        return replace(encoding, input_ids=encoding.input_ids.to(self.device))
+
+    @property
+    def empty_ids(self) -> Int[torch.Tensor, "1 window"]:
+        """The empty text, which stands for "no condition"."""
+        batch = self.tokenizer([""], padding="max_length", max_length=self.window)
+        return torch.tensor(batch["input_ids"], dtype=torch.long, device=self.device)
+
+    def special(self, input_ids: Int[torch.Tensor, " window"]) -> tuple[int, int]:
+        """Positions of the begin and the (first) end mark in an encoded text."""
+        last = self.tokenizer.eos_token_id
+        last = self.tokenizer.sep_token_id if last is None else last
+        return 0, int((input_ids == last).nonzero()[0])
 
     @property
     def unknown_id(self) -> int | None:
@@ -181,6 +198,10 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     import transformers
     from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertModel
 
+    # One line a weight file and hints for developers would drown a stage's log.
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.set_verbosity_error()
     folder = locate(recipe)
     index = _index(folder, recipe)
     autoencoder_part, encoder_part = PARTS[recipe.kind]

@@ -21,14 +21,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Those of a batch's samples that can be processed, and why the others cannot."""
+    """Those of a batch's samples that can be processed, and why the others cannot.
 
-    kept: tuple[int, ...]
-    """Indices into the batch."""
-    latents: Float[torch.Tensor, "kept channels h w"]
+    A row is one window of one sample's text with that sample's image; only long texts have more than one.
+    """
+
+    owner: tuple[int, ...]
+    """Of every row, its sample's index in the batch."""
+    part: tuple[int, ...]
+    """Of every row, which window of its text it is."""
+    latents: Float[torch.Tensor, "rows channels h w"]
     encoding: Encoding
+    """One row a row; offsets count in the sample's whole text."""
     failures: Mapping[int, Failure]
-    """By index into the batch."""
+    """By index in the batch."""
+
+    def rows_of(self) -> dict[int, list[int]]:
+        """Rows by sample, both in order."""
+        rows: dict[int, list[int]] = {}
+        for row, index in enumerate(self.owner):
+            rows.setdefault(index, []).append(row)
+        return rows
 
 
 def prepare(backbone: DiffusionBackbone, rows: Sequence[Mapping[str, Any]], root: Path) -> Inputs:
@@ -38,20 +51,24 @@ def prepare(backbone: DiffusionBackbone, rows: Sequence[Mapping[str, Any]], root
     failures: dict[int, Failure] = {}
     for index, row in enumerate(rows):
         try:
-            encoding = backbone.tokenize([row["text"]])
+            encoding = backbone.tokenize_windows(row["text"])
             image = read_image(root, row["image"], row["image_sha256"])
         except SampleError as error:
             failures[index] = Failure(str(error))
             continue
         encodings.append(encoding)
         pixels.append(to_pixels(image, backbone.resolution))
-    kept = tuple(index for index in range(len(rows)) if index not in failures)
+    kept = [index for index in range(len(rows)) if index not in failures]
     if not kept:
-        return Inputs((), torch.zeros(0), Encoding(torch.zeros(0, backbone.window, dtype=torch.long), ()), failures)
+        nothing = Encoding(torch.zeros(0, backbone.window, dtype=torch.long), ())
+        return Inputs((), (), torch.zeros(0), nothing, failures)
+    counts = [len(encoding.offsets) for encoding in encodings]
+    latents = backbone.vae_encode(torch.stack(pixels))
     return Inputs(
-        kept,
-        backbone.vae_encode(torch.stack(pixels)),
-        Encoding(torch.cat([e.input_ids for e in encodings]), tuple(e.offsets[0] for e in encodings)),
+        tuple(index for index, count in zip(kept, counts, strict=True) for _ in range(count)),
+        tuple(part for count in counts for part in range(count)),
+        latents.repeat_interleave(torch.tensor(counts, device=latents.device), dim=0),
+        Encoding(torch.cat([e.input_ids for e in encodings]), tuple(o for e in encodings for o in e.offsets)),
         failures,
     )
 

@@ -25,8 +25,9 @@ def run(
     """Write `embeddings.safetensors` for one shard.
 
     samples: manifest of the shard's samples. images: folder of the images, by default the samples' own. recipe:
-    TextualRecipe as a dict. The file holds `vectors` [P, D] (float32), `sample` [P] and `token` [P] (int32: position
-    in the shard and in the encoded text), and `loss` [N, steps] (float32, NaN where no step was taken).
+    TextualRecipe as a dict. The file holds `vectors` [P, D] (float32); `sample` [P] (int32, position in the shard)
+    and `token` [P] (int32, position in the encoded text, where window w of a long text begins at w times the
+    window); and `loss` [N, steps] (float32, NaN where no step was taken).
     """
     from stages.backbones.devices import choose_device
     from stages.backbones.diffusion import load
@@ -49,10 +50,9 @@ def run(
     def process(batch: Sequence[int]) -> list[Result]:
         own = [rows[job.ids[position]] for position in batch]
         inputs = prepare(backbone, own, images or folder.path)
-        texts = [own[index]["text"] for index in inputs.kept]
         chosen = [
-            learning_tokens(text, inputs.encoding, n, settings.words, backbone.unknown_id)
-            for n, text in enumerate(texts)
+            learning_tokens(own[index]["text"], inputs.encoding, row, settings.words, backbone.unknown_id)
+            for row, index in enumerate(inputs.owner)
         ]
         learned = optimise(
             backbone,
@@ -60,16 +60,18 @@ def run(
             inputs.encoding,
             [tokens for tokens, _ in chosen],
             [unknown for _, unknown in chosen],
-            [own[index]["sample_id"] for index in inputs.kept],
+            [own[index]["sample_id"] for index in inputs.owner],
             settings,
         )
         results: dict[int, Result] = dict(inputs.failures)
-        for index, one in zip(inputs.kept, learned, strict=True):
+        for index, windows in inputs.rows_of().items():
+            parts = [learned[row] for row in windows]
+            tokens = [part * backbone.window + token for part, one in enumerate(parts) for token in one.tokens]
             results[index] = Outcome(
                 tensors={
-                    "vectors": one.vectors.float().numpy(),
-                    "token": np.asarray(one.tokens, dtype=np.int32),
-                    "loss": np.asarray(one.losses, dtype=np.float32),
+                    "vectors": np.concatenate([one.vectors.float().numpy() for one in parts]),
+                    "token": np.asarray(tokens, dtype=np.int32),
+                    "loss": mean_trace([one.losses for one in parts]),
                 }
             )
         return [results[index] for index in range(len(batch))]
@@ -86,6 +88,14 @@ def run(
             "steps_saved": sum(settings.steps - taken for taken in steps.values() if taken),
             "settled": {name: taken for name, taken in steps.items() if 0 < taken < settings.steps},
         },
+    )
+
+
+def mean_trace(traces: Sequence[Sequence[float]]) -> np.ndarray:
+    """Loss by step of a text: the mean over those of its windows that still learned then."""
+    steps = max(len(trace) for trace in traces)
+    return np.asarray(
+        [np.mean([trace[step] for trace in traces if step < len(trace)]) for step in range(steps)], np.float32
     )
 
 

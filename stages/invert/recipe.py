@@ -29,6 +29,20 @@ class Settle(_Strict):
     draws: int = Field(4, ge=1, description="Fixed noised latents at which the maps are looked at.")
 
 
+class Mask(_Strict):
+    """MCPL's Attn-Mask: the loss counts where the learning words attend, by the maps of the same forward pass."""
+
+    hard: bool = Field(True, description="Cells above the threshold count in full and others not at all.")
+    threshold: float = Field(0.3, ge=0, lt=1, description="Share of the highest cell.")
+
+
+class Contrast(_Strict):
+    """MCPL's PromptCL: words of one run ("striped red circle") together, those of other runs apart."""
+
+    temperature: float = Field(0.3, gt=0, description="Tau; 0.3 is Segment Anyword's.")
+    weight: float = Field(0.00075, ge=0, description="Gamma; 0.00075 is Segment Anyword's.")
+
+
 class TextualRecipe(_Strict):
     """Textual inversion of the words' input embeddings (Segment Anyword, section 2.3 and appendix C.1).
 
@@ -64,6 +78,8 @@ class TextualRecipe(_Strict):
     )
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decay of the vectors towards zero.")
     pull: float = Field(0.0, ge=0, description="The same towards each vector's first value.")
+    mask: Mask | None = Field(None, description="Attention-masked loss; off by default.")
+    contrast: Contrast | None = Field(None, description="PromptCL; off by default.")
     settle: Settle | None = Field(None, description="Early stop, image by image.")
     accept: Literal["all", "word", "text"] = Field(
         "all",

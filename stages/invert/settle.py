@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.backbones.diffusion import DiffusionBackbone
-from stages.invert.draws import draw_batch
+from stages.backbones.objective import draw_batch, timestep_range
 from stages.invert.recipe import TextualRecipe
 
 if TYPE_CHECKING:
@@ -38,15 +38,14 @@ class Watch:
         self.settings = recipe.settle
         self.backbone = backbone
         self.vectors = vectors
-        low, high = recipe.timesteps
-        last = min(high, int(backbone.scheduler.config.num_train_timesteps))
         timesteps, noise = draw_batch(
             recipe.seed,
+            "invert",
             sample_ids,
             "settle",
             self.settings.draws,
             latents.shape[1:],
-            (low, last),
+            timestep_range(backbone, recipe.timesteps),
             backbone.device,
             stratified=True,
         )

@@ -16,8 +16,9 @@ import torch
 
 from stages.artifacts.seeds import seed_of
 from stages.backbones.diffusion import DiffusionBackbone
+from stages.backbones.objective import draw_batch, prediction_error, timestep_range
 from stages.backbones.text import Encoding
-from stages.invert.draws import draw_batch
+from stages.invert.losses import Words, attended, contrast
 from stages.invert.recipe import TextualRecipe
 from stages.invert.settle import Watch
 
@@ -86,7 +87,7 @@ def optimise(
         return [Learned(torch.zeros(0, width), (), ()) for _ in range(count)]
     vectors = Vectors(backbone, encoding, tokens)
     _initialise(vectors, backbone, tokens, unknown, sample_ids, recipe)
-    losses = _descend(backbone, latents, vectors, sample_ids, recipe)
+    losses = _descend(backbone, latents, vectors, encoding, sample_ids, recipe)
     with torch.no_grad():
         kept = accepted(backbone, latents, vectors, encoding, sample_ids, recipe)
     text = vectors.text.cpu()
@@ -128,6 +129,7 @@ def _descend(
     backbone: DiffusionBackbone,
     latents: Float[torch.Tensor, "images channels h w"],
     vectors: Vectors,
+    encoding: Encoding,
     sample_ids: Sequence[str],
     recipe: TextualRecipe,
 ) -> list[list[float]]:
@@ -137,16 +139,21 @@ def _descend(
     # An image without a token to learn would only cost time.
     active = sorted(set(vectors.text.tolist()))
     watch = Watch(backbone, latents, vectors, sample_ids, recipe) if recipe.settle else None
+    every = Words(vectors.text.tolist(), vectors.token.tolist(), encoding, backbone.device)
     trace: list[torch.Tensor] = []
     members: list[list[int]] = []
     for step in range(recipe.steps):
         index = torch.tensor(active, device=backbone.device)
         context = vectors.context(backbone, index)
+        words = every.of(active) if recipe.mask or recipe.contrast else None
         loss = diffusion_loss(
-            backbone, latents[index], context, [sample_ids[n] for n in active], step, recipe
+            backbone, latents[index], context, [sample_ids[n] for n in active], step, recipe, words=words
         )  # [active]
+        total = loss.sum()
+        if recipe.contrast and words is not None:
+            total = total + recipe.contrast.weight * contrast(context, words, recipe.contrast).sum()
         optimiser.zero_grad(set_to_none=True)
-        loss.sum().backward()
+        total.backward()
         if recipe.schedule == "linear":
             optimiser.param_groups[0]["lr"] = rate * (1 - step / recipe.steps)
         _update(optimiser, vectors, active, recipe.pull)
@@ -183,31 +190,34 @@ def diffusion_loss(
     step: int | str,
     recipe: TextualRecipe,
     draws: int | None = None,
+    words: Words | None = None,
 ) -> Float[torch.Tensor, " images"]:
-    """L_DM (equation 2), an image: mean over its draws, channels and pixels of the squared error."""
+    """L_DM (equation 2), an image: mean over its draws, channels and pixels of the squared error.
+
+    With `words` and a recipe that has `mask`, the error counts where the learning words attend (MCPL's Attn-Mask).
+    """
     count = draws or recipe.draws
-    antithetic = recipe.antithetic and count % 2 == 0
     timesteps, noise = draw_batch(
         recipe.seed,
+        "invert",
         sample_ids,
         step,
         count,
         latents.shape[1:],
-        _range(backbone, recipe),
+        timestep_range(backbone, recipe.timesteps),
         backbone.device,
-        antithetic=antithetic,
+        antithetic=recipe.antithetic and count % 2 == 0,
         stratified=recipe.stratified,
     )
-    clean = latents.repeat_interleave(count, dim=0)  # [N * draws, C, h, w]
-    noised = backbone.scheduler.add_noise(clean, noise, timesteps)
-    predicted = backbone.unet(noised, timesteps, context.repeat_interleave(count, dim=0))
-    error = (predicted - backbone.target(clean, noise, timesteps)).square()
-    return error.unflatten(0, (-1, count)).flatten(1).mean(dim=1)
-
-
-def _range(backbone: DiffusionBackbone, recipe: TextualRecipe) -> tuple[int, int]:
-    low, high = recipe.timesteps
-    return low, min(high, int(backbone.scheduler.config.num_train_timesteps))
+    if recipe.mask is None or words is None:
+        error = prediction_error(backbone, latents, context, timesteps, noise)
+        return error.square().flatten(1).mean(dim=1)
+    with backbone.capture() as capture:
+        error = prediction_error(backbone, latents, context, timesteps, noise)
+        maps = capture.take().detach().unflatten(0, (-1, count))
+    mask = attended(maps, words, recipe.mask, latents.shape[-1])
+    # As MCPL: the mean runs over all pixels, masked or not.
+    return (error * mask).square().flatten(1).mean(dim=1)
 
 
 def accepted(
@@ -238,27 +248,10 @@ def accepted(
         worse = (loss(vectors.first) <= learned)[vectors.text]
         kept[worse] = vectors.first[worse]
         return kept
-    groups = word_groups(vectors, encoding)
-    for turn in range(max(groups) + 1):
-        own = torch.tensor([group == turn for group in groups], device=now.device)
+    words = Words(vectors.text.tolist(), vectors.token.tolist(), encoding, backbone.device)
+    for turn in range(int(words.word.max()) + 1):
+        own = words.word == turn
         rows = torch.where(own[:, None], vectors.first, now)
         back = own & (loss(rows) <= learned)[vectors.text]
         kept[back] = vectors.first[back]
     return kept
-
-
-def word_groups(vectors: Vectors, encoding: Encoding) -> list[int]:
-    """Of every row, which word of its text it is a piece of, counted from 0 within the text.
-
-    Neighbouring tokens whose characters touch are pieces of one word.
-    """
-    groups: list[int] = []
-    before: tuple[int, int, int] | None = None  # text, end, group
-    for text, token in zip(vectors.text.tolist(), vectors.token.tolist(), strict=True):
-        start, end = encoding.offsets[text][token]
-        group = 0
-        if before is not None and before[0] == text:
-            group = before[2] + (start > before[1])
-        groups.append(group)
-        before = (text, end, group)
-    return groups

@@ -22,17 +22,41 @@ def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
         elif child.dep in ("acl", "advcl") and child.pos in ("VERB", "ADJ"):
             found += _complements(child) + _worn(child)
     found += _worn(noun)
+    if noun.index + 2 < len(tree.words) and _agent_before(tree.words[noun.index + 2], tree) is noun:
+        found += _with_its_own(tree.words[noun.index + 2])
     clause = noun.head
     if noun.dep in ("nsubj", "nsubj:pass", "nsubjpass", "nsubj:outer") and clause is not None:
         found += _predicative(clause)
     elif noun.dep in ("obj", "dobj") and clause is not None:  # painted the wall white
         found += [a for c in clause.having("xcomp", "oprd") if c.pos == "ADJ" for a in _with_its_own(c)]
-    words = {id(word): word for word in found if _counts(word) and word is not noun}
+    words = {
+        id(word): word
+        for word in found
+        if _counts(word) and word is not noun and _agent_before(word, tree) in (None, noun)
+    }
     return sorted(words.values(), key=lambda word: word.index)
+
+
+def _agent_before(word: Word, tree: Tree) -> Word | None:
+    """The agent that wears a colour: in "held by a woman in black" black is the woman's, whatever the tree says."""
+    if word.index < 2 or not is_worn_colour(word) or word.case != "in":
+        return None
+    before = tree.words[word.index - 2]
+    return before if before.dep == "obl:agent" or (before.head is not None and before.head.dep == "agent") else None
+
+
+def is_verb_of_clause(word: Word) -> bool:
+    """ "children are flying kites" with "flying" read as an adjective: a participle right behind "are"."""
+    noun = word.head
+    if word.dep != "amod" or word.tag != "VBG" or noun is None or not noun.subjects:
+        return False
+    return any(be.index == word.index - 1 for be in noun.having("cop"))
 
 
 def _counts(word: Word) -> bool:
     if word.lower in lists.NO_ADJECTIVES or not any(c.isalnum() for c in word.text):
+        return False
+    if is_verb_of_clause(word) or is_bare_owner(word):
         return False
     # "far left": only the position counts.
     return not (word.lower == "far" and word.head is not None and word.head.lower in lists.POSITIONS)
@@ -97,10 +121,27 @@ def _complements(verb: Word) -> list[Word]:
 
 
 def _worn(word: Word) -> list[Word]:
-    """ "woman in red", "dressed in black and white", "wearing blue"."""
+    """ "woman in red", "dressed in black and white", "wearing blue", "standing in red"."""
+    found = _worn_words(word)
+    if word.pos == "VERB" and word.lower not in lists.DRESSED:
+        found = [a for a in found if a.index == word.index + 2]  # "held by a woman in black": not what is held
+    return [quality for noun in found for quality in _with_its_own(noun)]
+
+
+def _worn_words(word: Word) -> list[Word]:
     nouns = [noun for case, noun, _ in word.objects if case == "in"]
     nouns += word.having("obj", "dobj", "xcomp") if word.pos == "VERB" else []
-    return [quality for noun in nouns if is_worn_colour(noun) for quality in _with_its_own(noun)]
+    return [noun for noun in nouns if is_worn_colour(noun)]
+
+
+def is_bare_owner(word: Word) -> bool:
+    """ "mans hat", "girls pink bag": an owner without its apostrophe."""
+    return (
+        word.lower in lists.OWNERS
+        and word.dep in ("compound", "nmod:poss", "amod", "nmod:desc", "poss")
+        and word.head is not None
+        and word.index < word.head.index
+    )
 
 
 def is_worn_colour(word: Word) -> bool:
@@ -113,7 +154,7 @@ def is_worn_colour(word: Word) -> bool:
     worn = (
         word.dep in ("obj", "dobj", "xcomp")
         and word.head is not None
-        and word.head.lower in ("wearing", "wears", "wear", "wore")
+        and word.head.lower in lists.DRESSED
         and not word.having("det")
     )
     return in_it or worn

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from stages.artifacts.language import Parse, Phrase, Relation, Span
 from stages.parse import lists
-from stages.parse.adjectives import adjectives_of, is_worn_colour
+from stages.parse.adjectives import adjectives_of, is_bare_owner, is_verb_of_clause, is_worn_colour
 from stages.parse.predicates import predicates_of
 from stages.parse.tree import Tree, Word
 
@@ -78,6 +78,8 @@ def is_root(word: Word) -> bool:
 
 
 def _is_thing(word: Word) -> bool:
+    if is_bare_owner(word):
+        return True
     if word.dep in ("compound", "nmod:desc", "amod") and word.head is not None:
         return False  # it modifies another noun
     if word.dep in ("case", "mark", "cc", "advmod", "discourse", "compound:prt", "fixed", "det"):
@@ -106,7 +108,7 @@ def _is_frame(word: Word) -> bool:
         return False
     if word.dep in ("nsubj", "nsubjpass", "nsubj:pass") and word.head is not None:
         verb = word.head
-        return verb.lower in lists.SHOWING or bool(verb.having("cop") and verb.lower in lists.FRAMES)
+        return verb.lower in lists.SHOWING | lists.TAKING or bool(verb.having("cop") and verb.lower in lists.FRAMES)
     plain = all(c.dep in ("det", "case", "punct", "nmod", "prep") for c in word.children)
     if word.case in ("in", "of", "from", "throughout", "across") and plain and word.having("det"):
         return True
@@ -185,7 +187,7 @@ def _phrase_span(tree: Tree, root: Word, roots: list[Word]) -> Span:
 def _possessor(root: Word, nouns: Nouns) -> int | None:
     """Whom or what this phrase belongs to: "the boy's shirt", "the handle of the cup", "a horse with brown spots"."""
     mine = nouns.index(root)
-    for owner in root.having("nmod:poss", "poss"):
+    for owner in [c for c in root.children if c.dep in ("nmod:poss", "poss") or is_bare_owner(c)]:
         found = nouns.index(owner)
         if found is not None and found != mine:
             return found
@@ -212,11 +214,13 @@ def relations_of(tree: Tree, nouns: Nouns) -> tuple[Relation, ...]:
     found: dict[tuple[int, int, int], Relation] = {}
     for word in tree.words:
         for _, noun, marks in word.objects:
+            if noun.dep == "obl:agent" or marks[0].dep == "agent":
+                continue  # who does it is a matter of the predicate
             outer, inner = _joined_by(word, noun, nouns)
             subject, target = nouns.index(outer), nouns.index(inner)
             if subject is None or target is None or subject == target:
                 continue
-            first, last = _preposition(tree, word, noun, marks)
+            first, last = _preposition(word, marks, fixed=nouns.index(word) is None)
             span = tree.span(tree.words[first], tree.words[last])
             found.setdefault((span.start, subject, target), Relation(span=span, subject=subject, object=target))
         if word.having("cop") and word.subjects and word.case:  # the cup is on the table
@@ -255,10 +259,10 @@ def _joined_by(word: Word, noun: Word, nouns: Nouns) -> tuple[Word | None, Word]
     return outer, noun
 
 
-def _preposition(tree: Tree, word: Word, noun: Word, marks: list[Word]) -> tuple[int, int]:
+def _preposition(word: Word, marks: list[Word], *, fixed: bool) -> tuple[int, int]:
     """First and last word of a preposition, with what it is fixed to: "next to", "in front of"."""
     first, last = marks[0].index, marks[-1].index
-    if word.index + 1 == first and (_is_adverbial(word) or word.pos == "ADV" or word.lower in lists.POSITIONS):
+    if fixed and word.index + 1 == first and (word.pos == "ADV" or word.lower in lists.POSITIONS | lists.ADVERBIALS):
         first = word.index
         cases = word.having("case")
         if cases:
@@ -275,8 +279,11 @@ def referred_of(tree: Tree, nouns: Nouns) -> int | None:
     if not roots or tree.sentence_ends():
         return None
     root = roots[0]
-    if nouns.index(root) is not None and not root.having("cop"):
-        head: Word = nouns.roots[nouns.index(root) or 0]
+    participle = [c for c in root.having("amod") if is_verb_of_clause(c)]
+    if nouns.index(root) is not None and not root.having("cop") and not participle:
+        head = nouns.roots[nouns.index(root) or 0]
+    elif root.lower in lists.REQUESTS and root.having("obj", "dobj") and not root.subjects:
+        head = root.having("obj", "dobj")[0]
     elif root.subjects:
         head = root.subjects[0]
         if nouns.index(head) is None:

@@ -85,3 +85,20 @@ PLACING = frozenset("parked seated placed sat perched located situated positione
 """Participles after which "by" is a place: "parked by the road"."""
 
 FORMS_OF_BE = frozenset("be is are was were been being am 's 're isn't aren't".split())
+
+DRESSED = frozenset("wearing wears wear wore dressed clad clothed outfitted attired".split())
+"""Verbs that a bare colour completes ("dressed in black", "wearing white")."""
+
+TAKING = frozenset("taken shot captured".split())
+"""What is done to a photograph: "the photo was taken in a park"."""
+
+OWNERS = frozenset(
+    """mans womans girls boys guys ladys kids childs babys persons players mens womens childrens batters catchers
+    moms dads dogs cats horses cows elephants birds giraffes zebras sheeps bears persons peoples""".split()
+)
+"""Owners as they are typed without an apostrophe ("mans hat")."""
+
+REQUESTS = frozenset(
+    """find segment show locate select highlight mark detect identify click point mask pick spot give ground""".split()
+)
+"""What a user asks of the tool, not of the scene: "find the red car"."""

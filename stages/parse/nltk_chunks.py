@@ -31,11 +31,14 @@ _ADJECTIVE = re.compile(r"JJ|CD|VBN|VBG|NN")
 class NltkChunks:
     def __init__(self, recipe: NltkParser) -> None:
         from nltk.chunk import RegexpParser
+        from nltk.data import path as places
         from nltk.tag.perceptron import PerceptronTagger
 
         folder = _tagger_folder(recipe)
         if folder is None:
             raise AnywordError(f"parser: {lacking(recipe)}")
+        if recipe.data is not None and recipe.data not in places:
+            places.insert(0, recipe.data)  # NLTK reads only below the places that it was told of
         self.tagger = PerceptronTagger(load=False)
         self.tagger.load_from_json(lang="eng", loc=str(folder))
         self.chunker = RegexpParser(GRAMMAR)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from stages.artifacts.language import Predicate
 from stages.parse import lists
+from stages.parse.adjectives import is_verb_of_clause
 from stages.parse.tree import Tree, Word
 
 Index = Callable[["Word | None"], "int | None"]
@@ -30,6 +31,8 @@ def is_predicate(word: Word, index: Index) -> bool:
         return False
     if index(word) is not None or word.lower in lists.FORMS_OF_BE or word.having("expl"):
         return False
+    if is_verb_of_clause(word):
+        return True
     if word.dep == "amod":  # before its noun it is an adjective
         return word.head is not None and word.index > word.head.index and bool(word.objects or word.having(*_OBJECTS))
     return not _is_showing(word)
@@ -37,6 +40,10 @@ def is_predicate(word: Word, index: Index) -> bool:
 
 def _is_showing(verb: Word) -> bool:
     """The verb of the frame: "the image shows", "we can see"."""
+    if verb.lower in lists.REQUESTS and not verb.subjects and verb.tag == "VB" and verb.dep == "ROOT":
+        return True  # "find the red car"
+    if verb.lower in lists.TAKING and any(subject.lower in lists.FRAMES for subject in verb.subjects):
+        return True
     if verb.lower not in lists.SHOWING:
         return False
     for subject in verb.subjects:
@@ -60,6 +67,8 @@ def is_passive(verb: Word) -> bool:
 
 def arguments(verb: Word) -> tuple[Word | None, Word | None]:
     """(subject, object) of a verb, as words; of joined ones the first."""
+    if is_verb_of_clause(verb) and verb.head is not None:
+        return verb.head.subjects[0], verb.head
     about = _subject(verb, set())
     if is_passive(verb):
         return _agent(verb), about

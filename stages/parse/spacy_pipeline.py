@@ -131,5 +131,5 @@ def _lacking(name: str) -> str | None:
     if _path(name) is not None:
         return None
     if name == "embedded":
-        return f"{EMBEDDED} holds no pipeline. Check out models/parser, or make it with `make train-parser`."
+        return f"{EMBEDDED} holds no pipeline. Train it by `anyword world train parser --treebank FOLDER`."
     return f"no spaCy pipeline '{name}' is installed, nor is it a folder with one. python -m spacy download {name}."

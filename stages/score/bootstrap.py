@@ -60,13 +60,22 @@ def interval(
     """
     if len(rows) == 0:
         return Interval(None, None, None)
-    _, position = np.unique(np.asarray([_Key.of(one) for one in images]), return_inverse=True)
-    sums = np.zeros((int(position.max()) + 1, rows.shape[1]))
-    np.add.at(sums, position, rows)
+    sums = sums_by_image(rows, images)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(statistic(sums.sum(axis=0)))
         drawn = [np.asarray(statistic(counts @ sums)) for counts in resamples(len(sums), replicates, seed)]
     return quantiles(value, np.concatenate(drawn) if drawn else np.zeros(0))
+
+
+def sums_by_image(
+    rows: Float64[np.ndarray, "rows columns"], images: Sequence[Hashable]
+) -> Float64[np.ndarray, "images columns"]:
+    """The rows of each image added up, images in the order of their first row."""
+    position: dict[Hashable, int] = {}
+    at = np.asarray([position.setdefault(one, len(position)) for one in images])
+    sums = np.zeros((len(position), rows.shape[1]))
+    np.add.at(sums, at, rows)
+    return sums
 
 
 def quantiles(value: float, drawn: Float64[np.ndarray, " replicates"]) -> Interval:
@@ -81,10 +90,23 @@ def ratio(sums: np.ndarray) -> np.ndarray:
     return sums[..., 0] / sums[..., 1]
 
 
+def means(
+    columns: Mapping[str, Sequence[float]], images: Sequence[Hashable], *, replicates: int, seed: int
+) -> dict[str, Interval]:
+    """The means of several per-phrase values, each with its interval, all over the same resampled images."""
+    count = len(images)
+    if count == 0:
+        return dict.fromkeys(columns, Interval(None, None, None))
+    rows = np.stack([*(np.asarray(one, dtype=np.float64) for one in columns.values()), np.ones(count)], axis=1)
+    sums = sums_by_image(rows, images)
+    drawn = [counts @ sums for counts in resamples(len(sums), replicates, seed)]
+    totals = np.concatenate(drawn) if drawn else np.zeros((0, rows.shape[1]))
+    return {name: quantiles(float(rows[:, i].mean()), totals[:, i] / totals[:, -1]) for i, name in enumerate(columns)}
+
+
 def mean(values: Sequence[float], images: Sequence[Hashable], *, replicates: int, seed: int) -> Interval:
     """The mean of per-phrase values, with its interval over resampled images."""
-    rows = np.stack([np.asarray(values, dtype=np.float64), np.ones(len(values))], axis=1)
-    return interval(ratio, rows, images, replicates=replicates, seed=seed)
+    return means({"": values}, images, replicates=replicates, seed=seed)[""]
 
 
 def paired_difference(
@@ -109,11 +131,3 @@ def paired_difference(
         )
     keys = sorted(first)
     return mean([second[k] - first[k] for k in keys], [k[0] for k in keys], replicates=replicates, seed=seed)
-
-
-class _Key:
-    """Image names for np.unique, which sorts: any hashable by its text."""
-
-    @staticmethod
-    def of(name: Hashable) -> str:
-        return name if isinstance(name, str) else repr(name)

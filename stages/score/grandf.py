@@ -35,10 +35,9 @@ def equality(one: str, other: str) -> float:
 
 @dataclass(frozen=True)
 class Detections:
-    """What average precision at IoU .5 is made of, over all images."""
+    """What average precision at IoU .5 is made of, over all images; detections by falling score."""
 
     hit: Bool[np.ndarray, " detections"]
-    score: Float64[np.ndarray, " detections"]
     image: Int64[np.ndarray, " detections"]
     """Position of the detection's image."""
     truths: Int64[np.ndarray, " images"]
@@ -49,9 +48,8 @@ class Detections:
         truths = int(self.truths.sum() if draws is None else (self.truths * draws).sum())
         if truths == 0:
             return float("nan")
-        order = np.argsort(-self.score, kind="mergesort")
-        weight = np.ones(len(order)) if draws is None else draws[self.image[order]].astype(np.float64)
-        hits = np.cumsum(self.hit[order] * weight)
+        weight = np.ones(len(self.hit)) if draws is None else draws[self.image].astype(np.float64)
+        hits = np.cumsum(self.hit * weight)
         found = np.cumsum(weight)
         with np.errstate(invalid="ignore"):
             precision = np.nan_to_num(hits / (found + np.spacing(1)))
@@ -93,7 +91,7 @@ def detections(mask_truth: Mapping[str, Any], predictions: Sequence[Mapping[str,
         truth.createIndex()
         counts = np.asarray([len(truth.imgToAnns[one]) for one in ids], dtype=np.int64)
         if not predictions:  # loadRes raises IndexError on an empty list
-            return Detections(np.zeros(0, dtype=bool), np.zeros(0), np.zeros(0, dtype=np.int64), counts)
+            return Detections(np.zeros(0, dtype=bool), np.zeros(0, dtype=np.int64), counts)
         found = truth.loadRes(
             [
                 {
@@ -120,27 +118,37 @@ def detections(mask_truth: Mapping[str, Any], predictions: Sequence[Mapping[str,
             score.append(np.asarray(one["dtScores"], dtype=np.float64)[kept])
             image.append(np.full(int(kept.sum()), position[_plain(one["image_id"])]))
             counts[position[_plain(one["image_id"])]] = int((np.asarray(one["gtIgnore"]) == 0).sum())
-    return Detections(np.concatenate(hit), np.concatenate(score), np.concatenate(image).astype(np.int64), counts)
+    order = np.argsort(-np.concatenate(score), kind="mergesort")  # stable: ties keep the order of images
+    return Detections(np.concatenate(hit)[order], np.concatenate(image).astype(np.int64)[order], counts)
 
 
-def image_miou(truth: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[str, Any]]) -> float:
+def image_ious(
+    truth: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[str, Any]]
+) -> Float64[np.ndarray, "truths predictions"]:
+    """IoU of every pair of one image. Two empty masks give NaN (officially 0/0), which ends the searches below."""
+    one, other = ([rle_of(mask["segmentation"]) for mask in masks] for masks in (truth, predictions))
+    ious = iou_matrix(one, other)
+    ious[np.ix_(areas(one) == 0, areas(other) == 0)] = np.nan
+    return ious
+
+
+def image_miou(ious: Float64[np.ndarray, "truths predictions"]) -> float:
     """Mean IoU of the pairs of one image, matched one to one by falling IoU.
 
     What stays without a partner, on either side, costs nothing; an image without a pair counts 0. Text plays no part.
     """
-    ious = _ious(predictions, truth)
+    left = ious.T  # officially predictions are the rows, which decides between equal IoUs
     paired = []
-    while ious.size > 0 and np.max(ious) > 0:
-        row, column = divmod(int(np.argmax(ious)), ious.shape[1])
-        paired.append(ious[row, column])
-        ious = np.delete(np.delete(ious, row, axis=0), column, axis=1)
+    while left.size > 0 and np.max(left) > 0:
+        row, column = divmod(int(np.argmax(left)), left.shape[1])
+        paired.append(left[row, column])
+        left = np.delete(np.delete(left, row, axis=0), column, axis=1)
     return float(np.mean(paired)) if paired else 0.0
 
 
 def image_recall(
-    truth: Sequence[Mapping[str, Any]],
+    ious: Float64[np.ndarray, "truths predictions"],
     labels: Sequence[str],
-    predictions: Sequence[Mapping[str, Any]],
     predicted_labels: Sequence[str],
     similarity: Similarity = equality,
 ) -> int:
@@ -149,19 +157,19 @@ def image_recall(
     The first pair that fails ends the search (it is not skipped), so a wrong phrase on the best mask costs all
     pairs after it. Where the masks outnumber their phrases, and such a mask comes up, the image counts 0.
     """
-    ious = _ious(truth, predictions)
+    left = ious.copy()
     pairs = 0
-    while ious.size > 0:
-        row, column = divmod(int(np.argmax(ious)), ious.shape[1])
-        if ious[row, column] < THRESHOLD:
+    while left.size > 0:
+        row, column = divmod(int(np.argmax(left)), left.shape[1])
+        if left[row, column] < THRESHOLD:
             break
         if row >= len(labels) or column >= len(predicted_labels):
             return 0
         if similarity(labels[row], predicted_labels[column]) < THRESHOLD:
             break
         pairs += 1
-        ious[row, :] = 0
-        ious[:, column] = 0
+        left[row, :] = 0
+        left[:, column] = 0
     return pairs
 
 
@@ -185,12 +193,13 @@ def evaluate(
     labels_of = {one["image_id"]: one["labels"] for one in reversed(caption_truth["annotations"])}
     given_of = {one["image_id"]: one["labels"] for one in reversed(captions)}
     ids = [image["id"] for image in caption_truth["images"]]
-    miou = np.asarray([image_miou(truth_of[one], masks_of[one]) for one in ids])
+    ious = [image_ious(truth_of[one], masks_of[one]) for one in ids]
+    miou = np.asarray([image_miou(one) for one in ious])
     positives = np.asarray([len(labels_of.get(one, ())) for one in ids])
     hits = np.asarray(
         [
-            image_recall(truth_of[one], labels_of.get(one, ()), masks_of[one], given_of.get(one, ()), similarity)
-            for one in ids
+            image_recall(matrix, labels_of.get(one, ()), given_of.get(one, ()), similarity)
+            for one, matrix in zip(ids, ious, strict=True)
         ]
     )
     drawn_miou, drawn_recall = [np.zeros(0)], [np.zeros(0)]
@@ -235,16 +244,6 @@ def bert_similarity(folder: str) -> Similarity:
         return float(torch.nn.functional.cosine_similarity(vector(one), vector(other), dim=0))
 
     return similarity
-
-
-def _ious(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, Any]]
-) -> Float64[np.ndarray, "rows columns"]:
-    one, other = ([rle_of(mask["segmentation"]) for mask in masks] for masks in (rows, columns))
-    ious = iou_matrix(one, other)
-    # Two empty masks are 0/0 officially: NaN, which ends the official search. pycocotools says 0.
-    ious[np.ix_(areas(one) == 0, areas(other) == 0)] = np.nan
-    return ious
 
 
 def _annotation(one: Mapping[str, Any]) -> dict[str, Any]:

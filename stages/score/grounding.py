@@ -15,7 +15,7 @@ import numpy as np
 
 from stages.artifacts.compose import answers
 from stages.artifacts.masks import decode, iou_matrix, overlap, rle_of
-from stages.score.bootstrap import Interval, mean
+from stages.score.bootstrap import mean, means
 
 Row = Mapping[str, Any]
 Maps = Mapping[tuple[int, int], np.ndarray]
@@ -129,20 +129,19 @@ def ious(
 
 def summary(records: Sequence[Record], *, replicates: int, seed: int) -> dict[str, Any]:
     """Figures of records of one kind: counts, mIoU by span and by IoU, and the share of masks over half right."""
-    names = [one.sample_id for one in records]
     options = {"replicates": replicates, "seed": seed}
-
-    def over(values: Sequence[float]) -> Interval:
-        return mean(values, names, **options)
-
+    columns = {
+        "miou": [one.iou for one in records],
+        "miou_matched_by_iou": [one.iou_matched for one in records],
+        "iou_over_half": [float(one.iou >= 0.5) for one in records],
+    }
+    figures = means(columns, [one.sample_id for one in records], **options)
     pointed = [one for one in records if one.pointing is not None]
     pointing = mean([float(bool(one.pointing)) for one in pointed], [one.sample_id for one in pointed], **options)
     return {
         "count": len(records),
         "answered": sum(one.answer is not None for one in records),
-        "miou": over([one.iou for one in records]).json(),
-        "miou_matched_by_iou": over([one.iou_matched for one in records]).json(),
-        "iou_over_half": over([float(one.iou >= 0.5) for one in records]).json(),
+        **{name: figure.json() for name, figure in figures.items()},
         "pointing": pointing.json(),
         "pointed": len(pointed),
     }

@@ -93,3 +93,51 @@ def thresholds(
         write_json(json, found)
     rows = [[value, *(found[setting][str(value)] for setting in found)] for value in tried]
     typer.echo(markdown(["threshold", *found], [[str(row[0]), *row[1:]] for row in rows]))
+
+
+@app.command()
+def parsing(
+    parsers: Annotated[str, typer.Option(help="Recipes by name, comma-separated; default: all that are known.")] = "",
+    part: Annotated[str, typer.Option(help="test (kept for the figure), dev, or all.")] = "test",
+    gold: Annotated[Path | None, typer.Option(help="Gold captions of your own, in the same form.")] = None,
+    json: Json = None,
+    config: Config = None,
+) -> None:
+    """F1 of nouns, of (noun, adjective) and of (verb, subject, object) on gold captions, clean and under noise."""
+    from stages.artifacts.atomic import write_json
+    from stages.artifacts.errors import AnywordError
+    from stages.parse.catalogue import recipe_named, recipes
+    from stages.studies import parsing as study
+    from stages.studies.gold import FILE, read_gold
+    from stages.studies.scores import markdown
+
+    if part not in ("test", "dev", "all"):
+        raise AnywordError(f"--part '{part}' is none of test, dev, all.")
+    golds = [one for one in read_gold(gold or FILE) if part in ("all", one.part)]
+    if not golds:
+        raise AnywordError(f"{gold or FILE}: holds no captions of part '{part}'.", remedy="Use --part all.")
+    names = [name.strip() for name in parsers.split(",") if name.strip()]
+    chosen = {name: recipe_named(name, config) for name in names} if names else recipes(config)
+    found = study.study(chosen, golds) | {"part": part}
+    if json is not None:
+        write_json(json, found)
+    typer.echo(markdown(["parser", "text", *study.FIGURES, "seconds"], study.table(found)))
+    for name, reason in found["not_run"].items():
+        typer.echo(f"not run: {name}: {reason}")
+
+
+@app.command()
+def treebank(
+    data: Annotated[Path, typer.Option(help="Folder of UD English EWT (its .conllu files).")],
+    pipeline: Annotated[str, typer.Option(help="embedded, or a pipeline's name or folder.")] = "embedded",
+    json: Json = None,
+) -> None:
+    """UPOS, UAS and LAS of the embedded parser on the treebank's test part."""
+    from stages.artifacts.atomic import write_json
+    from stages.studies import treebank as study
+    from stages.studies.scores import markdown
+
+    figures = study.study(data, pipeline)
+    if json is not None:
+        write_json(json, figures)
+    typer.echo(markdown(list(figures), [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in figures.values()]]))

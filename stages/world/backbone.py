@@ -81,7 +81,11 @@ def save(folder: Path, unet: Any, text_encoder: Any, tokenizer: Path, vae: Path,
     import torch
     from diffusers import AutoencoderKL
 
+    card = folder / "README.md"
     with aside(folder) as partial:
+        partial.mkdir(parents=True)
+        if card.is_file():
+            shutil.copy(card, partial)
         for name, module in (
             ("unet", copy.deepcopy(unet)),
             ("text_encoder", copy.deepcopy(text_encoder)),

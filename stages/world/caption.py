@@ -202,7 +202,7 @@ def _sized(instance: Instance) -> str:
 def _ground_below(scene: Scene, number: int) -> int:
     """The ground that surrounds an object most."""
     mask = scene.instances[number].mask
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     window = (slice(max(rows[0] - 3, 0), rows[-1] + 4), slice(max(columns[0] - 3, 0), columns[-1] + 4))
     return int(np.argmax([ground.mask[window].sum() for ground in scene.grounds]))
 

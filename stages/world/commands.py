@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from stages.artifacts.errors import AnywordError
+
 app = typer.Typer(no_args_is_help=True, help="The embedded world: show its scenes, train and measure its models.")
 train = typer.Typer(
-    no_args_is_help=True,
-    help="Train one embedded model. Stop at any time: the same command goes on from the newest checkpoint.",
+    help="Train the embedded models anew: all of them, or the one that is named. Stop at any time: the same command "
+    "goes on from the newest checkpoint.",
 )
 app.add_typer(train, name="train")
+
+RUNS = Path("runs/world")
+MODELS = Path("models")
 
 Minutes = Annotated[float | None, typer.Option(min=0.1, help="Stop after this long; the same command goes on later.")]
 Seed = Annotated[int, typer.Option(help="Where all random draws start.")]
 Runs = Annotated[Path, typer.Option(help="Folder of checkpoints and rendered scenes (ignored by git).")]
 Out = Annotated[Path, typer.Option(help="Where the model is written.")]
+Treebank = Annotated[
+    Path | None, typer.Option(help="Folder of UD English EWT (its three .conllu files); the parser learns from it.")
+]
+
+
+@train.callback(invoke_without_command=True)
+def everything(context: typer.Context, treebank: Treebank = None, minutes: Minutes = None, seed: Seed = 0) -> None:
+    """Train all embedded models one after another: autoencoder, backbone, SAM, parser.
+
+    `--minutes` is each model's share of time. The defaults together take about three hours on two cores.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if treebank is None:
+        logging.getLogger("anyword").warning("the parser is left out: %s", _WHERE_THE_TREEBANK_IS)
+    vae(minutes=minutes, seed=seed)
+    backbone(minutes=minutes, seed=seed)
+    sam(minutes=minutes)
+    if treebank is not None:
+        parser(treebank, minutes=minutes, seed=seed)
+
+
+_WHERE_THE_TREEBANK_IS = (
+    "it needs UD English EWT; get it from https://github.com/UniversalDependencies/UD_English-EWT "
+    "and name its folder (make train TREEBANK=FOLDER, or --treebank FOLDER)."
+)
 
 
 @train.command()
-def vae(
-    out: Out = Path("runs/world/out/vae"),
-    minutes: Minutes = None,
-    seed: Seed = 0,
-    runs: Runs = Path("runs/world"),
-) -> None:
-    """The autoencoder: the encoder is final after seconds, the decoder learns."""
+def vae(out: Out = RUNS / "out" / "vae", minutes: Minutes = None, seed: Seed = 0, runs: Runs = RUNS) -> None:
+    """The autoencoder: the encoder is final after seconds, the decoder learns for a quarter of an hour."""
     from stages.world.train_vae import train as run
 
     run(out, minutes, seed=seed, runs=runs)
@@ -35,19 +62,45 @@ def vae(
 
 @train.command()
 def backbone(
-    out: Out = Path("runs/world/out/backbone"),
-    autoencoder: Annotated[Path, typer.Option(help="The trained autoencoder.")] = Path("runs/world/out/vae"),
+    out: Out = MODELS / "backbone",
+    autoencoder: Annotated[Path, typer.Option(help="The trained autoencoder.")] = RUNS / "out" / "vae",
     minutes: Minutes = None,
     seed: Seed = 0,
-    runs: Runs = Path("runs/world"),
+    runs: Runs = RUNS,
 ) -> None:
     """The diffusion model with its text encoder and tokenizer, on the autoencoder's latents."""
-    from stages.artifacts.errors import AnywordError
     from stages.world.train_backbone import train as run
 
     if not (autoencoder / "config.json").is_file():
         raise AnywordError(f"{autoencoder}: no autoencoder lies here.", remedy="Run `anyword world train vae` first.")
     run(out, autoencoder, minutes, seed=seed, runs=runs)
+
+
+@train.command()
+def sam(out: Out = MODELS / "sam", minutes: Minutes = None, runs: Runs = RUNS) -> None:
+    """The embedded Segment Anything."""
+    from stages.world.train_sam import train as run
+
+    run(minutes, out, folder=runs / "sam")
+
+
+@train.command()
+def parser(
+    treebank: Treebank = None,
+    out: Out = MODELS / "parser",
+    minutes: Minutes = None,
+    seed: Seed = 0,
+    runs: Runs = RUNS,
+) -> None:
+    """The embedded spaCy pipeline, on a treebank and on template captions."""
+    from stages.world.train_parser import train as run
+
+    if treebank is None:
+        raise AnywordError("No treebank is named:", remedy=_WHERE_THE_TREEBANK_IS)
+    try:
+        run(treebank, minutes, out, seed=seed, checkpoint=runs / "parser")
+    except FileNotFoundError as error:
+        raise AnywordError(str(error)) from error
 
 
 @app.command()
@@ -85,7 +138,6 @@ def show(
     scale: Annotated[int, typer.Option(min=1, max=16, help="Pixels of the picture a pixel of the scene.")] = 4,
 ) -> None:
     """Draw one scene, its caption, and the truth of each phrase."""
-    from stages.artifacts.errors import AnywordError
     from stages.world.sample import sample
     from stages.world.sheet import sheet
 

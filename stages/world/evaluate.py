@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stages.artifacts.errors import AnywordError
+
+if TYPE_CHECKING:
+    from stages.world.evaluate_backbone import WordMap
 
 BARS = {
     "noun_pointing": 0.90,
@@ -27,16 +31,13 @@ PRINTED = ("noun_pointing_same_noun", "noun_pointing_small", "ground_pointing", 
 """Figures shown beside them, with no bar."""
 
 
-def backbone(folder: Path, scenes: int, split: str = "test") -> dict[str, float]:
-    """Pointing, map IoU and PSNR of a saved backbone on the first `scenes` scenes of a split.
-
-    Layers and threshold are those that `anyword.json` records: both were chosen on validation scenes.
-    """
+def _words(folder: Path, scenes: int, split: str) -> tuple[list[str], list[WordMap], float, dict[str, Any]]:
+    """Layers, word maps, PSNR and record of a saved backbone on the first `scenes` scenes of a split."""
     import torch
 
     from stages.world import autoencoder, training
     from stages.world.backbone import load
-    from stages.world.evaluate_backbone import score, word_maps
+    from stages.world.evaluate_backbone import word_maps
     from stages.world.sample import sample
 
     if not (folder / "anyword.json").is_file():
@@ -44,6 +45,7 @@ def backbone(folder: Path, scenes: int, split: str = "test") -> dict[str, float]
             f"{folder}: no embedded backbone lies here (anyword.json is missing).",
             remedy="Train one with `anyword world train vae` and `anyword world train backbone`.",
         )
+    training.one_thread()
     unet, text, tokenizer, vae, scheduler, record = load(folder)
     device = training.device()
     for module in (unet, text, vae):
@@ -58,9 +60,47 @@ def backbone(folder: Path, scenes: int, split: str = "test") -> dict[str, float]
             painted = vae.decode(scaled / vae.config.scaling_factor).sample
             psnrs.append(autoencoder.psnr(painted, unit))
     layers, words = word_maps(unet, text, tokenizer, torch.cat(latents), samples, scheduler)
+    return layers, words, float(torch.cat(psnrs).mean()), record
+
+
+def backbone(folder: Path, scenes: int, split: str = "test") -> dict[str, float]:
+    """Pointing, map IoU and PSNR of a saved backbone on the first `scenes` scenes of a split.
+
+    Layers and threshold are those that `anyword.json` records: both were chosen on validation scenes.
+    """
+    from stages.world.evaluate_backbone import score
+
+    layers, words, psnr, record = _words(folder, scenes, split)
     chosen = [layers.index(name) for name in record["cross_attention_layers"]]
     figures, _ = score(words, chosen, record.get("map_threshold"))
-    return {**figures, "vae_psnr": float(torch.cat(psnrs).mean())}
+    return {**figures, "vae_psnr": psnr}
+
+
+def choose(folder: Path, scenes: int = 150) -> dict[str, Any]:
+    """Choose on validation scenes which layers to average and where to cut a map; recorded in `anyword.json`.
+
+    Of all sets of layers, the one with the greatest sum of the nouns' pointing and map IoU and half the
+    adjectives' pointing.
+    """
+    from stages.artifacts.atomic import write_json
+    from stages.world.evaluate_backbone import score
+
+    layers, words, _, record = _words(folder, scenes, "val")
+
+    def worth(figures: dict[str, float]) -> float:
+        adjectives = figures["colour_pointing"] + figures["pattern_pointing"]
+        return figures["noun_pointing"] + figures["noun_map_iou"] + adjectives / 2
+
+    sets = [list(s) for n in range(1, len(layers) + 1) for s in itertools.combinations(range(len(layers)), n)]
+    scored = [(*score(words, chosen), chosen) for chosen in sets]
+    figures, threshold, chosen = max(scored, key=lambda entry: worth(entry[0]))
+    record |= {
+        "cross_attention_layers": [layers[n] for n in chosen],
+        "map_threshold": round(threshold, 3),
+        "validation": {"scenes": scenes, **{key: round(value, 4) for key, value in figures.items()}},
+    }
+    write_json(folder / "anyword.json", record)
+    return record
 
 
 def everything(models: Path, scenes: int) -> dict[str, Any]:
@@ -68,11 +108,11 @@ def everything(models: Path, scenes: int) -> dict[str, Any]:
     figures: dict[str, Any] = {"scenes": scenes}
     figures |= backbone(models / "backbone", scenes)
     missing = []
-    for part in ("sam", "parser"):
+    for part, place in (("sam", "folder"), ("parser", "pipeline")):
         try:
             module = importlib.import_module(f"stages.world.evaluate_{part}")
-            figures |= module.evaluate(scenes)
-        except (ModuleNotFoundError, AnywordError) as error:
+            figures |= module.evaluate(scenes, **{place: models / part})
+        except AnywordError as error:
             missing.append(f"{part}: {error}")
     if missing:
         figures["missing"] = missing

@@ -160,7 +160,7 @@ overlap contain surround support face meet enclose cross hide block lead follow 
 FINITE_AT = "sit stand lie walk run lean rest hang float sleep grow jump lean fly swim play graze look wait".split()
 
 PREPOSITIONS = """on in under near beside behind above below with by at over inside against around between
-through across along beneath atop onto outside within toward towards past opposite""".split()
+through across along beneath atop onto outside within toward towards past opposite down up off down""".split()
 PLACED = [
     "next to",
     "close to",
@@ -192,3 +192,12 @@ SHOWS = "shows depicts displays features showcases captures presents portrays co
 CHUNKS = """group/groups pair/pairs bunch/bunches row/rows slice/slices piece/pieces herd/herds stack/stacks
 pile/piles set/sets flock/flocks bowl/bowls cup/cups plate/plates couple lot/lots number variety line/lines
 collection/collections bottle/bottles bouquet/bouquets team/teams crowd/crowds patch/patches""".split()
+
+ADVERBS = "also currently partially partly directly just clearly slowly still quietly barely".split()
+THING_FINITE = "cover touch overlap contain surround support face meet cross hide block enclose join".split()
+THING_FINITE_AT = "sit stand lie rest hang float lean".split()
+REGULAR = frozenset(
+    """cover touch overlap contain surround support cross block follow join enjoy walk pull push kick watch play jump
+    float rest look wait lean face enclose""".split()
+)
+"""Verbs whose past is made with -ed."""

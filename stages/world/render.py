@@ -58,10 +58,10 @@ def _texture(ground: str) -> Float[np.ndarray, "tile tile 3"]:
     return (np.asarray(_BASE[ground]) + grain[..., None]).astype(np.float32)
 
 
-def ground_pixels(ground: str, row: int, column: int, light: float) -> Float[np.ndarray, "128 128 3"]:
-    """A crop of a ground's texture from (row, column) of its tile, brightness times `light`; in [0, 255]."""
-    rows = (row + np.arange(SIDE)) % _TILE
-    columns = (column + np.arange(SIDE)) % _TILE
+def ground_pixels(ground: str, corner: tuple[int, int], light: float) -> Float[np.ndarray, "128 128 3"]:
+    """A crop of a ground's texture from `corner` (row, column) of its tile, brightness times `light`; in [0, 255]."""
+    rows = (corner[0] + np.arange(SIDE)) % _TILE
+    columns = (corner[1] + np.arange(SIDE)) % _TILE
     return _texture(ground)[rows[:, None], columns[None, :]] * np.float32(light)
 
 

@@ -183,8 +183,10 @@ def _draft_all(rng: np.random.Generator, level: Level) -> tuple[list[_Draft], st
             solid = [number for number in range(1, count) if nouns[number] in SOLID]
             if solid:
                 number = solid[0]
-                for values in (nouns, colours, sizes, patterns):
-                    values[0], values[number] = values[number], values[0]  # type: ignore[index]
+                nouns[0], nouns[number] = nouns[number], nouns[0]
+                colours[0], colours[number] = colours[number], colours[0]
+                sizes[0], sizes[number] = sizes[number], sizes[0]
+                patterns[0], patterns[number] = patterns[number], patterns[0]
             else:
                 meeting = "covering"
         if meeting == "inside":
@@ -307,7 +309,7 @@ def _lay_out(rng: np.random.Generator, level: Level) -> tuple[list[_Draft], str 
 def _shows_pattern(draft: _Draft, mask: Bool[np.ndarray, "128 128"]) -> bool:
     if draft.pattern == "plain":
         return False
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return bool(min(rows[-1] - rows[0], columns[-1] - columns[0]) + 1 >= 2 * PERIOD[0])
 
 
@@ -346,7 +348,7 @@ def _paint_grounds(
 ) -> tuple[np.ndarray, list[tuple[str, Bool[np.ndarray, "128 128"]]]]:
     names = [str(name) for name in rng.permutation(GROUNDS)[:2]]
     crops = [
-        render.ground_pixels(name, *(int(v) for v in rng.integers(0, 2 * SIDE, 2)), rng.uniform(0.93, 1.06))
+        render.ground_pixels(name, (int(rng.integers(2 * SIDE)), int(rng.integers(2 * SIDE))), rng.uniform(0.93, 1.06))
         for name in names
     ]
     turn, offset = rng.uniform(0, 2 * np.pi), rng.uniform(-18, 18)

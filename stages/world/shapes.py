@@ -106,7 +106,7 @@ class Patch:
 
     def extent(self) -> tuple[int, int]:
         """Height and width in pixels of the shape's bounding box."""
-        rows, columns = self.inside.any(1).nonzero()[0], self.inside.any(0).nonzero()[0]
+        rows, columns = np.flatnonzero(self.inside.any(1)), np.flatnonzero(self.inside.any(0))
         return int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
 
     def window(self, y: int, x: int, side: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:

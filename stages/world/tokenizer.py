@@ -60,7 +60,7 @@ def _clip(vocabulary: dict[str, int], merges: list[tuple[str, str]], folder: Pat
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = CLIPTokenizer(
         vocab=vocabulary,
-        merges=merges,
+        merges=merges,  # type: ignore[arg-type]
         bos_token=START,
         eos_token=END,
         unk_token=END,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.world import autoencoder, backbone, dataset, evaluate_backbone, probe, tokenizer, training
+from stages.world import autoencoder, backbone, dataset, evaluate, evaluate_backbone, probe, tokenizer, training
 from stages.world.caption import caption
 from stages.world.sample import sample
 from stages.world.scene import scene
@@ -38,7 +38,7 @@ class Phase:
 CURRICULUM = (
     Phase(1750, (("simple", True, 6, 1.0),)),
     Phase(2250, (("simple", True, 6, 0.5), ("full", False, 12, 0.5)), supervise=0.06),
-    Phase(6000, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06),
+    Phase(4250, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06),
 )
 """Until the second step attention is left to itself; what it reached there is in the model card."""
 
@@ -229,6 +229,8 @@ def train(
             _publish(out, run, shadow, unet, text, words, vae)
     run.save()
     _publish(out, run, shadow, unet, text, words, vae)
+    if run.step >= total:
+        evaluate.choose(out)
     return figures
 
 

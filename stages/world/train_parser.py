@@ -121,7 +121,8 @@ def caption_docs(nlp: Language, seed: int, nouns: Sequence[str], adjectives: Seq
     """Template captions without end. One that spaCy's tokenizer splits otherwise is left out."""
     from spacy.tokens import Doc
 
-    from stages.world.parser_grammar import Grammar, written
+    from stages.world.parser_grammar import Grammar
+    from stages.world.parser_trees import written
 
     grammar = Grammar(seed, nouns, adjectives)
     while True:

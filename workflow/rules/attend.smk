@@ -25,5 +25,5 @@ rule attend:
         images=place({"root": "--images"}),
         execution=execution("attend"),
     shell:
-        "anyword stage attend --samples {input.samples} {params.images:q} --embeddings {input.embeddings}"
-        " --recipe {params.recipe:q} {params.execution} --output {output.manifest} > {log} 2>&1"
+        "logged {log} anyword stage attend --samples {input.samples} {params.images:q} --embeddings {input.embeddings}"
+        " --recipe {params.recipe:q} {params.execution} --output {output.manifest}"

@@ -56,6 +56,12 @@ def recipe(section, key):
     return lambda wildcards: wf.recipe(section, wildcards[key])
 
 
+def recipe_as_run(section, key):
+    """The same with what decides speed only; it takes `output`, so that Snakemake leaves it out of what decides a
+    rerun. A rule that uses it has the recipe's identity as another param."""
+    return lambda wildcards, output: wf.recipe(section, wildcards[key])
+
+
 def chosen_recipe(key, section):
     """Params function: the recipe that the experiment chooses for `key`."""
     return lambda wildcards: wf.recipe(

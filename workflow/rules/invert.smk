@@ -22,5 +22,5 @@ rule invert:
         images=place({"root": "--images"}),
         execution=execution("invert"),
     shell:
-        "anyword stage invert --samples {input.samples} {params.images:q} --recipe {params.recipe:q}"
-        " {params.execution} --output {output.manifest} > {log} 2>&1"
+        "logged {log} anyword stage invert --samples {input.samples} {params.images:q} --recipe {params.recipe:q}"
+        " {params.execution} --output {output.manifest}"

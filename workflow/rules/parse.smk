@@ -17,8 +17,9 @@ rule parse:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        recipe=recipe("parsers", "parser"),
+        identity=lambda wildcards: wf.identity("parsers", wildcards.parser),
+        recipe=recipe_as_run("parsers", "parser"),
         version=version("parse"),
     shell:
-        "anyword stage parse --samples {input.samples} --recipe {params.recipe:q}"
-        " --output {output.manifest} > {log} 2>&1"
+        "logged {log} anyword stage parse --samples {input.samples} --recipe {params.recipe:q}"
+        " --output {output.manifest}"

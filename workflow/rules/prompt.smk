@@ -22,5 +22,5 @@ rule prompt:
         recipe=chosen_recipe("prompter", "prompters"),
         version=version("prompt"),
     shell:
-        "anyword stage prompt --samples {input.samples} --phrases {input.phrases} --maps {input.maps}"
-        " --recipe {params.recipe:q} --output {output.manifest} > {log} 2>&1"
+        "logged {log} anyword stage prompt --samples {input.samples} --phrases {input.phrases} --maps {input.maps}"
+        " --recipe {params.recipe:q} --output {output.manifest}"

@@ -28,6 +28,6 @@ rule report:
         choice=choice_of("parser", "inverter", "attender"),
         images=place({"root": "--images"}),
     shell:
-        "anyword stage report --root results/{wildcards.dataset} --experiment {wildcards.experiment}"
+        "logged {log} anyword stage report --root results/{wildcards.dataset} --experiment {wildcards.experiment}"
         " {params.choice} --shards {params.shards} {params.images:q} --recipe {params.recipe:q}"
-        " --output {output.manifest} > {log} 2>&1"
+        " --output {output.manifest}"

@@ -21,8 +21,8 @@ checkpoint index:
         version=version("samples", "INDEX"),
         place=place({"root": "--root", "texts": "--texts"}),
     shell:
-        "anyword stage index --recipe {params.recipe:q} {params.place:q}"
-        " --output {output.manifest} > {log} 2>&1"
+        "logged {log} anyword stage index --recipe {params.recipe:q} {params.place:q}"
+        " --output {output.manifest}"
 
 
 rule samples:
@@ -45,5 +45,5 @@ rule samples:
         version=version("samples"),
         place=place({"root": "--root"}),
     shell:
-        "anyword stage samples --index {input.index} --recipe {params.recipe:q} {params.place:q}"
-        " --output {output.manifest} > {log} 2>&1"
+        "logged {log} anyword stage samples --index {input.index} --recipe {params.recipe:q} {params.place:q}"
+        " --output {output.manifest}"

@@ -25,6 +25,6 @@ rule score:
         shards=lambda wildcards: len(shards_of(wildcards.dataset)),
         choice=choice_of("parser", "inverter", "attender"),
     shell:
-        "anyword stage score --root results/{wildcards.dataset} --experiment {wildcards.experiment}"
+        "logged {log} anyword stage score --root results/{wildcards.dataset} --experiment {wildcards.experiment}"
         " {params.choice} --shards {params.shards} --recipe {params.recipe:q}"
-        " --output {output.manifest} > {log} 2>&1"
+        " --output {output.manifest}"

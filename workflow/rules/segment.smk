@@ -28,5 +28,5 @@ rule segment:
         images=place({"root": "--images"}),
         execution=execution("segment"),
     shell:
-        "anyword stage segment --samples {input.samples} {params.reads} {params.images:q}"
-        " --recipe {params.recipe:q} {params.execution} --output {output.manifest} > {log} 2>&1"
+        "logged {log} anyword stage segment --samples {input.samples} {params.reads} {params.images:q}"
+        " --recipe {params.recipe:q} {params.execution} --output {output.manifest}"

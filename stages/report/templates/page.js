@@ -33,7 +33,8 @@ for (const sample of document.querySelectorAll(".sample[data-width]")) {
     pen.clearRect(0, 0, canvas.width, canvas.height);
     const word = words.find(pressed);
     const chosen = phrases.find(pressed);
-    const shown = (button) => (chosen ? button === chosen : true);
+    // A predicate's mask is its subject and object together: alone on demand, else it would hide theirs.
+    const shown = (button) => (chosen ? button === chosen : button.dataset.kind !== "predicate");
     if (word) {
       const image = strip("maps");
       pen.imageSmoothingEnabled = true;

@@ -1,4 +1,7 @@
-"""Noise and timesteps of a step: named by sample and step, so that no batch, shard or resume changes them."""
+"""What a diffusion model was trained for: predicting noise. The draws of noise and time, and the error made on them.
+
+Draws are named by stage, sample and step, so that no batch, shard or resume changes them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.artifacts.seeds import seed_of
+from stages.backbones.diffusion import DiffusionBackbone
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
 def draw(
     seed: int,
+    stage: str,
     sample_id: str,
     name: str | int,
     count: int,
@@ -29,7 +34,7 @@ def draw(
     The generator runs on the CPU whatever the device, so a GPU sees the same noise. `antithetic`: the second half is
     the first with its noise negated, at the same timesteps; the gradient's part that is odd in the noise cancels.
     """
-    generator = torch.Generator().manual_seed(seed_of(seed, "invert", sample_id, name))
+    generator = torch.Generator().manual_seed(seed_of(seed, stage, sample_id, name))
     own = count // 2 if antithetic else count
     low, high = timesteps
     uniform = torch.rand(own, generator=generator, dtype=torch.float64)
@@ -44,6 +49,7 @@ def draw(
 
 def draw_batch(
     seed: int,
+    stage: str,
     sample_ids: Sequence[str],
     name: str | int,
     count: int,
@@ -56,9 +62,29 @@ def draw_batch(
 ) -> tuple[Int[torch.Tensor, " rows"], Float[torch.Tensor, "rows channels h w"]]:
     """`draw` for several samples, one after the other: row = sample * count + draw."""
     drawn = [
-        draw(seed, one, name, count, shape, timesteps, antithetic=antithetic, stratified=stratified)
+        draw(seed, stage, one, name, count, shape, timesteps, antithetic=antithetic, stratified=stratified)
         for one in sample_ids
     ]
     steps = torch.cat([steps for steps, _ in drawn])
     noise = torch.cat([noise for _, noise in drawn])
     return steps.to(device, non_blocking=True), noise.to(device, non_blocking=True)
+
+
+def prediction_error(
+    backbone: DiffusionBackbone,
+    latents: Float[torch.Tensor, "images channels h w"],
+    context: Float[torch.Tensor, "images window context"],
+    timesteps: Int[torch.Tensor, " rows"],
+    noise: Float[torch.Tensor, "rows channels h w"],
+) -> Float[torch.Tensor, "images draws channels h w"]:
+    """What the UNet predicts less what it should, at each image's draws (rows = images * draws, image by image)."""
+    count = len(timesteps) // len(latents)
+    clean = latents.repeat_interleave(count, dim=0)
+    noised = backbone.scheduler.add_noise(clean, noise, timesteps)
+    predicted = backbone.unet(noised, timesteps, context.repeat_interleave(count, dim=0))
+    return (predicted - backbone.target(clean, noise, timesteps)).unflatten(0, (-1, count))
+
+
+def timestep_range(backbone: DiffusionBackbone, wanted: tuple[int, int]) -> tuple[int, int]:
+    """The range of timesteps, cut to those that the backbone was trained on."""
+    return wanted[0], min(wanted[1], int(backbone.scheduler.config.num_train_timesteps))
