@@ -75,6 +75,13 @@ class TextualRecipe(_Strict):
     lr_unit: Literal["absolute", "table"] = Field(
         "absolute", description="'table': lr counts in standard deviations of the table of embeddings."
     )
+    known_rate: float = Field(
+        1.0,
+        ge=0.0,
+        le=1.0,
+        description="Share of lr for words that the tokenizer knows whole: a model that was trained on a word has "
+        "less to learn of it from one image than of a word it never saw.",
+    )
     scale_lr: bool = Field(False, description="Multiply lr by the draws, as latent diffusion's trainer does.")
     schedule: Literal["constant", "linear"] = Field(
         "constant", description="'linear': lr falls to zero over the steps."
