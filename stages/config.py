@@ -72,7 +72,7 @@ class Experiment(_Strict):
 class Execution(_Strict):
     """How work is carried out. Nothing here changes a result, so nothing here runs a stage again."""
 
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU if torch sees one.")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU if torch sees one.")
     batch_size: dict[Literal["adapt", "invert", "attend", "segment"], Annotated[int, Field(ge=1)]] = Field(
         default_factory=dict, description="Images a step of these stages; their defaults suit a 16 GB GPU."
     )
