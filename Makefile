@@ -30,7 +30,7 @@ train: $(INSTALLED)
 	$(BIN)/anyword world train $(if $(TREEBANK),--treebank $(TREEBANK))
 
 bench: $(INSTALLED)
-	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/score.py
 	$(BIN)/python benchmarks/inversion.py
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny_models import save_samples, save_tiny
-from tiny_workflow import ROOT, snakemake, tiny_config
+from tiny_workflow import ROOT, planned, snakemake, tiny_config
 
 from stages.adapt.command import run
 from stages.adapt.lora import choose
@@ -105,11 +105,13 @@ def config(tmp_path):
     return config
 
 
-def test_the_workflow_trains_the_adapter_that_an_inverter_names(tmp_path, config):
-    snakemake(tmp_path, config, "results/tiny/invert/tiny/00000/manifest.json")
-    adapter = Folder(tmp_path / "results/pairs/adapt/fitted/manifest.json", "adapt")
-    embeddings = Folder(tmp_path / "results/tiny/invert/tiny/00000/manifest.json", "invert")
-    assert embeddings.manifest.inputs["adapter"] == adapter.sha256
+def test_the_workflow_plans_the_adapter_that_an_inverter_names(tmp_path, config):
+    indices = [f"results/{name}/samples/index/manifest.json" for name in ("tiny", "pairs")]
+    snakemake(tmp_path, config, *indices)
+    target = "results/tiny/invert/tiny/00000/manifest.json"
+    assert planned(tmp_path, config, target) == {"samples": 2, "adapt": 1, "invert": 1}
+    config["inverters"]["tiny"]["adapter"] = None
+    assert planned(tmp_path, config, target) == {"samples": 1, "invert": 1}
 
 
 def test_an_unknown_adapter_or_dataset_is_named(config):

@@ -12,6 +12,8 @@ from stages.attend import chain, null_text
 from stages.attend.command import run
 from stages.attend.maps import Averager
 from stages.attend.reading import Maps, Reader, refine
+from stages.attend.recipe import SecondLook
+from stages.attend.second_look import Box, enlarge, merge, where_to_look
 from stages.backbones.diffusion import load
 from stages.backbones.recipe import BackboneRecipe
 
@@ -248,6 +250,47 @@ def test_refinement_spreads_maps_along_self_attention(backbone):
     torch.testing.assert_close(refined.flatten(1)[:, 5], maps.cross[0].flatten(1) @ maps.own[0, 5])
     everywhere = torch.full((1, 16, 16), 0.3)
     torch.testing.assert_close(refine(everywhere, maps.own[0], 3), everywhere)
+
+
+def test_a_second_look_lies_around_the_strongest_small_region():
+    settings = SecondLook(below=0.1, margin=2.0, least=0.25)
+    first = np.zeros((16, 16), np.float32)
+    first[2:4, 12:14] = 1.0
+    first[10, 3] = 0.8  # weaker, apart
+    box = where_to_look(first, settings)
+    assert (box.left, box.top, box.side) == (0.6875, 0.0625, 0.25)
+    image = np.zeros((64, 128, 3), np.uint8)
+    image[8:16, 96:112] = 255  # what the region covers, in pixels
+    crop = box.crop(image)
+    assert crop.shape == (16, 32, 3) and (crop > 0).all(axis=2).sum() == 8 * 16
+    first[:8] = 1.0
+    assert where_to_look(first, settings) is None  # wide already
+    assert where_to_look(np.ones((16, 16), np.float32), settings) is None
+
+
+def test_a_merged_map_keeps_its_share_and_takes_the_crops_shape():
+    whole = np.full((32, 32), 0.25, np.float32)
+    closer = np.zeros((8, 8), np.float32)
+    closer[4:, 4:] = 1.0
+    merged = merge(whole, closer, Box(0.5, 0.25, 0.25), 1.0)
+    assert merged.sum() == pytest.approx(whole.sum(), rel=1e-5)
+    assert (merged[:8] == 0.25).all() and (merged[:, :16] == 0.25).all()
+    assert merged[14, 22] > 0.9 and merged[9, 17] == 0
+    half = merge(whole, closer, Box(0.5, 0.25, 0.25), 0.5)
+    np.testing.assert_allclose(half, (whole + merged) / 2, rtol=1e-5)
+
+
+def test_second_looks_give_every_word_a_finer_map(shard):
+    plain = read_maps(attend(shard, "first-look").file("maps.zarr"))
+    look = {"below": 1.0, "margin": 1.0, "share": 1.0, "side": 32}
+    one = read_maps(attend(shard, "look1", batch_size=1, second_look=look).file("maps.zarr"))
+    two = read_maps(attend(shard, "look8", second_look=look).file("maps.zarr"))
+    assert one.maps.shape == (len(plain.maps), 32, 32)
+    np.testing.assert_allclose(one.maps, two.maps, rtol=1e-3, atol=1e-5)
+    assert np.abs(one.maps - enlarge(plain.maps, 32)).max() > 1e-4
+    # What is only enlarged where nothing is small enough.
+    none = read_maps(attend(shard, "look0", second_look={"below": 1e-9, "side": 32}).file("maps.zarr"))
+    np.testing.assert_allclose(none.maps, enlarge(plain.maps, 32), rtol=1e-5)
 
 
 def test_null_text_comes_nearer_to_the_image_than_plain_guidance(backbone):

@@ -27,7 +27,7 @@ class LoraRecipe(BaseModel):
     dataset: str | None = Field(None, description="One of `datasets`: where the pairs come from, of its train split.")
     pairs: int = Field(500, ge=1, description="Image-text pairs, drawn by the seed from the dataset's.")
     rank: int = Field(16, ge=1, description="r of LoRA.")
-    alpha: float = Field(16.0, gt=0, description="LoRA's scale: its update counts alpha / r.")
+    alpha: int = Field(16, gt=0, description="LoRA's scale: its update counts alpha / r.")
     steps: int = Field(500, ge=1, description="Optimisation steps.")
     pairs_a_step: int = Field(8, ge=1, description="Pairs a step, each with one noise draw.")
     lr: float = Field(1e-4, gt=0, description="Learning rate of AdamW.")

@@ -14,11 +14,13 @@ from stages.attend.maps import Averager
 from stages.attend.noised import maps_noised
 from stages.attend.reading import Reader
 from stages.attend.recipe import ChainRecipe, NoisedRecipe
+from stages.attend.second_look import boxes_of, enlarge, merge
 from stages.backbones.diffusion import DiffusionBackbone
+from stages.backbones.pixels import to_pixels
 from stages.backbones.text import Encoding, word_maps
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Float32
+    from jaxtyping import Float, Float32, UInt8
 
 MARKS = (-1, -2)
 """Begin and end mark, where a word has its start and end."""
@@ -88,13 +90,19 @@ class Merger:
         windows: Sequence[int],
         spans: Sequence[Span],
         settings: ChainRecipe | NoisedRecipe,
+        text: str,
     ) -> None:
         """windows: the text's rows in `encoding`; spans: its words."""
+        self.text = text
         self.encoding = encoding
         self.windows = windows
         self.spans = spans
         self.merge = settings.pieces
         self.marks = [backbone.special(encoding.input_ids[row]) for row in windows] if settings.special else []
+
+    def named(self, span: Span) -> bool:
+        """Whether a word is more than punctuation."""
+        return any(letter.isalnum() for letter in span.of(self.text))
 
     def places(self) -> dict[str, np.ndarray]:
         """`start` and `end` of every map that a call gives."""
@@ -115,3 +123,38 @@ class Merger:
             if self.marks
         ]
         return (torch.cat([merged, torch.stack(extra)]) if extra else merged).numpy()
+
+
+def look_again(
+    backbone: DiffusionBackbone,
+    image: UInt8[np.ndarray, "height width 3"],
+    maps: Float32[np.ndarray, "words height width"],
+    merger: Merger,
+    context: Float[torch.Tensor, "rows window context"],
+    sample_id: str,
+    settings: ChainRecipe | NoisedRecipe,
+    *,
+    rows: int,
+) -> Float32[np.ndarray, "words side side"]:
+    """A text's maps on the finer grid of the recipe's second look, small responses from their own crops.
+
+    context: the encoder's output for all rows of the batch. Words without a letter or digit are only enlarged.
+    """
+    look = settings.second_look
+    if look is None:
+        return maps
+    text_rows = {span: row for row in merger.windows for span in merger.spans if merger.encoding.pieces(row, span)}
+    named = [span in text_rows and merger.named(span) for span in merger.spans]
+    boxes = boxes_of(maps, named, look)
+    merged = enlarge(maps, look.side)
+    if not boxes:
+        return merged
+    spans = [merger.spans[word] for word in boxes]
+    own = [text_rows[span] for span in spans]
+    crops = torch.stack([to_pixels(box.crop(image), backbone.resolution) for box in boxes.values()])
+    ids = [f"{sample_id} {span.start}:{span.end}" for span in spans]  # a crop draws its own noise
+    averager = average(backbone, backbone.vae_encode(crops), context[own], ids, settings, rows=rows)
+    for n, (word, box) in enumerate(boxes.items()):
+        closer = word_maps([averager.mean(n)], merger.encoding, [own[n]], [spans[n]], merge=settings.pieces)
+        merged[word] = merge(merged[word], closer[0].numpy(), box, look.share)
+    return merged

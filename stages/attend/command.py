@@ -39,7 +39,7 @@ def run(
     samples' own. adapter: manifest of the adapter that the inverter used. recipe: ChainRecipe or NoisedRecipe as a
     dict. ArtifactError where the embeddings were learned with another backbone or adapter.
     """
-    from stages.attend.average import Merger, average
+    from stages.attend.average import Merger, average, look_again
     from stages.backbones.adapter import adapted
     from stages.backbones.devices import choose_device
     from stages.backbones.diffusion import load
@@ -68,18 +68,23 @@ def run(
             most = ROWS_AN_IMAGE * batch_size
             averager = average(backbone, prepared.latents, context, ids, settings, rows=most)
         for index, windows in prepared.rows_of().items():
-            spans = list(words(own[index]["text"]))
-            merger = Merger(backbone, prepared.encoding, windows, spans, settings)
+            text = own[index]["text"]
+            merger = Merger(backbone, prepared.encoding, windows, list(words(text)), settings, text)
             tensors = merger.places()
             tensors["maps"] = merger([averager.mean(row) for row in windows])
             if settings.keep_steps:
                 steps = zip(*(averager.steps(row) for row in windows), strict=True)
                 tensors["steps"] = np.stack([merger(one) for one in steps], axis=1)
+            if settings.second_look:
+                image, name = prepared.images[index], own[index]["sample_id"]
+                maps = tensors["maps"]
+                tensors["maps"] = look_again(backbone, image, maps, merger, context, name, settings, rows=most)
             results[index] = Outcome(tensors=tensors)
         return [results[index] for index in range(len(batch))]
 
     job.run(process, batch_size=batch_size)
     side = max(settings.scales) if settings.scales else backbone.map_resolution
+    side = settings.second_look.side if settings.second_look else side
     maps = pack(job.outcomes, side, settings.keep_steps)
     job.publish({"maps.zarr": lambda path: write_maps(path, maps)}, summary={"words": len(maps.maps)})
 

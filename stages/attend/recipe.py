@@ -12,6 +12,20 @@ from stages.backbones import recipe as backbones
 STAGE = Stage(name="attend", version="1")
 
 
+class SecondLook(BaseModel):
+    """Crops around words' first responses, enlarged, attended again, merged: for objects of a cell or two."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    below: float = Field(
+        0.05, gt=0, le=1, description="Words whose strong response covers less than this share of the image."
+    )
+    margin: float = Field(3.0, ge=1, description="Side of the crop, in sides of the response.")
+    least: float = Field(0.25, gt=0, le=1, description="Least side of a crop, as a share of the image's.")
+    share: float = Field(0.5, gt=0, le=1, description="How much of the merged map the crop's gives, inside it.")
+    side: int = Field(64, ge=8, le=256, description="Side of the merged maps, in cells.")
+
+
 class _Attender(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,12 +47,21 @@ class _Attender(BaseModel):
         description="Weight by resolution of cross-attention, e.g. {16: 0.7, 32: 0.3}: maps have the largest side, "
         "the others are interpolated to it. Default: the backbone's own layers alone.",
     )
+    second_look: SecondLook | None = Field(
+        None, description="Look closer at what is small; one more image a word that is. Off by default."
+    )
     refine: int = Field(
         0,
         ge=0,
         le=8,
         description="How often the averaged maps are spread along the averaged self-attention (A_self A_cross).",
     )
+
+    @model_validator(mode="after")
+    def _one_grid(self) -> _Attender:
+        if self.second_look and self.keep_steps:
+            raise ValueError("second_look has no maps of single steps; leave keep_steps off")
+        return self
 
 
 class ChainRecipe(_Attender):

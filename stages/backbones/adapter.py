@@ -31,6 +31,6 @@ def adapted(backbone: DiffusionBackbone, adapter: Path | None) -> DiffusionBackb
     weights = folder.file("adapter_model.safetensors")
     folder.file("adapter_config.json")
     model = PeftModel.from_pretrained(backbone.encoder, str(weights.parent))
-    encoder = model.merge_and_unload().eval().requires_grad_(False)  # type: ignore[operator, union-attr]
+    encoder = model.merge_and_unload().eval().requires_grad_(False)
     both = f"{backbone.weights_sha256} {folder.manifest.files[weights.name].sha256}"
     return replace(backbone, encoder=encoder, weights_sha256=hashlib.sha256(both.encode()).hexdigest())

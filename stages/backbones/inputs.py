@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from stages.artifacts import Failure, ModelRecord, SampleError
@@ -16,7 +17,7 @@ from stages.backbones.pixels import to_pixels
 from stages.backbones.text import Encoding
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, UInt8
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Inputs:
     """One row a row; offsets count in the sample's whole text."""
     failures: Mapping[int, Failure]
     """By index in the batch."""
+    images: Mapping[int, UInt8[np.ndarray, "height width 3"]]
+    """The images as read, by index in the batch."""
 
     def rows_of(self) -> dict[int, list[int]]:
         """Rows by sample, both in order."""
@@ -49,6 +52,7 @@ def prepare(backbone: DiffusionBackbone, rows: Sequence[Mapping[str, Any]], root
     pixels: list[torch.Tensor] = []
     encodings: list[Encoding] = []
     failures: dict[int, Failure] = {}
+    images: dict[int, np.ndarray] = {}
     for index, row in enumerate(rows):
         try:
             encoding = backbone.tokenize_windows(row["text"])
@@ -57,11 +61,12 @@ def prepare(backbone: DiffusionBackbone, rows: Sequence[Mapping[str, Any]], root
             failures[index] = Failure(str(error))
             continue
         encodings.append(encoding)
+        images[index] = image
         pixels.append(to_pixels(image, backbone.resolution))
     kept = [index for index in range(len(rows)) if index not in failures]
     if not kept:
         nothing = Encoding(torch.zeros(0, backbone.window, dtype=torch.long), ())
-        return Inputs((), (), torch.zeros(0), nothing, failures)
+        return Inputs((), (), torch.zeros(0), nothing, failures, images)
     counts = [len(encoding.offsets) for encoding in encodings]
     latents = backbone.vae_encode(torch.stack(pixels))
     return Inputs(
@@ -70,6 +75,7 @@ def prepare(backbone: DiffusionBackbone, rows: Sequence[Mapping[str, Any]], root
         latents.repeat_interleave(torch.tensor(counts, device=latents.device), dim=0),
         Encoding(torch.cat([e.input_ids for e in encodings]), tuple(o for e in encodings for o in e.offsets)),
         failures,
+        images,
     )
 
 
