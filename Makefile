@@ -30,7 +30,7 @@ train: $(INSTALLED)
 	$(BIN)/anyword world train $(if $(TREEBANK),--treebank $(TREEBANK))
 
 bench: $(INSTALLED)
-	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/score.py
 
 # One environment for everything, test tools included; the stamp makes the second time instant.
