@@ -54,6 +54,9 @@ class TextualRecipe(_Strict):
     backbone: backbones.BackboneRecipe = Field(
         default_factory=backbones.BackboneRecipe, description="The diffusion model."
     )
+    adapter: str | None = Field(
+        None, description="One of `adapters`: a text encoder fitted to the dataset, for which few steps suffice."
+    )
     seed: int = Field(0, ge=0, description="Names the noise; a sample's draws depend on nothing else but its id.")
     words: Literal["content", "all"] | tuple[str, ...] = Field(
         "content", description="Which words learn: content words, all words, or those listed."

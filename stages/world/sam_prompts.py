@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 _LITTLE = 1e-6  # weight of the fallback region: taken only where the wanted one is empty
+_NOTHING = 1e-12  # and of everything else
 
 
 def draw(
     region: Float[torch.Tensor, "n h w"], count: int, generator: torch.Generator
 ) -> Float[torch.Tensor, "n count 2"]:
-    """Points spread evenly over each region, which must not be empty; up to half a pixel off pixel centres."""
+    """Points spread evenly over each region (anywhere, for an empty one), up to half a pixel off pixel centres."""
     import torch
 
     width = region.shape[-1]
-    flat = torch.multinomial(region.flatten(1), count, replacement=True, generator=generator)
+    flat = torch.multinomial(region.flatten(1) + _NOTHING, count, replacement=True, generator=generator)
     points = torch.stack([flat % width, flat // width], dim=-1).float()
     return points + torch.rand(points.shape, generator=generator, device=points.device) - 0.5
 

@@ -5,8 +5,8 @@ Each step encodes eight scenes once and prompts three regions of each, as Segmen
 two to six points, from the errors of a first answer or scattered, where the single mask learns. Loss: 20 focal +
 dice + squared error of the predicted IoU.
 
-For the first quarter of the time scenes are halved in size, which makes a step four times cheaper while objects
-are still being discovered; outlines are learnt at full size.
+For the first third of the time scenes are halved in size, which makes a step three times cheaper while objects are
+still being discovered; then outlines are learnt at full size, from parts of scenes and, one step in three, whole ones.
 
 Beside that, and thrown away after training, a linear head on the image embedding says for each pixel whether it is
 an object and where that object's centre is. It teaches the encoder outlines and wholeness from every pixel of every
@@ -25,59 +25,28 @@ import numpy as np
 
 from stages.backbones.embedded_sam import EmbeddedSamConfig, build
 from stages.world import sam_prompts
-from stages.world.scene import SMALL, scene
-from stages.world.training import GROUND_OWNER, RUNS, Run, device, one_thread, owners
+from stages.world.sam_batch import PROMPTS, Batch, View
+from stages.world.sam_losses import dense_loss, mask_loss
+from stages.world.training import RUNS, Run, device, one_thread
 
 if TYPE_CHECKING:
     import torch
-    from jaxtyping import Float, Int, UInt8
+    from jaxtyping import Float, Int
     from segment_anything.modeling import Sam
 
 log = logging.getLogger("anyword")
 
-SCENES, PROMPTS = 8, 3
 RATE, WARM_UP, FLOOR = 1.2e-3, 150, 0.01
 _LIKENESS = 3.0  # of the first attention between points and image: logits of about 5 for the same place
 _ONE_POINT, _CORRECTED, _JOINED = 0.45, 0.65, 0.71
 """Steps below the first share have one point, below the second points correct an answer, below the third they lie
 in two objects that are cut out together (what a plural or a verb asks for); the rest scatters them."""
 _THREE = (1, 2, 3)
-_HALVED = 0.25
+_HALVED = 0.33
 """Share of the time in which scenes are halved."""
+_WHOLE = 3
+"""After that, one step in so many sees whole scenes, the others parts."""
 _SHARPNESS = 2.0  # of the random position frequencies: a point must find a token of four pixels
-
-
-class Batch:
-    """Scenes on the training device, with the regions to prompt."""
-
-    def __init__(self, step: int, where: str, seed: int = 0) -> None:
-        import torch
-
-        rng = np.random.default_rng((seed, step))
-        drawn = [scene("train", step * SCENES + number) for number in range(SCENES)]
-        owner = np.stack([owners(one) for one in drawn])
-        masks, others, partners = [], [], []
-        for one, owned in zip(drawn, owner, strict=True):
-            regions = [instance.mask for instance in one.instances]
-            weights = [2.0 if instance.small else 1.0 for instance in one.instances]
-            for ground in one.grounds:
-                if ground.mask.mean() > SMALL:
-                    regions.append(ground.mask)
-                    weights.append(0.35)
-            for choice in rng.choice(len(regions), PROMPTS, p=np.array(weights) / sum(weights)):
-                masks.append(regions[choice])
-                others.append((owned < GROUND_OWNER) & ~regions[choice])
-                partners.append(regions[int(rng.integers(len(one.instances)))])
-        images = np.stack([one.image for one in drawn])
-        self.images = torch.from_numpy(images).to(where).permute(0, 3, 1, 2).float()
-        self.owner = torch.from_numpy(owner).to(where)
-        self.masks = torch.from_numpy(np.stack(masks)).to(where).float()
-        # Negatives from other objects in half of the steps, from anywhere outside in the other half.
-        stacked = np.stack(others) if rng.random() < 0.5 else ~np.stack(masks)
-        self.others = torch.from_numpy(stacked).to(where).float()
-        self.partners = torch.from_numpy(np.stack(partners)).to(where).float()
-        self.rng = rng
-        self.generator = torch.Generator(device=where).manual_seed(seed * 1_000_003 + step)
 
 
 class Trainee:
@@ -157,21 +126,33 @@ def _initialise(sam: Sam) -> None:
             attention.k_proj.weight.copy_(attention.q_proj.weight)
 
 
-def embed(sam: Sam, images: Float[torch.Tensor, "b 3 side side"]) -> Float[torch.Tensor, "b c h w"]:
-    """`ImageEncoderViT.forward` for images of any size, positions interpolated."""
+def embed(
+    sam: Sam, images: Float[torch.Tensor, "b 3 side side"], corners: Int[torch.Tensor, "b 2"] | None = None
+) -> Float[torch.Tensor, "b c h w"]:
+    """`ImageEncoderViT.forward` for scenes of any size, positions interpolated, or for parts that begin at corners."""
     from torch.nn.functional import interpolate
 
     encoder: Any = sam.image_encoder
     pixels = (images - sam.pixel_mean.float()) / sam.pixel_std.float()
     x = encoder.patch_embed(pixels.to(encoder.patch_embed.proj.weight.dtype))
-    position = encoder.pos_embed
-    if x.shape[1:3] != position.shape[1:3]:
-        resized = interpolate(position.permute(0, 3, 1, 2).float(), x.shape[1:3], mode="bilinear", antialias=True)
-        position = resized.permute(0, 2, 3, 1).to(x.dtype)
-    x = x + position
+    position = encoder.pos_embed.permute(0, 3, 1, 2)
+    if corners is not None:
+        position = _parts(position, corners * position.shape[-1] // encoder.img_size, x.shape[1])
+    elif x.shape[1:3] != position.shape[2:]:
+        position = interpolate(position.float(), x.shape[1:3], mode="bilinear", antialias=True).to(x.dtype)
+    x = x + position.permute(0, 2, 3, 1)
     for block in encoder.blocks:
         x = block(x)
     return encoder.neck(x.permute(0, 3, 1, 2))
+
+
+def _parts(
+    grid: Float[torch.Tensor, "1 c h w"], corners: Int[torch.Tensor, "b 2"], side: int
+) -> Float[torch.Tensor, "b c side side"]:
+    """Squares of `side` cells of a grid that begin at (x, y)."""
+    import torch
+
+    return torch.cat([grid[:, :, y : y + side, x : x + side] for x, y in corners.tolist()])
 
 
 def decode(
@@ -181,11 +162,12 @@ def decode(
     labels: Int[torch.Tensor, "n k"],
     outputs: tuple[int, ...],
     previous: Float[torch.Tensor, "n 1 s s"] | None = None,
+    corners: Int[torch.Tensor, "b 2"] | None = None,
 ) -> tuple[Float[torch.Tensor, "n m s s"], Float[torch.Tensor, "n m"]]:
     """Mask logits and predicted IoU of the outputs asked for (0: the single mask), n/b prompts for each of b images.
 
     `MaskDecoder.predict_masks` serves one image; this is the same computation for several, and for embeddings of
-    any size. Points are in pixels of the full input.
+    any size or of parts of images. Points are in pixels of the whole input.
     """
     import torch
 
@@ -198,7 +180,12 @@ def decode(
     each = len(points) // len(embeddings)
     # expand, not indexing: the gradient of an index is a scatter, many times slower than a sum.
     source = embeddings[:, None].expand(-1, each, -1, -1, -1).flatten(0, 1) + dense.to(kind)
-    position = prompts.pe_layer(source.shape[-2:])[None].to(kind).expand_as(source)
+    if corners is None:
+        position = prompts.pe_layer(source.shape[-2:])[None].to(kind).expand_as(source)
+    else:
+        whole = prompts.get_dense_pe()
+        parts = _parts(whole, corners * whole.shape[-1] // sam.image_encoder.img_size, source.shape[-1])
+        position = parts.to(kind)[:, None].expand(-1, each, -1, -1, -1).flatten(0, 1)
     h, w = source.shape[-2:]
     heads, source = decoder.transformer(source, position, tokens)
     weights = torch.stack(
@@ -233,76 +220,41 @@ def _upscaled(
     return torch.einsum("nhwabcdm->nmhacwbd", x).reshape(n, -1, 4 * h, 4 * w)
 
 
-def mask_loss(
-    logits: Float[torch.Tensor, "n m s s"], masks: Float[torch.Tensor, "n s s"]
-) -> tuple[Float[torch.Tensor, "n m"], Float[torch.Tensor, "n m"]]:
-    """20 focal (γ = 2, α = .25) + dice for each output, and each output's IoU with the truth."""
-    import torch
-    from torch.nn.functional import binary_cross_entropy_with_logits
-
-    truth = masks[:, None].expand_as(logits)
-    entropy = binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    share = logits.sigmoid()
-    missed = share + truth - 2 * share * truth  # 1 − p of the true class
-    focal = ((0.75 - 0.5 * truth) * missed.square() * entropy).mean((-2, -1))
-    both, sizes = (share * truth).sum((-2, -1)), share.sum((-2, -1)) + truth.sum((-2, -1))
-    dice = 1 - (2 * both + 1) / (sizes + 1)
-    with torch.no_grad():
-        hard, real = logits > 0, truth > 0.5
-        iou = (hard & real).sum((-2, -1)) / (hard | real).sum((-2, -1)).clamp(min=1)
-    return 20 * focal + dice, iou
-
-
-def dense_loss(
-    predicted: Float[torch.Tensor, "b 3 s s"], owner: UInt8[torch.Tensor, "b s s"]
-) -> Float[torch.Tensor, ""]:
-    """Per pixel: is it an object (cross-entropy), and where is that object's centre (L1 in half image sides)."""
-    import torch
-    from torch.nn.functional import binary_cross_entropy_with_logits
-
-    side = owner.shape[-1]
-    line = torch.linspace(-1, 1, side, device=owner.device)
-    centre = torch.zeros_like(predicted[:, 1:])
-    thing = owner < GROUND_OWNER
-    for number in range(int(owner[thing].max()) + 1 if thing.any() else 0):
-        mine = (owner == number).float()
-        size = mine.sum((-2, -1)).clamp(min=1)
-        x, y = (mine.sum(-2) @ line) / size, (mine.sum(-1) @ line) / size
-        centre += torch.stack([x, y], dim=1)[:, :, None, None] * mine[:, None]
-    objectness = binary_cross_entropy_with_logits(predicted[:, 0], thing.float())
-    off = (predicted[:, 1:] - centre).abs().sum(1) * thing
-    return objectness + 3 * off.sum() / thing.sum().clamp(min=1)
-
-
-def step_loss(
-    twin: torch.nn.ModuleDict, batch: Batch, dense_weight: float, halved: bool
-) -> tuple[torch.Tensor, dict[str, float]]:
+def step_loss(twin: torch.nn.ModuleDict, batch: Batch, dense_weight: float) -> tuple[torch.Tensor, dict[str, float]]:
     """The whole loss of a step, and what to log of it."""
     import torch
-    from torch.nn.functional import avg_pool2d, interpolate, mse_loss, pixel_shuffle
+    from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate, mse_loss, pixel_shuffle
 
     sam: Any = twin["sam"]
     generator, rng, masks = batch.generator, batch.rng, batch.masks
     images, owner = batch.images, batch.owner
-    if halved:
+    if batch.view == "halved":
         images, owner = avg_pool2d(images, 2), owner[:, ::2, ::2]
-    embeddings = embed(sam, images)
+    corners = batch.corners if batch.view == "part" else None
+    shift = batch.corners.repeat_interleave(PROMPTS, dim=0)[:, None]
+    embeddings = embed(sam, images, corners)
     patch = images.shape[-1] // embeddings.shape[-1]
-    dense = dense_loss(pixel_shuffle(twin["dense"](embeddings), patch).float(), owner)
+    whole = sam.image_encoder.img_size if batch.view == "part" else None
+    dense = dense_loss(pixel_shuffle(twin["dense"](embeddings), patch).float(), owner, corners, whole)
+
+    def answer(
+        points: torch.Tensor, labels: torch.Tensor, outputs: tuple[int, ...], previous: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return decode(sam, embeddings, points + shift, labels, outputs, previous, corners)
 
     points = sam_prompts.draw(masks, 1, generator)
     labels = torch.ones(points.shape[:2], dtype=torch.int, device=points.device)
     turn = rng.random()
     if turn < _ONE_POINT:
-        logits, guess = decode(sam, embeddings, points, labels, _THREE)
-        losses, iou = mask_loss(logits, avg_pool2d(masks, 2) if halved else masks)
+        logits, guess = answer(points, labels, _THREE)
+        losses, iou = mask_loss(logits, adaptive_avg_pool2d(masks, logits.shape[-1]))
         loss = losses.amin(1).mean() + mse_loss(guess, iou)
         figures = {"iou_1": float(iou.gather(1, guess.argmax(1, keepdim=True)).mean())}
     else:
         previous = None
         if turn < _CORRECTED:
             with torch.no_grad():
-                logits, guess = decode(sam, embeddings, points, labels, _THREE)
+                logits, guess = answer(points, labels, _THREE)
             chosen = logits[torch.arange(len(guess)), guess.argmax(1)]
             answered = (interpolate(chosen[:, None], masks.shape[-2:], mode="bilinear")[:, 0] > 0).float()
             more, kinds = sam_prompts.corrections(answered, masks, int(rng.integers(1, 4)), generator)
@@ -317,28 +269,36 @@ def step_loss(
             negatives = int(rng.integers(1 if positives == 1 else 0, 4))
             stray = positives > 1 and rng.random() < 0.2
             points, labels = sam_prompts.scattered(masks, batch.others, positives, negatives, stray, generator)
-        logits, guess = decode(sam, embeddings, points, labels, (0,), previous)
-        losses, iou = mask_loss(logits, avg_pool2d(masks, 2) if halved else masks)
+        logits, guess = answer(points, labels, (0,), previous)
+        losses, iou = mask_loss(logits, adaptive_avg_pool2d(masks, logits.shape[-1]))
         loss = losses.mean() + mse_loss(guess, iou)
         figures = {"iou_joined" if turn >= _CORRECTED and turn < _JOINED else "iou_n": float(iou.mean())}
     figures |= {"loss": float(loss.detach()), "dense": float(dense.detach())}
     return loss + dense_weight * dense, figures
 
 
+def _view(done: float, step: int) -> View:
+    """How a step sees its scenes, by the share of the time that is done."""
+    if done < _HALVED:
+        return "halved"
+    return "whole" if step % _WHOLE == 0 else "part"
+
+
 def train(
-    out: Path,
     minutes: float | None = None,
+    out: Path = Path("models/sam"),
     *,
-    horizon: float = 66.0,
+    folder: Path = RUNS / "sam",
+    horizon: float = 55.0,
     seed: int = 0,
-    runs: Path = RUNS,
     every: float = 6.0,
+    watched: int = 60,
     config: EmbeddedSamConfig | None = None,
 ) -> dict[str, float]:
-    """Train for `minutes`, or to the end of the schedule, going on from the newest checkpoint in `runs`/sam.
+    """Train for `minutes`, or to the end of the schedule, going on from the newest checkpoint in `folder`.
 
     The rate falls as a cosine over `horizon` minutes of training time, all calls together. Every `every` minutes the
-    averaged weights are measured on validation scenes, and written to `out`. Returns the last measurement.
+    averaged weights are measured on `watched` validation scenes, and written to `out`. Returns the last measurement.
     """
     from stages.world.evaluate_sam import evaluate_model
     from stages.world.sam_files import write
@@ -348,7 +308,7 @@ def train(
     config = config or EmbeddedSamConfig()
     trainee = Trainee(config, where, seed)
     parts = {"model": trainee.model, "average": trainee.average, "optimiser": trainee.optimiser}
-    run = Run(runs / "sam", parts, minutes)
+    run = Run(folder, parts, minutes)
     run.resume()
     trainee.synchronise()
     recent: dict[str, list[float]] = {}
@@ -357,7 +317,8 @@ def train(
         done = run.seconds / (60 * horizon)
         rate = RATE * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * done)))
         rate *= min(1.0, (run.step + 1) / WARM_UP)
-        loss, figures = step_loss(trainee.twin, Batch(run.step, where, seed), 1 - 0.8 * done, halved=done < _HALVED)
+        batch = Batch(run.step, where, _view(done, run.step), seed)
+        loss, figures = step_loss(trainee.twin, batch, 1 - 0.8 * done)
         loss.backward()
         trainee.update(rate, run.step)
         run.step += 1
@@ -369,11 +330,11 @@ def train(
             log.info("sam step %d, %.1f min  %s", run.step, run.seconds / 60, means)
             recent = {}
         if run.seconds - last_note > 60 * every:
-            run.note(**evaluate_model(trainee.average, 60, "val"))
+            run.note(**evaluate_model(trainee.average, watched, "val"))
             run.save()
             write(trainee.average, config, out)
             last_note = run.seconds
-    figures = evaluate_model(trainee.average, 60, "val")
+    figures = evaluate_model(trainee.average, watched, "val")
     run.note(**figures)
     run.save()
     write(trainee.average, config, out)
