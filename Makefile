@@ -32,6 +32,7 @@ train: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/score.py
+	$(BIN)/python benchmarks/inversion.py
 
 # One environment for everything, test tools included; the stamp makes the second time instant.
 $(INSTALLED): pyproject.toml

@@ -19,6 +19,7 @@ configfile: str(Path(workflow.basedir) / "config.yaml")
 include: "workflow/rules/common.smk"
 include: "workflow/rules/samples.smk"
 include: "workflow/rules/parse.smk"
+include: "workflow/rules/adapt.smk"
 include: "workflow/rules/invert.smk"
 include: "workflow/rules/attend.smk"
 include: "workflow/rules/prompt.smk"

@@ -18,6 +18,7 @@ from stages.commands import stage
 from stages.commands.backbone import backbone
 from stages.commands.results import results
 from stages.commands.segment import segment
+from stages.export.commands import export
 from stages.parse import people
 from stages.studies import commands as studies
 from stages.world import commands as world
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(segment)
 app.command()(results)
 app.command()(backbone)
+app.command()(export)
 app.command()(people.parse)
 app.command()(people.parsers)
 app.add_typer(studies.app, name="study")

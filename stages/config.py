@@ -30,6 +30,7 @@ ROOMS = {
     "datasets": "samples",
     "backbones": "backbones",
     "parsers": "parse",
+    "adapters": "adapt",
     "inverters": "invert",
     "attenders": "attend",
     "prompters": "prompt",
@@ -71,8 +72,8 @@ class Experiment(_Strict):
 class Execution(_Strict):
     """How work is carried out. Nothing here changes a result, so nothing here runs a stage again."""
 
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU if torch sees one.")
-    batch_size: dict[Literal["invert", "attend", "segment"], Annotated[int, Field(ge=1)]] = Field(
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU if torch sees one.")
+    batch_size: dict[Literal["adapt", "invert", "attend", "segment"], Annotated[int, Field(ge=1)]] = Field(
         default_factory=dict, description="Images a step of these stages; their defaults suit a 16 GB GPU."
     )
 
@@ -83,6 +84,9 @@ class Configuration(_Strict):
     datasets: dict[Name, Raw] = Field(description="Where samples come from.")
     backbones: dict[Name, Raw] = Field(description="Diffusion models, by local path or hub id.")
     parsers: dict[Name, Raw] = Field(description="Text to phrases.")
+    adapters: dict[Name, Raw] = Field(
+        default_factory=dict, description="Text encoders fitted to a dataset's training pairs; an inverter names one."
+    )
     inverters: dict[Name, Raw] = Field(description="Image and text to token embeddings.")
     attenders: dict[Name, Raw] = Field(description="Embeddings to averaged attention maps.")
     prompters: dict[Name, Raw] = Field(description="Maps and phrases to point prompts.")
@@ -160,9 +164,15 @@ class Workflow:
         return canonical({key: value for key, value in recipe.items() if key not in execution})
 
     def attend_recipe(self, inverter: str, attender: str) -> str:
-        """An attender's recipe with the backbone of the inverter whose embeddings it reads."""
-        backbone = self.recipes["inverters"][inverter]["backbone"]
-        return canonical(self._validated("attenders", attender, self.config.attenders[attender], backbone=backbone))
+        """An attender's recipe with the backbone and adapter of the inverter whose embeddings it reads."""
+        chosen = self.recipes["inverters"][inverter]
+        given = {"backbone": chosen["backbone"], "adapter": chosen.get("adapter")}
+        return canonical(self._validated("attenders", attender, self.config.attenders[attender], **given))
+
+    def adapter_of(self, inverter: str) -> tuple[str, str] | None:
+        """The adapter that an inverter names, if any, and the dataset that it is trained on."""
+        name = self.recipes["inverters"][inverter].get("adapter")
+        return (name, self.recipes["adapters"][name]["dataset"]) if name else None
 
     def experiment(self, name: str) -> Experiment:
         self._chosen("the experiment", "experiments", name)
@@ -199,6 +209,10 @@ class Workflow:
         if section != "backbones" and isinstance(value.get("backbone"), str):
             chosen = self._chosen(f"{key}.backbone", "backbones", value["backbone"])
             value["backbone"] = self._backbones[chosen]
+        if section == "inverters" and value.get("adapter") is not None:
+            self._chosen(f"{key}.adapter", "adapters", value["adapter"])
+        if section == "adapters":
+            self._chosen(f"{key}.dataset", "datasets", value.get("dataset", ""))
         value |= {name: one for name, one in given.items() if name in models[kind].model_fields}
         try:
             return models[kind].model_validate(value).model_dump(mode="json")

@@ -145,6 +145,24 @@ def test_learning_rate_units(backbone, folder):
     assert moved(lr=0.01, lr_unit="table").abs().median() == pytest.approx(0.01 * spread, rel=0.05)
 
 
+def test_known_words_can_learn_slower_or_not_at_all(backbone, folder):
+    text = "a red circle and a qzxv circle"
+    encoding = backbone.tokenize([text])
+    ((tokens, unknown),) = [learning_tokens(text, encoding, 0, "content", None)]
+    assert 0 < len(unknown) < len(tokens)
+    first = backbone.embed(encoding.input_ids)[0, tokens]
+    latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    moved = {}
+    for rate in (0.0, 0.5, 1.0):
+        recipe = recipe_for(folder, known_rate=rate, weight_decay=0.0, steps=1)
+        (learned,) = optimise(backbone, latents, encoding, [tokens], [unknown], ["s0"], recipe)
+        moved[rate] = (learned.vectors - first).norm(dim=1)
+    new = torch.tensor([token in unknown for token in tokens])
+    assert torch.all(moved[0.0][~new] == 0)
+    assert torch.all(moved[0.0][new] > 0)
+    torch.testing.assert_close(moved[0.5][~new], 0.5 * moved[1.0][~new], rtol=1e-4, atol=1e-7)
+
+
 def test_pull_keeps_vectors_near_their_first_values(backbone, folder):
     first = learn(backbone, recipe_for(folder, steps=1, lr=1e-12))[0].vectors
     free = learn(backbone, recipe_for(folder, steps=6, weight_decay=0.0))[0].vectors

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stages.world import autoencoder, backbone, dataset, evaluate_backbone, tokenizer, training
 from stages.world.sample import naming_words, sample
 from stages.world.scene import scene
-from stages.world.train_backbone import attention_loss
+from stages.world.train_backbone import MARGIN, _vocabulary, attention_loss, contrast_loss, wrong_captions
 
 
 @pytest.fixture(scope="module")
@@ -208,3 +208,35 @@ def test_a_saved_backbone_loads_as_the_library_loads_it(tmp_path, marks, written
     crossing = [name for name in unet.attn_processors if ".attn2." in name]
     assert len(crossing) == 3
     assert not any(name.startswith("mid_block") for name in crossing)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**8))
+def test_a_wrong_caption_differs_in_one_things_noun_or_colour(marks, index: int):
+    item = sample("train", index)
+    encoding = marks(item.text, padding="max_length", truncation=True, return_offsets_mapping=True)
+    names, roles = (torch.from_numpy(x.astype(np.int64))[None] for x in dataset.label(item.caption, encoding))
+    ids = torch.tensor([encoding["input_ids"]])
+    words = _vocabulary(marks)
+    wrong, slots = wrong_captions(ids, names, roles, words, torch.Generator().manual_seed(index))
+    changed = (wrong != ids)[0]
+    if int(slots[0]) < 0:
+        assert not changed.any()
+        return
+    assert changed.any()
+    assert (names[0, changed] == 1 << int(slots[0])).all(), "only words of the one thing change"
+    (role,) = {dataset.ROLES[r] for r in roles[0, changed].tolist()}
+    assert set(wrong[0, changed].tolist()) <= set(words[role])
+
+
+def test_contrast_loss_asks_for_a_margin_around_the_object_only():
+    cover = torch.zeros(2, dataset.SLOTS, 16, 16)
+    cover[:, 0, 4:8, 4:8] = 1
+    slots, sight = torch.tensor([0, -1]), torch.ones(2)
+    right = torch.full((2, 16, 16), 0.1)
+    elsewhere = right.clone()
+    elsewhere[:, 12:, 12:] = 9
+    around = right * (1 + 2 * MARGIN)
+    assert float(contrast_loss(right, right, slots, cover, sight)) == pytest.approx(MARGIN)
+    assert float(contrast_loss(right, elsewhere, slots, cover, sight)) == pytest.approx(MARGIN)
+    assert float(contrast_loss(right, around, slots, cover, sight)) == 0

@@ -187,7 +187,7 @@ def _masks(toy, masks, *, tags=False, **columns):
 def _points(toy):
     for target in targets_of(toy.id, toy.parse):
         key = (target["kind"], target["index"])
-        if key in toy.masks:
+        if key in toy.masks and toy.masks[key].any():
             y, x = np.argwhere(toy.masks[key])[0] + 0.5
             inside = {"x": x, "y": y, "label": 1, "start": target["root_start"], "end": target["root_end"]}
             yield {**target, "points": [inside, {"x": 0.5, "y": 0.5, "label": 0, "start": -1, "end": -1}]}

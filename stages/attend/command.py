@@ -29,16 +29,18 @@ def run(
     recipe: Mapping[str, Any],
     output: Path,
     images: Path | None = None,
+    adapter: Path | None = None,
     batch_size: int = 8,
     device: str = "auto",
 ) -> None:
     """Write `maps.zarr` for one shard: a map for every word of every text.
 
     samples, embeddings: manifests of the shard's samples and invert. images: folder of the images, by default the
-    samples' own. recipe: ChainRecipe or NoisedRecipe as a dict. ArtifactError where the embeddings were learned with
-    another backbone.
+    samples' own. adapter: manifest of the adapter that the inverter used. recipe: ChainRecipe or NoisedRecipe as a
+    dict. ArtifactError where the embeddings were learned with another backbone or adapter.
     """
     from stages.attend.average import Merger, average
+    from stages.backbones.adapter import adapted
     from stages.backbones.devices import choose_device
     from stages.backbones.diffusion import load
     from stages.backbones.inputs import prepare, record
@@ -46,7 +48,7 @@ def run(
     settings = recipe_of(recipe)
     inputs = {"samples": Folder(samples, "samples"), "embeddings": Folder(embeddings, "invert")}
     rows = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
-    backbone = load(settings.backbone, choose_device(device))
+    backbone = adapted(load(settings.backbone, choose_device(device)), adapter)
     models = {"backbone": record(backbone)}
     _check_backbone(inputs["embeddings"], models["backbone"].sha256, settings)
     learned = read_embeddings(inputs["embeddings"], backbone.window)

@@ -18,6 +18,7 @@ class _Attender(BaseModel):
     backbone: backbones.BackboneRecipe = Field(
         default_factory=backbones.BackboneRecipe, description="The inverter's; the workflow fills it in."
     )
+    adapter: str | None = Field(None, description="The inverter's; the workflow fills it in.")
     pieces: Literal["mean", "sum"] = Field(
         "mean", description="How the maps of a word's pieces (tokens) become the word's map."
     )

@@ -202,6 +202,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
     folder = locate(recipe)
     index = _index(folder, recipe)
     autoencoder_part, encoder_part = PARTS[recipe.kind]

@@ -32,6 +32,9 @@ Output = Annotated[Path, typer.Option(help="Manifest to write; its files go besi
 Images = Annotated[
     Path | None, typer.Option(help="Folder that image paths are relative to; default: the samples' own.")
 ]
+Adapter = Annotated[
+    Path | None, typer.Option(help="Manifest of the text encoder's adapter, where the recipe names one.")
+]
 BatchSize = Annotated[
     int | None, typer.Option(help="Images a step. Decides memory and speed, never the result.", min=1)
 ]
@@ -72,17 +75,32 @@ def parse(samples: Samples, recipe: Recipe, output: Output) -> None:
 
 
 @app.command()
-def invert(
-    samples: Samples,
+def adapt(
+    samples: Annotated[list[Path], typer.Option(help="Manifest of a shard to draw pairs from; may be repeated.")],
     recipe: Recipe,
     output: Output,
     images: Images = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
 ) -> None:
+    """Fit a small adapter of the text encoder to a dataset's training pairs, so that inversion needs few steps."""
+    options = _execution(batch_size, device)
+    _run("adapt", samples=samples, images=images, recipe=_recipe(recipe), output=output, **options)
+
+
+@app.command()
+def invert(
+    samples: Samples,
+    recipe: Recipe,
+    output: Output,
+    images: Images = None,
+    adapter: Adapter = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+) -> None:
     """Fit the words' token embeddings to each image under the diffusion loss, encoder and UNet frozen."""
     options = _execution(batch_size, device)
-    _run("invert", samples=samples, images=images, recipe=_recipe(recipe), output=output, **options)
+    _run("invert", samples=samples, images=images, adapter=adapter, recipe=_recipe(recipe), output=output, **options)
 
 
 @app.command()
@@ -92,12 +110,13 @@ def attend(
     recipe: Recipe,
     output: Output,
     images: Images = None,
+    adapter: Adapter = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
 ) -> None:
     """Average the cross-attention of every word over a DDIM inversion of its image."""
     options = _execution(batch_size, device)
-    paths = {"samples": samples, "images": images, "embeddings": embeddings}
+    paths = {"samples": samples, "images": images, "embeddings": embeddings, "adapter": adapter}
     _run("attend", **paths, recipe=_recipe(recipe), output=output, **options)
 
 

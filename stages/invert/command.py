@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.artifacts import Folder, Job, Outcome, Result
+from stages.artifacts import AnywordError, Folder, Job, Outcome, Result
 from stages.artifacts.atomic import aside
 from stages.invert.recipe import STAGE, TextualRecipe
 
@@ -19,16 +19,20 @@ def run(
     recipe: Mapping[str, Any],
     output: Path,
     images: Path | None = None,
+    adapter: Path | None = None,
     batch_size: int = 8,
     device: str = "auto",
 ) -> None:
     """Write `embeddings.safetensors` for one shard.
 
-    samples: manifest of the shard's samples. images: folder of the images, by default the samples' own. recipe:
-    TextualRecipe as a dict. The file holds `vectors` [P, D] (float32); `sample` [P] (int32, position in the shard)
-    and `token` [P] (int32, position in the encoded text, where window w of a long text begins at w times the
-    window); and `loss` [N, steps] (float32, NaN where no step was taken).
+    samples: manifest of the shard's samples. images: folder of the images, by default the samples' own. adapter:
+    manifest of the adapter that the recipe names. recipe: TextualRecipe as a dict.
+
+    The file holds `vectors` [P, D] (float32); `sample` [P] (int32, position in the shard) and `token` [P] (int32,
+    position in the encoded text, where window w of a long text begins at w times the window); and `loss` [N, steps]
+    (float32, NaN where no step was taken).
     """
+    from stages.backbones.adapter import adapted
     from stages.backbones.devices import choose_device
     from stages.backbones.diffusion import load
     from stages.backbones.inputs import prepare, record
@@ -36,14 +40,19 @@ def run(
     from stages.invert.words import learning_tokens
 
     settings = TextualRecipe.model_validate(recipe)
+    if settings.adapter and adapter is None:
+        raise AnywordError(
+            f"invert: the recipe names adapter '{settings.adapter}', and none is given.",
+            remedy="Give its manifest with --adapter.",
+        )
     folder = Folder(samples, "samples")
     rows = {row["sample_id"]: row for row in folder.table("samples")}
-    backbone = load(settings.backbone, choose_device(device))
+    backbone = adapted(load(settings.backbone, choose_device(device)), adapter)
     job = Job(
         STAGE,
         settings.model_dump(mode="json"),
         output,
-        inputs={"samples": folder},
+        inputs={"samples": folder, **({"adapter": Folder(adapter, "adapt")} if adapter else {})},
         models={"backbone": record(backbone)},
     )
 

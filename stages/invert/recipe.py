@@ -54,6 +54,9 @@ class TextualRecipe(_Strict):
     backbone: backbones.BackboneRecipe = Field(
         default_factory=backbones.BackboneRecipe, description="The diffusion model."
     )
+    adapter: str | None = Field(
+        None, description="One of `adapters`: a text encoder fitted to the dataset, for which few steps suffice."
+    )
     seed: int = Field(0, ge=0, description="Names the noise; a sample's draws depend on nothing else but its id.")
     words: Literal["content", "all"] | tuple[str, ...] = Field(
         "content", description="Which words learn: content words, all words, or those listed."
@@ -71,6 +74,13 @@ class TextualRecipe(_Strict):
     lr: float = Field(0.005, gt=0, description="Learning rate of AdamW.")
     lr_unit: Literal["absolute", "table"] = Field(
         "absolute", description="'table': lr counts in standard deviations of the table of embeddings."
+    )
+    known_rate: float = Field(
+        1.0,
+        ge=0.0,
+        le=1.0,
+        description="Share of lr for words that the tokenizer knows whole: a model that was trained on a word has "
+        "less to learn of it from one image than of a word it never saw.",
     )
     scale_lr: bool = Field(False, description="Multiply lr by the draws, as latent diffusion's trainer does.")
     schedule: Literal["constant", "linear"] = Field(

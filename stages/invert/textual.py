@@ -55,6 +55,8 @@ class Vectors:
         self.token = torch.tensor([t for own in tokens for t in own], device=device).long()
         self.first = self.base[self.text, self.token].clone() if initial is None else initial
         self.now = self.first.clone().requires_grad_()
+        self.share = torch.ones(len(self.text), 1, device=device)
+        """Of the learning rate, a row."""
 
     def context(
         self,
@@ -87,6 +89,8 @@ def optimise(
         return [Learned(torch.zeros(0, width), (), ()) for _ in range(count)]
     vectors = Vectors(backbone, encoding, tokens)
     _initialise(vectors, backbone, tokens, unknown, sample_ids, recipe)
+    known = [token not in unknown[n] for n, own in enumerate(tokens) for token in own]
+    vectors.share[torch.tensor(known)] = recipe.known_rate
     losses = _descend(backbone, latents, vectors, encoding, sample_ids, recipe)
     with torch.no_grad():
         kept = accepted(backbone, latents, vectors, encoding, sample_ids, recipe)
@@ -178,6 +182,8 @@ def _update(optimiser: torch.optim.AdamW, vectors: Vectors, active: Sequence[int
         if pull:
             rate = optimiser.param_groups[0]["lr"]
             vectors.now.sub_(rate * pull * (vectors.now - vectors.first))
+        # AdamW's step is proportional to its rate, so a share of the step is a share of the rate.
+        vectors.now.lerp_(before, 1 - vectors.share)
         still = torch.isin(vectors.text, torch.tensor(active, device=vectors.text.device), invert=True)
         vectors.now[still] = before[still]
 

@@ -86,6 +86,12 @@ PLACING = frozenset("parked seated placed sat perched located situated positione
 
 FORMS_OF_BE = frozenset("be is are was were been being am 's 're isn't aren't".split())
 
+STATES = frozenset(
+    """parked seated placed perched located situated positioned stacked covered filled tied hung attached dressed
+    surrounded decorated wrapped mounted docked moored planted buried topped loaded lined framed""".split()
+)
+"""Forms in -ed that, behind a noun and without an object, are participles whatever the tagger says."""
+
 DRESSED = frozenset("wearing wears wear wore dressed clad clothed outfitted attired".split())
 """Verbs that a bare colour completes ("dressed in black", "wearing white")."""
 

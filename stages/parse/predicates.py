@@ -58,6 +58,8 @@ def is_passive(verb: Word) -> bool:
     """With a passive auxiliary, or a past participle behind its noun."""
     if verb.having("aux:pass", "auxpass", *_PASSIVE_SUBJECTS):
         return True
+    if verb.lower in lists.STATES and not verb.having(*_OBJECTS, "aux"):
+        return True  # "blue truck parked next to van", also where it is read as a past tense
     reduced = verb.dep in ("acl", "amod", "advcl", "ROOT", "conj", "dep", "parataxis", "xcomp", "list")
     finite = verb.having("aux", "nsubj") or verb.having(*_OBJECTS)
     if verb.dep == "conj" and verb.head is not None and verb.head.pos == "VERB" and verb.tag == "VBN" and not finite:

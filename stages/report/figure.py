@@ -87,7 +87,7 @@ def draw_figure(
         raise AnywordError("no sample to draw.")
     count = 2 + max(min(columns, len(panel.maps)) for panel in panels)
     side = width / count
-    figure = Figure(figsize=(width, len(panels) * (side + 0.55)), layout="constrained")
+    figure = Figure(figsize=(width, len(panels) * (side + 0.75)), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(panels), count, squeeze=False)
     for axis in grid.flat:
@@ -96,15 +96,22 @@ def draw_figure(
         row[0].imshow(panel.image)
         row[0].set_title(_wrapped(panel.text, 30), fontsize=8, loc="left", parse_math=False)
         for axis, (word, one) in zip(row[1:-1], panel.maps, strict=False):
-            axis.imshow(panel.image)
             height, width_px = panel.image.shape[:2]
-            axis.imshow(one, cmap="inferno", alpha=0.72, interpolation="bicubic", extent=(0, width_px, height, 0))
+            level = (one - one.min()) / max(float(np.ptp(one)), 1e-12)
+            axis.imshow(panel.image.mean(axis=2), cmap="gray", vmin=0, vmax=255)
+            axis.imshow(
+                level,
+                cmap="inferno",
+                alpha=0.2 + 0.65 * level,
+                interpolation="bicubic",
+                extent=(0, width_px, height, 0),
+            )
             axis.set_title(word, fontsize=9, fontstyle="italic", parse_math=False)
         row[-1].imshow(_masked(panel))
         handles = [Patch(color=_unit(i), label=text) for i, (text, _) in enumerate(panel.masks)]
         if handles:
             legend = row[-1].legend(
-                handles=handles, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.01), frameon=False, ncols=2
+                handles=handles, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.01), frameon=False, ncols=1
             )
             for text in legend.get_texts():
                 text.set_parse_math(False)

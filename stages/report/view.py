@@ -90,7 +90,7 @@ class Card:
     @property
     def dot(self) -> float:
         """Radius of a point, in pixels of the image."""
-        return round(max(self.width, self.height) / 70, 2)
+        return round(max(self.width, self.height) / 90, 2)
 
     @property
     def has_truth(self) -> bool:

@@ -16,7 +16,16 @@ from stages.artifacts.errors import AnywordError
 from stages.artifacts.language import Parse
 from stages.samples.listing import Entry
 
-READERS = {"world": "stages.samples.world", "folder": "stages.samples.folder"}
+READERS = {
+    "world": "stages.samples.world",
+    "folder": "stages.samples.folder",
+    "refcoco": "stages.samples.readers.referring",
+    "grefcoco": "stages.samples.readers.referring",
+    "grandf": "stages.samples.readers.grandf",
+    "voc": "stages.samples.readers.semantic",
+    "context": "stages.samples.readers.semantic",
+    "coco-object": "stages.samples.readers.semantic",
+}
 """Module by the dataset's `kind`."""
 
 DRAWN = "images"

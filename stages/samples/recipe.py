@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stages.artifacts.manifest import Stage
 
@@ -45,4 +45,85 @@ class FolderDataset(_Dataset):
     )
 
 
-Dataset = WorldDataset | FolderDataset
+class _Annotated(_Dataset):
+    root: str = Field(description="Folder of the images, or one above it in a known layout.")
+    texts: str = Field(description="Folder of the annotation files, or one above it in a known layout.")
+
+
+class RefcocoDataset(_Annotated):
+    """RefCOCO, RefCOCO+ or RefCOCOg: {texts}/{name}/refs({by}).p and instances.json; one sample a sentence."""
+
+    kind: Literal["refcoco"] = "refcoco"
+    name: Literal["refcoco", "refcoco+", "refcocog"] = "refcoco"
+    by: Literal["unc", "umd", "google"] = Field("unc", description="Who split it: unc; umd or google for refcocog.")
+    split: Literal["train", "val", "test", "testA", "testB"] = Field("val", description="test: testA and testB.")
+    sentence: Literal["raw", "sent"] = Field("raw", description="As written, or cleaned (lower case).")
+
+
+class GrefcocoDataset(_Annotated):
+    """gRefCOCO: {texts}/grefcoco/grefs(unc).json (or .p) and instances.json; several, one or no targets."""
+
+    kind: Literal["grefcoco"] = "grefcoco"
+    name: str = Field("grefcoco", description="Folder below `texts`.")
+    by: Literal["unc"] = "unc"
+    split: Literal["train", "val", "test", "testA", "testB"] = Field("val", description="test: testA and testB.")
+    sentence: Literal["raw", "sent"] = Field("raw", description="As written, or cleaned (lower case).")
+
+
+class GranDfDataset(_Annotated):
+    """GranDf: grounded captions. The official figures are of part gcg, splits val and test."""
+
+    kind: Literal["grandf"] = "grandf"
+    part: Literal["gcg", "ha", "psg", "refcocog", "flickr"] = Field("gcg", description="gcg, or a training part.")
+    split: Literal["train", "val", "test"] = "val"
+
+    @model_validator(mode="after")
+    def _has_split(self) -> GranDfDataset:
+        there = {"gcg": ("val", "test"), "ha": ("train",)}.get(self.part, ("train", "val"))
+        if self.split not in there:
+            raise ValueError(f"part {self.part} has the splits {', '.join(there)}, not {self.split}")
+        return self
+
+
+class _Semantic(_Dataset):
+    root: str = Field(description="Folder that holds images and label maps, or one above it in a known layout.")
+    split: str = Field("val", pattern=r"^[A-Za-z0-9_]+$", description="Name of the list of ids.")
+    candidates: Literal["truth", "all"] = Field(
+        "truth", description="Which classes a text names: those in the image (InvSeg's GT), or all."
+    )
+    window: int = Field(25, ge=1, description="Classes a text where all are candidates: an encoder has 77 tokens.")
+    classes: tuple[str, ...] = Field((), description="Names of the values from 1 on; none: the dataset's own.")
+
+
+class VocDataset(_Semantic):
+    """Pascal VOC 2012: 20 classes and the background."""
+
+    kind: Literal["voc"] = "voc"
+    background: bool = Field(True, description="Whether value 0 is a class.")
+    labels: Literal["SegmentationClass", "SegmentationClassAug"] = "SegmentationClass"
+
+
+class ContextDataset(_Semantic):
+    """Pascal Context: 59 classes (value 0 ignored), or 60 with the background."""
+
+    kind: Literal["context"] = "context"
+    background: bool = Field(False, description="false: PC-59, true: PC-60.")
+
+
+class CocoObjectDataset(_Semantic):
+    """COCO-Object: 80 classes and the background, from GroupViT's label maps."""
+
+    kind: Literal["coco-object"] = "coco-object"
+    background: bool = Field(True, description="Whether value 0 is a class.")
+
+
+Dataset = (
+    WorldDataset
+    | FolderDataset
+    | RefcocoDataset
+    | GrefcocoDataset
+    | GranDfDataset
+    | VocDataset
+    | ContextDataset
+    | CocoObjectDataset
+)

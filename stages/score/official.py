@@ -116,38 +116,42 @@ class _Referring:
 
 
 @dataclass
+class _Image:
+    """One image of a semantic set; where the classes do not fit into one text, the samples of all its windows."""
+
+    sample: Row
+    names: list[str]
+    truth: list[tuple[Row, str]] = field(default_factory=list)
+    masks: list[tuple[Row, str]] = field(default_factory=list)
+
+
+@dataclass
 class _Semantic:
-    """Classes are the texts of the samples' own phrases; pixels that no truth mask covers are ignored."""
+    """Classes are the texts of the samples' own phrases; pixels that no truth mask covers are ignored.
+
+    Samples of one image follow one another and are one label map.
+    """
 
     recipe: Semantic
     classes: dict[str, int] = field(default_factory=dict)
     counted: list[dict[str, tuple[int, int, int]]] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
+    open: _Image | None = None
 
     def add(self, case: Case) -> None:
         sample = case.sample
-        size = (sample["height"], sample["width"])
+        if self.open is None or self.open.sample["image"] != sample["image"]:
+            self._close()
+            self.open = _Image(sample, [] if self.recipe.background is None else [self.recipe.background])
         targets = _phrases(targets_of(sample["sample_id"], parse_of(dict(sample))))
         names = [sample["text"][row["start"] : row["end"]].lower() for row in targets]
-        if self.recipe.background is not None:
-            names.append(self.recipe.background)
-        local = list(dict.fromkeys(names))  # this image's labels; the set's come from their names
-        number = {name: i for i, name in enumerate(local)}
-        wanted = _phrases(case.truth)
-        truth = label_map(wanted, [number[names[row["index"]]] for row in wanted], *size, unclaimed=semantic.IGNORE_ALL)
         given = _phrases(case.predictions)
-        found = [(at, names[i]) for i, at in enumerate(answers(targets, given)) if at is not None]
-        rest = -1 if self.recipe.background is None else number[self.recipe.background]
-        prediction = label_map(
-            [given[at] for at, _ in found], [number[name] for _, name in found], *size, unclaimed=rest
-        )
-        counts = semantic.histogram(truth, prediction, len(local), semantic.IGNORE_ALL)
-        for name in local:
-            self.classes.setdefault(name, len(self.classes))
-        self.counted.append({name: tuple(counts[:, i].tolist()) for name, i in number.items() if counts[:, i].any()})
-        self.images.append(sample["image_sha256"])
+        self.open.names += names
+        self.open.truth += [(row, names[row["index"]]) for row in _phrases(case.truth)]
+        self.open.masks += [(given[at], names[i]) for i, at in enumerate(answers(targets, given)) if at is not None]
 
     def figures(self) -> dict[str, Any]:
+        self._close()
         stacked = np.zeros((len(self.counted), 3, len(self.classes)), dtype=np.int64)
         for i, one in enumerate(self.counted):
             for name, counts in one.items():
@@ -156,6 +160,24 @@ class _Semantic:
         for name in ("IoU", "Acc"):
             found[name] = dict(zip(self.classes, found[name], strict=True))
         return found
+
+    def _close(self) -> None:
+        """Count the pixels of the open image."""
+        one, self.open = self.open, None
+        if one is None:
+            return
+        size = (one.sample["height"], one.sample["width"])
+        number = {name: i for i, name in enumerate(dict.fromkeys(one.names))}  # this image's labels
+        rest = -1 if self.recipe.background is None else number[self.recipe.background]
+        truth, prediction = (
+            label_map([row for row, _ in rows], [number[name] for _, name in rows], *size, unclaimed=unclaimed)
+            for rows, unclaimed in ((one.truth, semantic.IGNORE_ALL), (one.masks, rest))
+        )
+        counts = semantic.histogram(truth, prediction, len(number), semantic.IGNORE_ALL)
+        for name in number:
+            self.classes.setdefault(name, len(self.classes))
+        self.counted.append({name: tuple(counts[:, i].tolist()) for name, i in number.items() if counts[:, i].any()})
+        self.images.append(one.sample["image_sha256"])
 
 
 def _phrases(rows: Sequence[Row]) -> list[Row]:

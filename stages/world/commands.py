@@ -152,3 +152,27 @@ def show(
         tags = f"  ({', '.join(truth.tags)})" if truth.tags else ""
         typer.echo(f"  {part[truth.number].span.of(item.text)}{tags}")
     typer.echo(f"wrote {out}")
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="New folder to write to.")],
+    form: Annotated[
+        str, typer.Option("--format", help="grandf, grefcoco, refcoco, voc, context or coco-object.")
+    ] = "grandf",
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    first: Annotated[int, typer.Option(min=0, help="Number of the first scene.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="How many scenes.")] = 50,
+) -> None:
+    """Write scenes as a published dataset is: a stand-in for it, in its own folders and files."""
+    from stages.artifacts.errors import AnywordError
+    from stages.world.published import export as write
+
+    try:
+        lines = write(form, out, split, first, count)
+    except AnywordError:
+        raise
+    except ValueError as error:
+        raise AnywordError(str(error)) from error
+    typer.echo(f"wrote {count} scenes to {out}. As a dataset of the configuration:")
+    typer.echo("\n".join(f"  {line}" for line in lines))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from stages.world import parser_lexicon as lexicon
 from stages.world.parser_modifiers import ModifierGrammar
 from stages.world.parser_nouns import ANYTHING, PLURAL, SINGULAR
-from stages.world.parser_trees import Node, Row, case, cased, cc, comma, det, rows, stop, third_person
+from stages.world.parser_trees import Node, Row, case, cased, cc, comma, det, gerund, rows, stop, third_person
 
 
 class Grammar(ModifierGrammar):
@@ -84,6 +84,9 @@ class Grammar(ModifierGrammar):
         else:
             banks = (lexicon.THING_TRANSITIVE, lexicon.THING_INTRANSITIVE)
         word = self.rng.choice(banks[0] if transitive else banks[1])
+        if alive and transitive and self.chance(0.35):
+            word = self.rng.choice(lexicon.MORE_VERBS)
+            word = gerund(word) if form == "ing" else word
         if form == "ing":
             if len(word) > 5 and self.chance(0.03):
                 word = self.misspelt(word)
@@ -102,6 +105,10 @@ class Grammar(ModifierGrammar):
             target = self.pick("held", "held", *ANYTHING)
         if kind in ("shapes", "grounds"):
             target = self.pick("shapes", "shapes", "shapes", "grounds")
+        if alive and stem is None and self.chance(0.04):  # gives the dog a bone
+            taker = self.noun(self.pick("people", "animals"), dep="iobj")
+            taker.left = [det(self.pick("the", "a")), *taker.left]
+            return [taker, self.phrase("held", "obj", 0)]
         out = [self.joined("obj", target, depth)]
         if alive and stem is None and self.chance(0.06):
             out.insert(0, Node(self.pick("up", "down", "out", "off"), "ADP", "RP", "compound:prt"))

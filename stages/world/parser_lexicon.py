@@ -201,3 +201,13 @@ REGULAR = frozenset(
     float rest look wait lean face enclose""".split()
 )
 """Verbs whose past is made with -ed."""
+
+MORE_VERBS = """
+repair mend slice chop paint clean open close lift drag inspect examine stir hug kiss lick climb sell buy
+serve wash brush cook bake photograph film sketch draw deliver load unload fix build plant pick peel toss
+swing block guard pat stroke sniff fold iron assemble polish trim shear milk groom saddle juggle raise lower
+hoist tow steer park pour fill empty stack sort collect gather weigh measure point aim fire sweep mop dust
+vacuum scrub rinse dry hang knit sew type press hammer drill saw weld grill roast fry boil mix decorate frost
+""".split()
+"""Further things that people do; their -ing forms are made."""
+HANDING = "give hand show offer feed bring pass".split()

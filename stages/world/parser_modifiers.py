@@ -85,7 +85,10 @@ class ModifierGrammar(NounGrammar):
                 out.append(self.place("nmod"))
             return out
         if r < 0.92:
-            return [self.participle(kind, depth - 1)]
+            first = self.participle(kind, 0 if alive else depth - 1)
+            if alive and self.chance(0.3):  # wearing a hat and a coat walking a dog
+                return [first, self.verb(kind, "ing", 0).named("acl")]
+            return [first]
         if r < 0.98:
             return [self.relative(kind, depth - 1)]
         return [self.place("nmod"), self.belonging(kind, depth - 1)] if alive else [self.place("nmod")]
@@ -164,10 +167,14 @@ class ModifierGrammar(NounGrammar):
         if kind in ("parts", "pieces") and r < 0.5:
             return self.prepositional("nmod", self.phrase(self.pick(*ANYTHING), "nmod", depth), "of")
         if kind in ("places", "nature", "vehicles") and r < 0.5:  # a street with people carrying umbrellas
-            crowd = self.noun(self.pick("people", "people", "animals"), dep="nmod")
+            moving = self.chance(0.3)
+            crowd = self.noun("vehicles" if moving else self.pick("people", "people", "animals"), dep="nmod")
             crowd.left = self.determiner_simple() + ([self.adjective()] if self.chance(0.3) else []) + crowd.left
             if self.chance(0.7):
-                crowd.right.append(self.verb("people", "ing", 0).named("acl"))
+                parked = moving and self.chance(0.6)
+                crowd.right.append(
+                    self.verb("vehicles" if moving else "people", "pass" if parked else "ing", 0).named("acl")
+                )
             return self.prepositional("nmod", crowd, self.pick("with", "with", "near", "of"))
         if kind in ("shapes", "grounds"):
             return self.prepositional("nmod", self.phrase(self.pick("shapes", "shapes", "grounds"), "nmod", depth))

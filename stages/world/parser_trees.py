@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -90,6 +91,15 @@ def third_person(verb: str) -> str:
     if verb.endswith("y") and verb[-2] not in "aeiou":
         return verb[:-1] + "ies"
     return verb + ("es" if verb.endswith(("s", "sh", "ch", "x", "o")) else "s")
+
+
+def gerund(verb: str) -> str:
+    """ "slice" → "slicing", "chop" → "chopping"."""
+    if verb.endswith("e") and not verb.endswith("ee"):
+        return verb[:-1] + "ing"
+    one_syllable = len(re.findall("[aeiou]+", verb)) == 1
+    doubled = one_syllable and verb[-1] in "bdgmnprt" and verb[-2] in "aeiou" and verb[-3] not in "aeiou"
+    return verb + (verb[-1] if doubled else "") + "ing"
 
 
 def written(words: Sequence[Row]) -> tuple[str, list[bool]]:

@@ -4,6 +4,7 @@
 rule attend:
     input:
         samples=SAMPLES,
+        adapter=adapter_of,
         embeddings=EMBEDDINGS,
     output:
         manifest=MAPS,
@@ -23,7 +24,8 @@ rule attend:
         ),
         version=version("attend"),
         images=place({"root": "--images"}),
+        adapter=adapter_option,
         execution=execution("attend"),
     shell:
-        "logged {log} anyword stage attend --samples {input.samples} {params.images:q} --embeddings {input.embeddings}"
+        "logged {log} anyword stage attend --samples {input.samples} {params.images:q} {params.adapter:q} --embeddings {input.embeddings}"
         " --recipe {params.recipe:q} {params.execution} --output {output.manifest}"

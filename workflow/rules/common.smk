@@ -23,6 +23,7 @@ except AnywordError as error:
 wildcard_constraints:
     dataset=NAME,
     parser=NAME,
+    adapter=NAME,
     inverter=NAME,
     attender=NAME,
     experiment=NAME,
@@ -33,6 +34,7 @@ wildcard_constraints:
 INDEX = "results/{dataset}/samples/index/manifest.json"
 SAMPLES = "results/{dataset}/samples/{shard}/manifest.json"
 PHRASES = "results/{dataset}/parse/{parser}/{shard}/manifest.json"
+ADAPTER = "results/{dataset}/adapt/{adapter}/manifest.json"
 EMBEDDINGS = "results/{dataset}/invert/{inverter}/{shard}/manifest.json"
 MAPS = "results/{dataset}/attend/{inverter}/{attender}/{shard}/manifest.json"
 POINTS = "results/{dataset}/experiments/{experiment}/prompt/{shard}/manifest.json"
@@ -77,6 +79,17 @@ def choice_of(*keys):
         return [part for key in keys for part in (f"--{key}", getattr(chosen, key))]
 
     return options
+
+
+def adapter_of(wildcards):
+    """Input function: the adapter that the inverter names, if it names one."""
+    found = wf.adapter_of(wildcards.inverter)
+    return ADAPTER.format(adapter=found[0], dataset=found[1]) if found else []
+
+
+def adapter_option(wildcards, input):
+    """Params function: the same as an option."""
+    return ["--adapter", input.adapter] if input.adapter else []
 
 
 def version(room, name="STAGE"):

@@ -4,6 +4,7 @@
 rule invert:
     input:
         samples=SAMPLES,
+        adapter=adapter_of,
     output:
         manifest=EMBEDDINGS,
     log:
@@ -20,7 +21,8 @@ rule invert:
         recipe=recipe("inverters", "inverter"),
         version=version("invert"),
         images=place({"root": "--images"}),
+        adapter=adapter_option,
         execution=execution("invert"),
     shell:
-        "logged {log} anyword stage invert --samples {input.samples} {params.images:q} --recipe {params.recipe:q}"
+        "logged {log} anyword stage invert --samples {input.samples} {params.images:q} {params.adapter:q} --recipe {params.recipe:q}"
         " {params.execution} --output {output.manifest}"

@@ -24,9 +24,13 @@ for (const sample of document.querySelectorAll(".sample[data-width]")) {
     return strips[name].complete && strips[name].naturalWidth ? strips[name] : null;
   }
 
+  // Cut out first, then enlarged: enlarging straight from the strip would mix in the neighbouring cells.
   function cell(image, count, index) {
-    const height = image.naturalHeight / count;
-    pen.drawImage(image, 0, index * height, image.naturalWidth, height, 0, 0, canvas.width, canvas.height);
+    const cut = document.createElement("canvas");
+    cut.width = image.naturalWidth;
+    cut.height = image.naturalHeight / count;
+    cut.getContext("2d").drawImage(image, 0, -index * cut.height);
+    pen.drawImage(cut, 0, 0, canvas.width, canvas.height);
   }
 
   function draw() {
@@ -35,6 +39,7 @@ for (const sample of document.querySelectorAll(".sample[data-width]")) {
     const chosen = phrases.find(pressed);
     // A predicate's mask is its subject and object together: alone on demand, else it would hide theirs.
     const shown = (button) => (chosen ? button === chosen : button.dataset.kind !== "predicate");
+    sample.querySelector(".stage").classList.toggle("mapped", word !== undefined);
     if (word) {
       const image = strip("maps");
       pen.imageSmoothingEnabled = true;
@@ -42,7 +47,7 @@ for (const sample of document.querySelectorAll(".sample[data-width]")) {
       if (image) cell(image, Number(sample.dataset.mapCells), Number(word.dataset.map));
     }
     for (const [layer, key] of [["masks", "mask"], ["truth", "truth"]]) {
-      if (!pressed(layers[layer])) continue;
+      if (!pressed(layers[layer]) || (word && !chosen)) continue;
       const image = strip("masks");
       pen.imageSmoothingEnabled = false;
       for (const button of phrases) {

@@ -1,0 +1,93 @@
+"""Training pairs to an adapter of the text encoder, in PEFT's own files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stages.adapt.recipe import STAGE, LoraRecipe
+from stages.artifacts import AnywordError, Failure, Folder, Job
+from stages.artifacts.atomic import aside, write_json
+
+log = logging.getLogger("anyword")
+
+
+def run(
+    *,
+    samples: Sequence[Path],
+    recipe: Mapping[str, Any],
+    output: Path,
+    images: Path | None = None,
+    batch_size: int = 8,
+    device: str = "auto",
+) -> None:
+    """Write `adapter_model.safetensors` and `adapter_config.json`.
+
+    samples: manifests of the shards to draw pairs from; failed samples are left out. images: folder of the images,
+    by default the samples' own. recipe: LoraRecipe as a dict. batch_size: images the autoencoder takes at a time.
+    AnywordError where no pair can be used.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    from stages.adapt.lora import choose, train
+    from stages.backbones.devices import choose_device
+    from stages.backbones.diffusion import load
+    from stages.backbones.inputs import prepare, record
+
+    settings = LoraRecipe.model_validate(recipe)
+    folders = [Folder(path, "samples") for path in samples]
+    rows: dict[str, Any] = {}
+    roots: dict[str, Path] = {}
+    for folder in folders:
+        for row in folder.table("samples"):
+            rows[row["sample_id"]] = row
+            roots[row["sample_id"]] = images or folder.path
+    ids = choose(sorted(rows), settings)
+    backbone = load(settings.backbone, choose_device(device))
+    job = Job(
+        STAGE,
+        settings.model_dump(mode="json"),
+        output,
+        inputs={f"samples-{number:05d}": folder for number, folder in enumerate(folders)},
+        models={"backbone": record(backbone)},
+        ids=ids,
+    )
+    latents, texts, owners = [], [], []
+    for begin in range(0, len(ids), batch_size):
+        own = ids[begin : begin + batch_size]
+        for root in dict.fromkeys(roots[one] for one in own):
+            part = [one for one in own if roots[one] == root]
+            inputs = prepare(backbone, [rows[one] for one in part], root)
+            for index, failure in inputs.failures.items():
+                job.results[ids.index(part[index])] = Failure(failure.reason)
+            latents.append(inputs.latents)
+            texts.append(inputs.encoding.input_ids)
+            owners += [part[index] for index in inputs.owner]
+    if not owners:
+        raise AnywordError(
+            f"adapt: none of {len(ids)} pairs of {len(folders)} shards can be used.",
+            remedy="See the samples' failures in their manifests.",
+        )
+    usable = [one for one in latents if len(one)]
+    pairs = torch.cat([one for one in texts if len(one)])
+    adapter = train(backbone, torch.cat(usable), pairs, owners, settings)
+
+    def write_weights(path: Path) -> None:
+        with aside(path) as partial:
+            save_file(adapter.weights, partial)
+
+    tenth = max(1, len(adapter.losses) // 10)
+    job.publish(
+        {
+            "adapter_model.safetensors": write_weights,
+            "adapter_config.json": lambda path: write_json(path, adapter.config),
+        },
+        summary={
+            "pairs": len(set(owners)),
+            "loss_first_tenth": round(sum(adapter.losses[:tenth]) / tenth, 6),
+            "loss_last_tenth": round(sum(adapter.losses[-tenth:]) / tenth, 6),
+        },
+    )

@@ -1,0 +1,43 @@
+"""What a user may say about adapting the text encoder. Light: no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from stages.artifacts import Stage
+from stages.backbones import recipe as backbones
+
+STAGE = Stage(name="adapt", version="1")
+
+
+class LoraRecipe(BaseModel):
+    """LoRA of the text encoder on a dataset's training pairs (the fast variant of Segment Anyword, appendix C.1).
+
+    The paper gives 500 pairs and r = 16; rate, steps and batch are not stated there.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["lora"] = "lora"
+    backbone: backbones.BackboneRecipe = Field(
+        default_factory=backbones.BackboneRecipe, description="The diffusion model, the inverter's own."
+    )
+    dataset: str | None = Field(None, description="One of `datasets`: where the pairs come from, of its train split.")
+    pairs: int = Field(500, ge=1, description="Image-text pairs, drawn by the seed from the dataset's.")
+    rank: int = Field(16, ge=1, description="r of LoRA.")
+    alpha: float = Field(16.0, gt=0, description="LoRA's scale: its update counts alpha / r.")
+    steps: int = Field(500, ge=1, description="Optimisation steps.")
+    pairs_a_step: int = Field(8, ge=1, description="Pairs a step, each with one noise draw.")
+    lr: float = Field(1e-4, gt=0, description="Learning rate of AdamW.")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's decay.")
+    timesteps: tuple[int, int] = Field((0, 1000), description="Range of timesteps drawn, end exclusive.")
+    seed: int = Field(0, ge=0, description="Names the choice of pairs, their order and the noise.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LoraRecipe:
+        low, high = self.timesteps
+        if not 0 <= low < high:
+            raise ValueError(f"timesteps {low}..{high} is not a range")
+        return self

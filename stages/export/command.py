@@ -1,0 +1,36 @@
+"""Writes an experiment's masks in one format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stages.artifacts.errors import AnywordError
+from stages.artifacts.progress import track
+
+
+def run(*, results: Path, experiment: str, form: str, out: Path, dataset: str | None = None) -> int:
+    """Export `experiment` below `results` to the new folder `out`; gives the number of masks written.
+
+    Raises:
+        AnywordError: no such experiment (or several, and `dataset` does not say which), no such format, or `out`
+            holds something already.
+    """
+    from stages.export.formats import FORMATS
+    from stages.export.results import read
+
+    if form not in FORMATS:
+        raise AnywordError(f"format '{form}' is none of {', '.join(FORMATS)}.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise AnywordError(f"{out}: is not empty.", remedy="Name a new folder.")
+    found = sorted(path for path in results.glob("*/experiments/*") if path.name == experiment and path.is_dir())
+    if dataset is not None:
+        found = [path for path in found if path.parts[-3] == dataset]
+    if len(found) != 1:
+        there = sorted({path.name for path in results.glob("*/experiments/*") if path.is_dir()})
+        several = ", ".join(path.parts[-3] for path in found)
+        raise AnywordError(
+            f"{results}: {'several datasets have' if found else 'no'} experiment '{experiment}'.",
+            remedy=f"Name one by --dataset: {several}." if found else f"It has {', '.join(there) or 'none'}.",
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    return FORMATS[form](track(read(found[0].parents[1], experiment), f"export {form}"), out)

@@ -1,0 +1,29 @@
+"""`anyword export`: an experiment's masks for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    experiment: Annotated[str, typer.Argument(help="Name of the experiment.")],
+    out: Annotated[Path, typer.Option(help="New folder to write to.")],
+    form: Annotated[
+        str, typer.Option("--format", help="coco, glamm, saco, index-png, mask-png, csv or parquet.")
+    ] = "coco",
+    dataset: Annotated[str | None, typer.Option(help="Its dataset; needed where several have that experiment.")] = None,
+    results: Annotated[Path, typer.Option(help="Where the workflow wrote.")] = Path("results"),
+) -> None:
+    """Write an experiment's masks in a format that other tools read.
+
+    coco: results for COCO.loadRes, with the images file beside it. glamm: a file an image for GLaMM's own
+    evaluation. saco: SA-Co's dialect, an entry a phrase. index-png: label maps. mask-png: a picture a phrase. csv,
+    parquet: a line a mask.
+    """
+    from stages.export.command import run
+
+    count = run(results=results, experiment=experiment, form=form, out=out, dataset=dataset)
+    typer.echo(f"wrote {count} masks to {out}")

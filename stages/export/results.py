@@ -1,0 +1,88 @@
+"""What an export is made of: an experiment's samples with their masks, shard by shard."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stages.artifacts.compose import answers
+from stages.artifacts.errors import AnywordError
+from stages.artifacts.folder import Folder, check_lineage
+from stages.artifacts.tables import parse_of, targets_of
+
+log = logging.getLogger("anyword")
+
+
+@dataclass(frozen=True)
+class Mask:
+    """One phrase's or predicate's mask."""
+
+    row: dict[str, Any]
+    """Its row of the masks table."""
+    phrase: str
+    """Its words in the text."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One sample with its masks, in the order of the experiment's own tables."""
+
+    number: int
+    """Running number over all shards, from 1: the same as on the report's page."""
+    sample: dict[str, Any]
+    """Its row of the samples table."""
+    masks: tuple[Mask, ...]
+    failed: str | None = None
+    """Why it has no masks, if it failed."""
+    answers: dict[int, int] = field(default_factory=dict)
+    """Index of each of the dataset's own phrases to the position (in `masks`) of the mask that answers it."""
+
+    @property
+    def id(self) -> str:
+        return str(self.sample["sample_id"])
+
+    @property
+    def phrases(self) -> list[Mask]:
+        return [mask for mask in self.masks if mask.row["kind"] == "phrase"]
+
+
+def read(root: Path, experiment: str) -> Iterator[Exported]:
+    """Every sample of `experiment` below `root` (results/{dataset}); failed ones without masks.
+
+    Raises:
+        AnywordError: the experiment has no finished masks, or only some shards have.
+    """
+    shards = sorted(path.parent for path in (root / "samples").glob("[0-9]*/manifest.json"))
+    if not shards:
+        raise AnywordError(f"{root}: no samples here.", remedy="Give the dataset's folder below results/.")
+    number = 0
+    for path in shards:
+        inputs = {
+            "samples": Folder(path, "samples"),
+            "masks": Folder(root / "experiments" / experiment / "segment" / path.name, "segment"),
+        }
+        check_lineage(inputs)
+        rows = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
+        found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for mask in inputs["masks"].table("masks"):
+            found[mask["sample_id"]].append(mask)
+        failures = {**inputs["masks"].failures, **inputs["samples"].failures}
+        for name in inputs["samples"].ids:
+            number += 1
+            row = rows.get(name)
+            if row is None:
+                log.warning("sample '%s' is left out: %s", name, failures.get(name, "it has no row"))
+                continue
+            masks = tuple(Mask(one, row["text"][one["start"] : one["end"]]) for one in found[name])
+            yield Exported(number, row, masks, failures.get(name), _answers(row, masks))
+
+
+def _answers(row: dict[str, Any], masks: tuple[Mask, ...]) -> dict[int, int]:
+    wanted = [one for one in targets_of(row["sample_id"], parse_of(row)) if one["kind"] == "phrase"]
+    places = [i for i, mask in enumerate(masks) if mask.row["kind"] == "phrase"]
+    found = answers(wanted, [masks[i].row for i in places])
+    return {one["index"]: places[at] for one, at in zip(wanted, found, strict=True) if at is not None}

@@ -1,0 +1,130 @@
+"""Which words of a tree name something to see: the roots of its phrases."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from stages.parse import lists
+from stages.parse.adjectives import is_bare_owner, is_worn_colour
+from stages.parse.tree import Tree, Word
+
+NOMINAL = frozenset(
+    """nsubj nsubj:pass nsubjpass nsubj:outer obj dobj iobj dative obl obl:agent obl:unmarked nmod pobj ROOT conj list
+    appos attr dep parataxis nmod:unmarked""".split()
+)
+
+
+class Nouns:
+    """Which words of a tree are roots of phrases, and which phrase a word stands for."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.roots: list[Word] = [word for word in tree.words if is_root(word)]
+        if not self.roots:
+            self.roots = _last_resort(tree)
+        self._index = {id(word): number for number, word in enumerate(self.roots)}
+
+    def index(self, word: Word | None) -> int | None:
+        """The phrase that a word stands for: its own, its antecedent's ("that"), or what it counts ("a couple of
+        dogs"); None for other pronouns and words that name nothing."""
+        seen: set[int] = set()
+        while word is not None and id(word) not in seen:
+            seen.add(id(word))
+            if id(word) in self._index:
+                return self._index[id(word)]
+            word = _stands_for(word)
+        return None
+
+
+def is_root(word: Word) -> bool:
+    """Whether a word names something to see."""
+    if not any(c.isalpha() for c in word.text):
+        return False
+    if word.pos in ("NOUN", "PROPN") or (word.pos == "PRON" and word.lower in ("one", "ones")):
+        return _is_thing(word)
+    return word.pos in ("ADJ", "NUM") and _is_headless(word)
+
+
+def _is_thing(word: Word) -> bool:
+    if is_bare_owner(word):
+        return True
+    if word.dep in ("compound", "nmod:desc", "amod") and word.head is not None:
+        return False  # it modifies another noun
+    if word.dep in ("case", "mark", "cc", "advmod", "discourse", "compound:prt", "fixed", "det"):
+        return False
+    if _is_frame(word) or _is_adverbial(word) or _is_viewer(word) or is_worn_colour(word):
+        return False
+    return not (word.lower in lists.QUANTITIES and any(case == "of" for case, _, _ in word.objects))
+
+
+def _is_headless(word: Word) -> bool:
+    """ "the taller of the two giraffes": an adjective with an article, in a noun's place."""
+    if word.dep not in NOMINAL or is_worn_colour(word) or _is_adverbial(word):
+        return False
+    if word.having("cop", "aux") or (word.dep == "ROOT" and word.subjects) or word.dep in ("conj",):
+        return False
+    article = any(c.lower in ("the", "this", "that", "these", "those") for c in word.lefts if c.dep == "det")
+    of = any(case == "of" for case, _, _ in word.objects)
+    return (article and (word.tag in ("JJR", "JJS", "CD") or of or word.dep == "ROOT")) or (
+        of and word.tag in ("JJR", "JJS") and word.dep == "ROOT"
+    )
+
+
+def _is_frame(word: Word) -> bool:
+    """ "the image shows …", "in this photo", "a picture of a dog"."""
+    if word.lower not in lists.FRAMES:
+        return False
+    if word.dep in ("nsubj", "nsubjpass", "nsubj:pass") and word.head is not None:
+        verb = word.head
+        return verb.lower in lists.SHOWING | lists.TAKING or bool(verb.having("cop") and verb.lower in lists.FRAMES)
+    plain = all(c.dep in ("det", "case", "punct", "nmod", "prep") for c in word.children)
+    if word.case in ("in", "of", "from", "throughout", "across") and plain and word.having("det"):
+        return True
+    of = any(case == "of" for case, _, _ in word.objects)
+    return of and word.lower != "painting" and word.dep in ("ROOT", "attr")
+
+
+def _is_adverbial(word: Word) -> bool:
+    """ "on the left", "in front of the house", "in mid air"."""
+    if word.lower not in lists.ADVERBIALS or word.case not in lists.ADVERBIAL_CASES:
+        return False
+    owners = word.having("nmod:poss", "poss")
+    if owners and word.lower in ("back", "top", "front"):
+        return word.lower != "back"  # on his back
+    return True
+
+
+def _is_viewer(word: Word) -> bool:
+    """ "looking at the camera", "closest to the camera": who looks at the image is not in it."""
+    if word.lower not in lists.VIEWERS:
+        return False
+    governor = word.governor
+    if word.case in lists.VIEWED:
+        return governor is not None and governor.pos in ("VERB", "ADJ", "ADV", "NOUN")
+    return word.dep in ("obj", "dobj") and governor is not None and governor.lower in lists.FACING
+
+
+def _last_resort(tree: Tree) -> list[Word]:
+    """A text in which no noun was found: its root ("left", "arm" taken for a verb)."""
+    for root in tree.roots:
+        letters = any(is_latin(c) for c in root.text if c.isalpha())
+        if letters and root.pos not in ("PUNCT", "SYM", "DET", "ADP", "CCONJ", "PRON", "INTJ", "PART"):
+            return [root]
+    return []
+
+
+def is_latin(letter: str) -> bool:
+    return "LATIN" in unicodedata.name(letter, "")
+
+
+def _stands_for(word: Word) -> Word | None:
+    """The word whose phrase a word means, one step on."""
+    relative = word.pos in ("PRON", "DET") and word.lower in ("who", "that", "which", "whom")
+    if relative:
+        clause = word.head
+        while clause is not None and clause.dep not in ("acl:relcl", "relcl", "advcl:relcl"):
+            clause = clause.head
+        return clause.head if clause is not None else None
+    if word.lower in lists.QUANTITIES or (word.lower in lists.FRAMES and word.pos == "NOUN"):
+        return next((noun for case, noun, _ in word.objects if case == "of"), None)
+    return None

@@ -1,0 +1,167 @@
+"""Sets with label maps: Pascal VOC 2012, Pascal Context (59 or 60 classes), COCO-Object.
+
+A sample's text is the list of its candidate classes, joined by commas; its truth is one mask a class that is in the
+image. Pixels of no class, and ignored ones, are in no mask: `score` leaves them out. Formats read from
+mmsegmentation's converters and GroupViT's convert_coco_object.py.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stages.artifacts.errors import AnywordError, SampleError
+from stages.artifacts.images import resolve_image
+from stages.artifacts.language import Parse, Phrase, Span
+from stages.artifacts.masks import encode
+from stages.samples.images import look_at
+from stages.samples.listing import Entry
+from stages.samples.reader import Place, Sample, TruthMask
+from stages.samples.readers.classes import COCO, CONTEXT, SAID, VOC
+from stages.samples.readers.given import head
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+
+BACKGROUND = "background"
+LISTS = {
+    "voc": [f"{base}ImageSets/Segmentation/{{split}}.txt" for base in ("", "VOC2012/", "VOCdevkit/VOC2012/")],
+    "context": [
+        f"{base}ImageSets/SegmentationContext/{{split}}.txt"
+        for base in ("", "VOC2010/", "VOCdevkit/VOC2010/", "VOC2012/", "VOCdevkit/VOC2012/")
+    ],
+}
+"""Lists of ids below `root`, tried in order."""
+
+
+def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
+    """One entry an image, or one a window of classes where all classes are candidates."""
+    if place.root is None:
+        raise AnywordError("this dataset needs --root, the folder that holds images and label maps.")
+    classes = _classes(recipe)
+    windows = [classes]
+    if recipe["candidates"] == "all":
+        size = recipe["window"]
+        windows = [classes[i : i + size] for i in range(0, len(classes), size)]
+    for name, image, labels in _files(recipe, place.root):
+        for number, window in enumerate(windows):
+            source = {
+                "image": image,
+                "labels": labels,
+                "split": recipe["split"],
+                "classes": [list(one) for one in window],
+                "present": recipe["candidates"] == "truth",
+            }
+            yield Entry(id=name if len(windows) == 1 else f"{name}/{number + 1}", source=source)
+
+
+def has_truth(entries: list[Entry]) -> bool:
+    return any(one.problem is None for one in entries)
+
+
+def sample(entry: Entry, place: Place) -> Sample:
+    """The sample of an entry; SampleError where image or label map is missing, broken or of another size."""
+    if place.root is None:
+        raise AnywordError("this dataset needs --root, the folder that holds images and label maps.")
+    source = entry.source
+    facts = look_at(place.root, source["image"])
+    values = read_labels(place.root, source["labels"])
+    if values.shape != (facts.height, facts.width):
+        raise SampleError(
+            f"label map '{source['labels']}' has {values.shape[1]}x{values.shape[0]} pixels, its image "
+            f"{facts.width}x{facts.height}."
+        )
+    there = set(np.unique(values).tolist())
+    chosen = [(value, name) for value, name in source["classes"] if value in there or not source["present"]]
+    if not chosen:
+        raise SampleError(f"label map '{source['labels']}' holds none of the classes.", remedy="Leave the image out.")
+    text, phrases = listed([name for _, name in chosen])
+    truth = tuple(
+        TruthMask("phrase", i, encode(values == value)) for i, (value, _) in enumerate(chosen) if value in there
+    )
+    return Sample(
+        image=source["image"],
+        sha256=facts.sha256,
+        width=facts.width,
+        height=facts.height,
+        text=text,
+        split=source["split"],
+        parse=Parse(phrases=phrases),
+        truth=truth,
+    )
+
+
+def listed(names: Sequence[str]) -> tuple[str, tuple[Phrase, ...]]:
+    """Names as one text, joined by commas, each a phrase.
+
+    >>> listed(["cat", "potted plant"])[0]
+    'cat, potted plant'
+    """
+    text, phrases = "", []
+    for name in names:
+        text += ", " if text else ""
+        span = Span(start=len(text), end=len(text) + len(name))
+        text += name
+        phrases.append(Phrase(span=span, root=head(text, span)))
+    return text, tuple(phrases)
+
+
+def read_labels(root: Path, labels: str) -> UInt8[np.ndarray, "height width"]:
+    """The values of a label map: a palette image's indices (not its colours), or grey; SampleError otherwise."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        data = resolve_image(root, labels).read_bytes()
+        with Image.open(io.BytesIO(data)) as image:
+            if image.mode not in ("P", "L"):
+                raise SampleError(f"label map '{labels}' is a colour image ({image.mode}).", remedy="Use the indices.")
+            return np.asarray(image)
+    except OSError as error:
+        reason = "is no image" if isinstance(error, UnidentifiedImageError) else error.strerror or str(error)
+        raise SampleError(f"label map '{labels}' cannot be read ({reason}).") from error
+
+
+def _classes(recipe: dict[str, Any]) -> list[tuple[int, str]]:
+    """Value and spoken name of each class, the background first where it is one."""
+    names = recipe["classes"] or {"voc": VOC, "context": CONTEXT, "coco-object": COCO}[recipe["kind"]]
+    numbered = [(value, SAID.get(name, name)) for value, name in enumerate(names, start=1)]
+    return [(0, BACKGROUND), *numbered] if recipe["background"] else numbered
+
+
+def _files(recipe: dict[str, Any], root: Path) -> Iterator[tuple[str, str, str]]:
+    """Id, image and label map (paths below `root`) of each image, in the order of the dataset's own list."""
+    kind, split = recipe["kind"], recipe["split"]
+    if kind == "coco-object":
+        yield from _coco(root, split)
+        return
+    tried = [one.format(split=split) for one in LISTS[kind]]
+    found = next((one for one in tried if (root / one).is_file()), None)
+    if found is None:
+        raise AnywordError(
+            f"no list of split '{split}': tried {', '.join(str(root / one) for one in tried)}.",
+            remedy="Set `root` to the folder that holds ImageSets and JPEGImages.",
+        )
+    base = Path(found).parents[2]
+    maps = "SegmentationClassContext" if kind == "context" else recipe["labels"]
+    for name in (root / found).read_text(encoding="utf-8").split():
+        stem = f"{name}.jpg" if not (root / base / "JPEGImages" / f"{name}.png").is_file() else f"{name}.png"
+        yield name, (base / "JPEGImages" / stem).as_posix(), (base / maps / f"{name}.png").as_posix()
+
+
+def _coco(root: Path, split: str) -> Iterator[tuple[str, str, str]]:
+    """Images of {split}2017 whose map is annotations/{split}2017/{stem}_instanceTrainIds.png, by name."""
+    tried = [f"{split}2017", f"images/{split}2017"]
+    pictures = next((one for one in tried if (root / one).is_dir()), None)
+    maps = f"annotations/{split}2017"
+    if pictures is None or not (root / maps).is_dir():
+        raise AnywordError(
+            f"COCO-Object needs {root / tried[0]} (or {root / tried[1]}) and {root / maps}.",
+            remedy="Make the label maps with GroupViT's convert_dataset/convert_coco_object.py.",
+        )
+    for path in sorted((root / pictures).iterdir()):
+        if path.suffix.lower() in (".jpg", ".png"):
+            yield path.stem, f"{pictures}/{path.name}", f"{maps}/{path.stem}_instanceTrainIds.png"

@@ -1,0 +1,134 @@
+"""Exports: each is read back by what it is for."""
+
+import contextlib
+import csv
+import io
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+from toy_results import CIRCLE, SQUARE, toys, write_results
+
+from stages.artifacts import AnywordError
+from stages.artifacts.masks import decode, iou_matrix, rle_of
+from stages.export.command import run
+from stages.score import grandf
+
+
+@pytest.fixture
+def export(tmp_path):
+    def write(form, samples=None, **options):
+        write_results(tmp_path / "results" / "data", samples)
+        count = run(results=tmp_path / "results", experiment="toy", form=form, out=tmp_path / form, **options)
+        return tmp_path / form, count
+
+    return write
+
+
+def plain(samples):
+    """The toy samples with ids that may name files."""
+    for number, one in enumerate(samples):
+        one.id = f"sa_{number}"
+    return samples
+
+
+def test_coco_results_load_into_their_images_file(export):
+    folder, count = export("coco")
+    with contextlib.redirect_stdout(io.StringIO()):
+        images = COCO(folder / "coco_images.json")
+        found = images.loadRes(str(folder / "coco_results.json"))
+    assert len(found.anns) == count == 5  # predicates are no objects
+    np.testing.assert_array_equal(found.annToMask(found.anns[2]), SQUARE)
+    assert found.anns[2]["bbox"] == [30, 10, 10, 20] and found.anns[2]["score"] == 0.75
+    names = {one["id"]: one["name"] for one in images.dataset["categories"]}
+    assert names[found.anns[2]["category_id"]] == "a blue square"
+
+
+def test_glamm_files_are_what_its_evaluation_reads(export):
+    folder, _ = export("glamm", plain(toys()))
+    # The reading part of eval/gcg/evaluate.py: one file an image, masks parallel to phrases.
+    predictions, captions = [], []
+    for name in ("sa_0", "sa_1", "sa_2", "sa_3"):
+        value = json.loads((folder / f"{name}.json").read_text())
+        assert value["image_id"] == name and len(value["phrases"]) == len(value["pred_masks"])
+        captions.append({"image_id": name, "labels": value["phrases"]})
+        predictions += [{"image_id": name, "segmentation": one, "score": 1.0} for one in value["pred_masks"]]
+    assert captions[2]["labels"] == []  # the failed one
+    images = [{"id": f"sa_{i}"} for i in range(4)]
+    truth = [{"id": 1, "image_id": "sa_0", "segmentation": predictions[0]["segmentation"]}]
+    labels = [{"image_id": f"sa_{i}", "labels": ["a red circle"] if i == 0 else []} for i in range(4)]
+    found = grandf.evaluate(
+        {"images": images, "annotations": truth}, {"images": images, "annotations": labels}, predictions, captions
+    )
+    assert found["recall"]["value"] == 1.0
+
+
+def test_ids_that_are_no_file_names_are_refused_where_they_would_be(export):
+    with pytest.raises(AnywordError, match=r"sample 'second <b>': this format names files by id"):
+        export("glamm")
+
+
+def test_saco_has_an_entry_a_phrase_and_none_where_nothing_is_meant(export):
+    samples = toys()
+    samples[1].masks["phrase", 1] = np.zeros_like(SQUARE)
+    folder, count = export("saco", samples)
+    value = json.loads((folder / "saco_predictions.json").read_text())
+    assert [one["text_input"] for one in value["images"][:4]] == [
+        "a red circle",
+        "a blue square",
+        "a circle",
+        "a square",
+    ]
+    assert {one["image_id"] for one in value["annotations"]} == {1, 2, 3, 5} and count == 4
+    assert value["annotations"][1]["bbox"] == pytest.approx([30 / 48, 10 / 32, 10 / 48, 20 / 32])
+    with contextlib.redirect_stdout(io.StringIO()):
+        loaded = COCO(folder / "saco_predictions.json")
+    np.testing.assert_array_equal(loaded.annToMask(loaded.anns[2]), SQUARE)
+
+
+def test_index_pngs_hold_the_class_of_the_best_mask(export):
+    folder, _ = export("index-png")
+    classes = json.loads((folder / "classes.json").read_text())
+    with Image.open(folder / "000002.png") as image:
+        assert image.mode == "P"
+        values = np.asarray(image)
+    np.testing.assert_array_equal(values == classes["a circle"], CIRCLE)
+    np.testing.assert_array_equal(values == classes["a square"], SQUARE)
+
+
+def test_mask_pngs_and_tables_agree(export, tmp_path):
+    folder, count = export("mask-png")
+    with (folder / "masks.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert count == len(lines) == 5
+    for line in lines:
+        with Image.open(folder / line["file"]) as image:
+            assert (np.asarray(image) > 0).sum() == int(line["area"])
+    assert {line["sample_id"] for line in lines} == {"first", "second <b>", "=fourth"}
+    run(results=tmp_path / "results", experiment="toy", form="parquet", out=tmp_path / "parquet")
+    rows = pq.read_table(tmp_path / "parquet" / "masks.parquet").to_pylist()
+    assert [row["phrase"] for row in rows] == [
+        "a red circle",
+        "a blue square",
+        "touches",
+        "a circle",
+        "a square",
+        "a cat",
+    ]
+    assert all(decode(row).sum() == row["area"] for row in rows)
+    one = rle_of(rows[0])
+    assert iou_matrix([one], [one]) == [[1.0]]
+
+
+def test_what_cannot_be_exported_says_why(export, tmp_path):
+    export("csv")
+    results = tmp_path / "results"
+    with pytest.raises(AnywordError, match="is not empty"):
+        run(results=results, experiment="toy", form="csv", out=tmp_path / "csv")
+    with pytest.raises(AnywordError, match=r"no experiment 'other'\. It has toy"):
+        run(results=results, experiment="other", form="csv", out=tmp_path / "new")
+    with pytest.raises(AnywordError, match="'xml' is none of coco, glamm"):
+        run(results=results, experiment="toy", form="xml", out=tmp_path / "new")

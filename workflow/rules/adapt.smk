@@ -1,0 +1,29 @@
+"""Adapt: fit the text encoder to a dataset's training pairs, once, for inverters that name the adapter."""
+
+
+rule adapt:
+    input:
+        samples=lambda wildcards: expand(
+            SAMPLES, dataset=wildcards.dataset, shard=shards_of(wildcards.dataset)
+        ),
+    output:
+        manifest=ADAPTER,
+    log:
+        log_of(ADAPTER),
+    benchmark:
+        benchmark_of(ADAPTER)
+    conda:
+        "../../envs/diffusion.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        recipe=recipe("adapters", "adapter"),
+        version=version("adapt"),
+        samples=lambda wildcards, input: [f"--samples={path}" for path in input.samples],
+        images=place({"root": "--images"}),
+        execution=execution("adapt"),
+    shell:
+        "anyword stage adapt {params.samples:q} {params.images:q} --recipe {params.recipe:q}"
+        " {params.execution} --output {output.manifest} > {log} 2>&1"
