@@ -1,4 +1,8 @@
+<<<<<<<< HEAD:benchmarks/demo.py
 """Seconds and memory by stage of the embedded demo, run afresh: `python benchmarks/demo.py [--scenes N] [--json F]`.
+========
+"""Seconds and memory by stage of the demo, run afresh: `python benchmarks/pipeline.py [--scenes N] [--json F]`.
+>>>>>>>> score:benchmarks/pipeline.py
 
 Snakemake's own benchmark files are read, so process start and model load are in the figures, as a user meets them.
 """

@@ -37,6 +37,7 @@ def expressions():
         [rle_of(row["gt_mask"]) for row in rows],
         [rle_of(row["pred_mask"]) for row in rows],
         no_target=[row["gt_no_target"] for row in rows],
+        predicted_none=[row["pred_no_target"] for row in rows] if "pred_no_target" in rows[0] else None,
     )
 
 

@@ -141,3 +141,14 @@ def test_a_folder_that_is_no_pipeline_is_refused_in_one_line(tmp_path):
     with pytest.raises(AnywordError) as caught:
         load_parser({"kind": "spacy", "pipeline": str(tmp_path)})
     assert "\n" not in str(caught.value)
+
+
+def test_misspelt_words_of_grammar_are_read_for_what_they_mean(parser):
+    from stages.parse.spelling import KNOWN, reading
+
+    assert (reading("wearnig"), reading("behnid"), reading("Siting")) == ("wearing", "behind", "sitting")
+    assert not any(reading(word) for word in [*KNOWN, "form", "paying", "beings", "cat", "kittytoi", "1st", ""])
+    text = "a man wearnig a hat behnid the bus"
+    (parse,) = parsed(parser, text)
+    assert [p.root.of(text) for p in parse.phrases] == ["man", "hat", "bus"]
+    assert [p.span.of(text) for p in parse.predicates] == ["wearnig"]

@@ -1,7 +1,5 @@
 """The gold captions and the noise that they are read under."""
 
-import random
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +7,8 @@ from hypothesis import strategies as st
 from stages.artifacts import AnywordError
 from stages.artifacts.language import Parse, Phrase, Predicate, Span
 from stages.studies.gold import compare, read_gold
-from stages.studies.noise import KINDS, spoilt
+from stages.studies.spoilt import spoilt
+from stages.world.noise import KINDS, moved, spoil
 
 GOLDS = read_gold()
 
@@ -67,8 +66,8 @@ def test_noise_moves_the_gold_with_the_text(kind, gold, seed):
 
 
 def test_noise_does_something():
-    for kind, spoil in KINDS.items():
-        changed = sum(spoil(gold.text, random.Random(1)).text != gold.text for gold in GOLDS)  # noqa: S311
+    for kind in KINDS:
+        changed = sum(spoil(gold.text, kind).text != gold.text for gold in GOLDS)
         assert changed > len(GOLDS) / 4, kind
 
 
@@ -91,3 +90,63 @@ def test_span_outside_its_text_is_refused():
     parse = Parse(phrases=(Phrase(span=Span(start=0, end=9), root=Span(start=0, end=9)),))
     with pytest.raises(ValueError, match="outside"):
         parse.checked("a cat")
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_worlds_truth_moves_along_with_its_noisy_text(kind):
+    from stages.samples.reader import Place, reader_of
+
+    reader = reader_of("noisy-world")
+    recipe = {"split": "val", "first": 3, "count": 4, "noise": kind}
+    plain = reader_of("world")
+    for entry in reader.entries(recipe, Place()):
+        noisy, clean = reader.sample(entry, Place()), plain.sample(entry, Place())
+        assert (noisy.png, noisy.truth) == (clean.png, clean.truth)
+        noisy.parse.checked(noisy.text)
+        for a, b in zip(noisy.parse.phrases, clean.parse.phrases, strict=True):
+            assert sorted(a.root.of(noisy.text).lower()) == sorted(b.root.of(clean.text).lower())
+
+
+def test_what_noise_takes_whole_cannot_be_moved():
+    parse = Parse(phrases=(Phrase(span=Span(start=0, end=3), root=Span(start=0, end=3)),))
+    with pytest.raises(ValueError, match="nothing is left"):
+        moved(parse, spoil("the cat", "broken_grammar"))
+
+
+def test_the_parser_study_is_a_valid_configuration_with_an_experiment_a_parser():
+    from stages import REPOSITORY
+    from stages.config import Workflow, read_config
+    from stages.studies import parsers as study
+    from stages.studies.workflow import merged
+
+    base = read_config(REPOSITORY / "config.yaml")
+    chosen = {"truth": {"kind": "truth"}, "spacy": {"kind": "spacy"}, "scripted": {"kind": "openai", "model": "s"}}
+    added = study.configuration(
+        base, scenes=4, first=0, shard_size=2, parsers=chosen, like="truth", noise=["typos", "broken_grammar"]
+    )
+    workflow = Workflow(merged(base, added))
+    assert len(added["experiments"]) == 3 + 2 * 2
+    clean = {name: one for name, one in added["experiments"].items() if one["dataset"] == "parsers-0-4"}
+    # They differ in the parser alone, so that Snakemake shares everything before it.
+    assert len({tuple(sorted((k, v) for k, v in one.items() if k != "parser")) for one in clean.values()}) == 1
+    assert workflow.recipes["datasets"]["parsers-0-4-typos"]["noise"] == "typos"
+
+
+def test_the_scripted_server_answers_from_the_truth_and_now_and_then_wrongly(tmp_path):
+    from stages.parse.openai_chat import Chat
+    from stages.parse.parser import ParseRequest
+    from stages.parse.recipe import OpenaiParser
+    from stages.studies import parsers as study
+    from stages.studies.scripted import server
+
+    truth = study.truths(10, 0)
+    with server(truth, 0) as url:
+        chat = Chat(OpenaiParser(model="scripted", base_url=url, **study.PRICES), tmp_path)
+        answers = chat.parse([ParseRequest(text, text) for text in truth])
+    right = [
+        [(p.root, p.adjectives) for p in answer.parse.phrases] == [(p.root, p.adjectives) for p in parse.phrases]
+        for answer, parse in zip(answers, truth.values(), strict=True)
+    ]
+    assert right.count(False) <= 1
+    assert sum(answer.usage["dropped_words"] for answer in answers) == 1
+    assert all(answer.usage["cost"] > 0 for answer in answers)

@@ -308,3 +308,22 @@ def test_many_masks_at_once():
     assert areas(many).tolist() == [1 + i % 30 for i in range(700)]
     assert areas([union(many, HEIGHT, WIDTH)]).tolist() == [int(np.any([decode(m) for m in many], axis=0).sum())]
     assert iou_matrix(many, many[:300]).shape == (700, 300)
+
+
+def test_a_local_bert_says_how_alike_phrases_are(tmp_path):
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "cat", "dog", "red"]))
+    folder = tmp_path / "bert"
+    BertTokenizerFast(str(vocabulary)).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=9, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    BertModel(config).save_pretrained(folder)
+    similarity = grandf.bert_similarity(str(folder))
+    assert similarity("a cat", "a cat") == pytest.approx(1, abs=1e-6)
+    assert similarity("a cat", "red dog") == pytest.approx(similarity("red dog", "a cat"), abs=1e-6)
+    assert similarity("a cat", "red dog") < 0.999
+    with pytest.raises(AnywordError, match="no BERT can be loaded"):
+        grandf.bert_similarity(str(tmp_path / "nowhere"))

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.world.layout import PERIOD
 from stages.world.render import COLOURS, GROUNDS, PATTERNS
-from stages.world.scene import MAX_OCCLUSION, PERIOD, SPLIT_SIZE, SPLITS, scene, seed_of
+from stages.world.scene import MAX_OCCLUSION, SPLIT_SIZE, SPLITS, scene, seed_of
 from stages.world.shapes import NOUNS, patch
 
 

@@ -147,6 +147,7 @@ def test_pointing_counts_the_greatest_place_inside_the_mask():
     assert figures["colour_pointing"] == 1.0
     assert figures["ground_pointing"] == 0.0
     assert figures["synonym_noun_pointing"] == 0.0
+    assert figures["noun_pointing_all"] == pytest.approx(1 / 3)
     again, _ = evaluate_backbone.score(words, [0], threshold)
     assert again["noun_map_iou"] == pytest.approx(figures["noun_map_iou"])
 

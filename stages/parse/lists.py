@@ -6,7 +6,10 @@ Each holds words of grammar or of captioning, never words of a data set's object
 
 from __future__ import annotations
 
-FRAMES = frozenset("image photo picture photograph scene shot view snapshot frame photography painting".split())
+FRAMES = frozenset(
+    """image photo picture photograph scene shot view snapshot frame photography painting close-up
+    closeup portrait""".split()
+)
 """Nouns that name the image itself where they stand as its frame: "the image shows …", "in this photo"."""
 
 SHOWING = frozenset(

@@ -52,9 +52,18 @@ def _is_thing(word: Word) -> bool:
         return False  # it modifies another noun
     if word.dep in ("case", "mark", "cc", "advmod", "discourse", "compound:prt", "fixed", "det"):
         return False
-    if _is_frame(word) or _is_adverbial(word) or _is_viewer(word) or is_worn_colour(word):
+    if _is_idiom(word) or _is_frame(word) or _is_adverbial(word) or _is_viewer(word) or is_worn_colour(word):
         return False
     return not (word.lower in lists.QUANTITIES and any(case == "of" for case, _, _ in word.objects))
+
+
+def _is_idiom(word: Word) -> bool:
+    """ "side by side", "hand in hand": a bare noun twice."""
+    if word.having("det", "nmod:poss", "poss", "amod"):
+        return False
+    governor = word.governor
+    twice = governor is not None and bool(word.case) and governor.lower == word.lower
+    return twice or any(noun.lower == word.lower and not noun.having("det", "amod") for _, noun, _ in word.objects)
 
 
 def _is_headless(word: Word) -> bool:
@@ -125,6 +134,7 @@ def _stands_for(word: Word) -> Word | None:
         while clause is not None and clause.dep not in ("acl:relcl", "relcl", "advcl:relcl"):
             clause = clause.head
         return clause.head if clause is not None else None
-    if word.lower in lists.QUANTITIES or (word.lower in lists.FRAMES and word.pos == "NOUN"):
+    counting = word.lower in lists.QUANTITIES or word.pos in ("NUM", "DET", "PRON")  # "one of the dogs"
+    if counting or (word.lower in lists.FRAMES and word.pos == "NOUN"):
         return next((noun for case, noun, _ in word.objects if case == "of"), None)
     return None

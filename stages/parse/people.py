@@ -39,6 +39,7 @@ def parse(
 
     Example: anyword parse --text "a red and white bus behind two cats"
     """
+    from stages.artifacts.progress import track
     from stages.parse.catalogue import recipe_named
     from stages.parse.parser import ParseRequest, load_parser
     from stages.parse.texts import as_line, as_object, parsed, read_texts
@@ -55,7 +56,7 @@ def parse(
     tally: Counter[str] = Counter()
     answers = _counted(parsed(load_parser(recipe_named(parser, config)), requests), tally)
     if output is not None:
-        _write(output, (as_line(as_object(*one)) for one in answers))
+        _write(output, (as_line(as_object(*one)) for one in track(answers, f"parse by {parser}")))
         log.info("%s: %d texts, %d phrases", output, tally["texts"], tally["phrases"])
     elif json or not sys.stdout.isatty():
         for one in answers:

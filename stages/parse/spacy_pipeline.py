@@ -16,6 +16,7 @@ from stages.artifacts.language import Parse
 from stages.parse.extract import extract
 from stages.parse.parser import Answer, Parsed, ParseRequest
 from stages.parse.recipe import SpacyParser
+from stages.parse.spelling import reading
 from stages.parse.tree import Clean, tree_of
 
 if TYPE_CHECKING:
@@ -46,15 +47,24 @@ class SpacyPipeline:
         for begin in range(0, len(cleans), _BATCH):
             batch = cleans[begin : begin + _BATCH]
             try:
-                docs = list(self.nlp.pipe(clean.text for clean in batch))
+                docs = list(self.nlp.pipe(self._doc(clean) for clean in batch))
                 answers += [_read(clean, doc) for clean, doc in zip(batch, docs, strict=True)]
             except Exception:  # spaCy's components raise of every kind; found out text by text below
                 answers += [self._alone(clean) for clean in batch]
         return answers
 
+    def _doc(self, clean: Clean) -> Doc:
+        """The tokens of a text, misspelt words of grammar under the norm of what they stand for."""
+        doc = self.nlp.make_doc(clean.text)
+        for token in doc:
+            meant = reading(token.text)
+            if meant is not None:
+                token.norm_ = meant
+        return doc
+
     def _alone(self, clean: Clean) -> Answer:
         try:
-            return _read(clean, self.nlp(clean.text))
+            return _read(clean, self.nlp(self._doc(clean)))
         except Exception as error:
             log.debug("spaCy on %r", clean.text, exc_info=True)
             return SampleError(f"spaCy cannot parse this text ({type(error).__name__}: {error}).")

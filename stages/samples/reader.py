@@ -18,6 +18,7 @@ from stages.samples.listing import Entry
 
 READERS = {
     "world": "stages.samples.world",
+    "noisy-world": "stages.samples.noisy",
     "folder": "stages.samples.folder",
     "refcoco": "stages.samples.readers.referring",
     "grefcoco": "stages.samples.readers.referring",

@@ -33,6 +33,20 @@ class WorldDataset(_Dataset):
     count: int = Field(8, ge=1, description="How many scenes.")
 
 
+class NoisyWorldDataset(_Dataset):
+    """The embedded world with its captions spoilt, for studies of noise (Segment Anyword, G.2)."""
+
+    kind: Literal["noisy-world"] = "noisy-world"
+    noise: Literal["typos", "broken_grammar", "capitals"] = Field(
+        "typos",
+        description="typos: inner letters of every fourth longer word change places. broken_grammar: articles and "
+        "forms of 'be' are left out. capitals: all in capitals.",
+    )
+    split: Literal["train", "val", "test"] = Field("test", description="Range of seeds; splits never overlap.")
+    first: int = Field(0, ge=0, description="Number of the first scene.")
+    count: int = Field(8, ge=1, description="How many scenes.")
+
+
 class FolderDataset(_Dataset):
     """A folder of images and one table of texts (CSV or JSONL)."""
 
@@ -119,6 +133,7 @@ class CocoObjectDataset(_Semantic):
 
 Dataset = (
     WorldDataset
+    | NoisyWorldDataset
     | FolderDataset
     | RefcocoDataset
     | GrefcocoDataset

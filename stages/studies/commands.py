@@ -141,3 +141,68 @@ def treebank(
     if json is not None:
         write_json(json, figures)
     typer.echo(markdown(list(figures), [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in figures.values()]]))
+
+
+@app.command()
+def parsers(
+    samples: Annotated[int, typer.Option(help="Scenes of the embedded world.", min=1)] = 200,
+    first: Annotated[int, typer.Option(help="Number of the first test scene.", min=0)] = 0,
+    noise: Annotated[str, typer.Option(help="Kinds of noise, comma-separated: each is inverted anew. '' for none.")] = (
+        "typos,broken_grammar,capitals"
+    ),
+    like: Annotated[str, typer.Option(help="The experiment whose other recipes are used.")] = "truth",
+    shard_size: Annotated[int, typer.Option(help="Scenes a job.", min=1)] = 50,
+    port: Annotated[int, typer.Option(help="Port of the scripted server on this machine.", min=0)] = 8763,
+    json: Json = None,
+    cores: Cores = 2,
+    config: Config = None,
+) -> None:
+    """mIoU, seconds and cost by parser, IoU of predicates' masks, and mIoU under noise, on embedded scenes."""
+    from stages.artifacts.atomic import write_json
+    from stages.artifacts.folder import Folder
+    from stages.parse.catalogue import recipes
+    from stages.parse.parser import lacking
+    from stages.studies import parsers as study
+    from stages.studies.scores import markdown, read_scores
+    from stages.studies.scripted import server
+    from stages.studies.workflow import complete_config, run_experiments
+
+    base = complete_config(config)
+    known = {name: recipe for name, recipe in recipes(config).items() if recipe["kind"] != "vocabulary"}
+    missing = {name: reason for name, recipe in known.items() if (reason := lacking(recipe)) is not None}
+    missing |= {name: "a real model is not asked by a study" for name in known if known[name]["kind"] == "openai"}
+    chosen = {name: recipe for name, recipe in known.items() if name not in missing}
+    kinds = [kind.strip() for kind in noise.split(",") if kind.strip()]
+    truths = study.truths(samples, first)
+    with server(truths, port) as url:
+        chosen[study.SCRIPTED] = {"kind": "openai", "model": "scripted", "base_url": url, **study.PRICES}
+        added = study.configuration(
+            base, scenes=samples, first=first, shard_size=shard_size, parsers=chosen, like=like, noise=kinds
+        )
+        clean = next(iter(added["datasets"]))
+        run_experiments(base, added, folder=Path("results") / "studies" / clean, cores=cores)
+        seconds = {name: study.seconds_of(recipe, list(truths)) for name, recipe in chosen.items() if name != "truth"}
+    found: dict[str, Any] = {"samples": samples, "not_run": missing, "noise": {}}
+    for name in chosen:
+        experiment = f"{clean}-{name}"
+        folders = sorted((Path("results") / clean / "parse" / name).glob("[0-9]*"))
+        found[name] = {
+            "miou": read_scores(Path("results"), clean, experiment).miou,
+            "predicate_iou": read_scores(Path("results"), clean, experiment, kind="predicate").miou,
+            "seconds": seconds.get(name),
+            "cost": sum(Folder(one, "parse").manifest.summary.get("cost", 0.0) for one in folders),
+            "scripted": name == study.SCRIPTED,
+        }
+    for dataset, recipe in added["datasets"].items():
+        if dataset != clean:
+            found["noise"][recipe["noise"]] = {
+                name: read_scores(Path("results"), dataset, f"{dataset}-{name}").miou for name in ("truth", "spacy")
+            }
+    if json is not None:
+        write_json(json, found)
+    keys = ("miou", "predicate_iou", "seconds", "cost")
+    typer.echo(markdown(["parser", *keys], [[name, *(found[name][key] for key in keys)] for name in chosen]))
+    rows = [[kind.replace("_", " "), *one.values()] for kind, one in found["noise"].items()]
+    typer.echo(markdown(["noise", "truth", "spacy"], rows))
+    for name, reason in missing.items():
+        typer.echo(f"not run: {name}: {reason}")

@@ -10,7 +10,8 @@ from stages.artifacts import AnywordError, SampleError
 from stages.artifacts.language import Parse
 from stages.parse.parser import Parser, ParseRequest, lacking, load_parser
 from stages.studies.gold import Gold, compare
-from stages.studies.noise import KINDS, spoilt
+from stages.studies.spoilt import spoilt
+from stages.world.noise import KINDS
 
 FIGURES = ("noun_f1", "adjective_f1", "predicate_f1", "referred")
 

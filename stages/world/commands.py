@@ -41,7 +41,7 @@ def everything(context: typer.Context, treebank: Treebank = None, minutes: Minut
         logging.getLogger("anyword").warning("the parser is left out: %s", _WHERE_THE_TREEBANK_IS)
     vae(minutes=minutes, seed=seed)
     backbone(minutes=minutes, seed=seed)
-    sam(minutes=minutes)
+    sam(minutes=minutes, seed=seed)
     if treebank is not None:
         parser(treebank, minutes=minutes, seed=seed)
 
@@ -77,11 +77,11 @@ def backbone(
 
 
 @train.command()
-def sam(out: Out = MODELS / "sam", minutes: Minutes = None, runs: Runs = RUNS) -> None:
+def sam(out: Out = MODELS / "sam", minutes: Minutes = None, seed: Seed = 0, runs: Runs = RUNS) -> None:
     """The embedded Segment Anything."""
     from stages.world.train_sam import train as run
 
-    run(minutes, out, folder=runs / "sam")
+    run(out, minutes, seed=seed, runs=runs)
 
 
 @train.command()

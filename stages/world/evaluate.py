@@ -27,7 +27,15 @@ BARS = {
     "parser_adjective_f1": 0.97,
 }
 """What each figure has to reach, at least."""
-PRINTED = ("noun_pointing_same_noun", "noun_pointing_small", "ground_pointing", "predicate_pointing")
+PRINTED = (
+    "noun_pointing_same_noun",
+    "noun_pointing_small",
+    "noun_pointing_all",
+    "synonym_noun_pointing",
+    "noun_map_iou_all",
+    "ground_pointing",
+    "predicate_pointing",
+)
 """Figures shown beside them, with no bar."""
 
 

@@ -110,15 +110,21 @@ def enlarge(maps: Float[np.ndarray, "n 16 16"]) -> Float[np.ndarray, "n 128 128"
 def score(words: list[WordMap], layers: list[int], threshold: float | None = None) -> tuple[dict[str, float], float]:
     """The figures of the bars' table from the mean map over `layers`, and the threshold of the map IoU.
 
-    Pointing: the greatest pixel of the enlarged map lies in the mask. Words said in unseen synonyms are left out:
-    they are figured apart. Without a `threshold`, the one best on these words is taken.
+    Pointing: the greatest pixel of the enlarged map lies in the mask. Phrases said in unseen synonyms are
+    figured apart (`synonym_…`), and the nouns', colours' and patterns' figures with them under `…_all`. Without a
+    `threshold`, the one best on these words is taken.
     """
     kept = [word for word in words if word.mask.any()]
     maps = enlarge(np.stack([word.maps[layers].mean(0) for word in kept]))
     hits: dict[str, list[bool]] = defaultdict(list)
     nouns: list[int] = []
+    every_noun: list[int] = []
     for number, (word, map_) in enumerate(zip(kept, maps, strict=True)):
         hit = bool(word.mask.ravel()[map_.argmax()])
+        if word.role in ("noun", "colour", "pattern"):
+            hits[f"{word.role}_all"].append(hit)
+        if word.role == "noun":
+            every_noun.append(number)
         if "synonym" in word.tags and word.role != "predicate":
             hits[f"synonym_{word.role}"].append(hit)
             continue
@@ -134,13 +140,15 @@ def score(words: list[WordMap], layers: list[int], threshold: float | None = Non
     figures = {}
     for role, values in sorted(hits.items()):
         base, _, tag = role.partition("_")
-        key = f"{base}_pointing_{tag}" if tag and base == "noun" else f"{role}_pointing"
+        key = f"{base}_pointing_{tag}" if tag == "all" or (tag and base == "noun") else f"{role}_pointing"
         figures[key] = float(np.mean(values))
-    masks = np.stack([kept[n].mask for n in nouns])
-    choices = THRESHOLDS if threshold is None else np.asarray([threshold])
-    ious = []
-    for choice in choices:
-        cut = maps[nouns] > choice
-        ious.append(float(((cut & masks).sum((1, 2)) / (cut | masks).sum((1, 2))).mean()))
-    figures["noun_map_iou"] = max(ious)
-    return figures, float(choices[int(np.argmax(ious))])
+
+    def iou(numbers: list[int], choice: float) -> float:
+        cut, masks = maps[numbers] > choice, np.stack([kept[n].mask for n in numbers])
+        return float(((cut & masks).sum((1, 2)) / (cut | masks).sum((1, 2))).mean())
+
+    if threshold is None:
+        threshold = float(max(THRESHOLDS, key=lambda choice: iou(nouns, choice)))
+    figures["noun_map_iou"] = iou(nouns, threshold)
+    figures["noun_map_iou_all"] = iou(every_noun, threshold)
+    return figures, threshold

@@ -17,6 +17,7 @@ View = Literal["halved", "part", "whole"]
 SCENES, PROMPTS = 8, 3
 PART = 64
 _STEP = 32  # parts begin at multiples of this, where the encoder's windows do
+_MEETINGS = {"touching", "covering", "inside"}
 _LEAST, _MOST = 20, 0.95  # pixels of a region, and its share of the view
 
 
@@ -59,8 +60,8 @@ class Batch:
 
 
 def _corner(one: Scene, rng: np.random.Generator) -> tuple[int, int]:
-    """x and y of a part of a scene that shows most of some object, small ones twice as often."""
-    weights = np.array([2.0 if instance.small else 1.0 for instance in one.instances])
+    """x and y of a part of a scene that shows most of some object, hard ones more often."""
+    weights = np.array(_hardness(one))
     chosen = one.instances[int(rng.choice(len(weights), p=weights / weights.sum()))]
     corner = []
     for centre in reversed([float(np.mean(axis)) for axis in np.nonzero(chosen.mask)]):
@@ -70,14 +71,20 @@ def _corner(one: Scene, rng: np.random.Generator) -> tuple[int, int]:
     return corner[0], corner[1]
 
 
+def _hardness(one: Scene) -> list[float]:
+    """How often each object is prompted: small ones and those that meet another are the ones mistaken for more."""
+    met = {i for relation in one.relations if relation.kind in _MEETINGS for i in (relation.subject, relation.object)}
+    return [(2.0 if instance.small else 1.0) * (1.5 if i in met else 1.0) for i, instance in enumerate(one.instances)]
+
+
 def _regions(one: Scene, seen: tuple[slice, slice]) -> tuple[list[Bool[np.ndarray, "s s"]], np.ndarray, int]:
     """The regions of a view, how often each is prompted, and how many of them, the first ones, are objects."""
     regions, weights = [], []
-    for instance in one.instances:
+    for instance, weight in zip(one.instances, _hardness(one), strict=True):
         mask = instance.mask[seen]
         if mask.sum() >= _LEAST:
             regions.append(mask)
-            weights.append(2.0 if instance.small else 1.0)
+            weights.append(weight)
     objects = len(regions)
     for ground in one.grounds:
         mask = ground.mask[seen]

@@ -9,8 +9,9 @@ import numpy as np
 
 from stages.artifacts.language import Parse, Span
 from stages.world.caption import Caption, caption
+from stages.world.layout import Level
 from stages.world.render import COLOURS, PATTERNS
-from stages.world.scene import Level, Scene, scene, seed_of
+from stages.world.scene import Scene, scene, seed_of
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, UInt8

@@ -299,7 +299,6 @@ def train(
     docs, dev = treebank_docs(treebank, "train"), treebank_docs(treebank, "dev")
     sample = list(islice(examples(nlp, docs, seed), 8000))
     nlp.initialize(lambda: sample)
-    del sample
     optimizer = Adam(0.001, beta1=0.9, beta2=0.999, L2=0.01, L2_is_weight_decay=True, grad_clip=1.0, use_averages=True)
     step, before = 0, 0.0
     if checkpoint is not None and (checkpoint / "step.json").is_file():

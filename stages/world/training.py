@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages.artifacts.atomic import aside
-from stages.world.scene import LEVELS, Scene, scene
+from stages.world.layout import LEVELS
+from stages.world.scene import Scene, scene
 
 if TYPE_CHECKING:
     import torch

@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from stages.artifacts.language import Span
-from stages.studies.gold import Gold
+from stages.artifacts.language import Parse, Span
 
 _SHARE = 0.25  # of the longer words are misspelt
 _DROPPED = re.compile(r"\b(?:a|an|the|is|are|was|were|being)\s+", re.IGNORECASE)
@@ -64,20 +63,34 @@ KINDS: dict[str, Callable[[str, random.Random], Noisy]] = {
 }
 
 
-def spoilt(gold: Gold, kind: str, seed: int = 0) -> Gold:
-    """A gold caption under noise, its spans moved along; what the noise has removed is wanted no more."""
-    noisy = KINDS[kind](gold.text, random.Random(f"{seed}/{gold.text}"))  # noqa: S311 - not for secrets
-    adjectives = [(noisy.span(noun), noisy.span(adjective)) for noun, adjective in gold.adjectives]
-    triples = []
-    for verb, subject, target in gold.predicates:
-        moved = noisy.span(verb)
-        if moved is not None:
-            triples.append((moved, subject and noisy.span(subject), target and noisy.span(target)))
-    return replace(
-        gold,
-        text=noisy.text,
-        nouns=tuple(span for span in map(noisy.span, gold.nouns) if span),
-        adjectives=tuple((noun, adjective) for noun, adjective in adjectives if noun and adjective),
-        predicates=tuple(triples),
-        referred=gold.referred and noisy.span(gold.referred),
+def moved(parse: Parse, noisy: Noisy) -> Parse:
+    """A parse of the old text as one of the spoilt text. A word that the noise removed leaves its phrase; a phrase or
+    a verb of which nothing is left cannot be moved: ValueError."""
+
+    def place(span: Span) -> Span:
+        found = noisy.span(span)
+        if found is None:
+            raise ValueError(f"nothing is left of characters {span.start}:{span.end}")
+        return found
+
+    return parse.model_copy(
+        update={
+            "phrases": tuple(
+                one.model_copy(
+                    update={
+                        "span": place(one.span),
+                        "root": place(one.root),
+                        "adjectives": tuple(found for a in one.adjectives if (found := noisy.span(a)) is not None),
+                    }
+                )
+                for one in parse.phrases
+            ),
+            "predicates": tuple(one.model_copy(update={"span": place(one.span)}) for one in parse.predicates),
+            "relations": tuple(one.model_copy(update={"span": place(one.span)}) for one in parse.relations),
+        }
     )
+
+
+def spoil(text: str, kind: str, seed: int = 0) -> Noisy:
+    """The text under one kind of noise, the same for the same seed."""
+    return KINDS[kind](text, random.Random(f"{seed}/{text}"))  # noqa: S311 - not for secrets
