@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "stages"
-STAGES = {"samples", "parse", "invert", "attend", "prompt", "segment", "score", "report", "export"}
+STAGES = {"samples", "parse", "adapt", "invert", "attend", "prompt", "segment", "score", "report", "export"}
 SHARED = {"artifacts", "backbones"}
 # The embedded world is data, not a stage: its reader in `samples` draws scenes from it.
 ALLOWED = {"samples": SHARED | {"world"}}

@@ -42,7 +42,7 @@ def test_help_needs_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "stage", ["index", "samples", "parse", "invert", "attend", "prompt", "segment", "score", "report"]
+    "stage", ["index", "samples", "parse", "adapt", "invert", "attend", "prompt", "segment", "score", "report"]
 )
 def test_every_stage_explains_itself(stage):
     done = CliRunner().invoke(app, ["stage", stage, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
