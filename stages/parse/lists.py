@@ -78,11 +78,8 @@ PARTS = frozenset(
 )
 """Nouns that, said to be with a thing, are a part of it ("horse with brown spots")."""
 
-PREDICATIVE = frozenset(
-    """look looks looking looked seem seems seemed appear appears appeared smell smells taste tastes feel feels sound
-    sounds remain remains stay stays stand stands become becomes turn turns get gets""".split()
-)
-"""Verbs that link an adjective to their subject."""
+HANDS = frozenset("hand hands arm arms finger fingers leg legs foot feet".split())
+"""Parts that do things by themselves ("with one hand holding a cup")."""
 
 PLACING = frozenset("parked seated placed sat perched located situated positioned standing sitting laying".split())
 """Participles after which "by" is a place: "parked by the road"."""

@@ -108,6 +108,9 @@ def _subject(verb: Word, seen: set[int]) -> Word | None:
     if head is None:
         return None
     if verb.dep in ("acl", *_RELATIVE, "amod", "list", "appos", "dep") and head.pos not in ("VERB", "AUX"):
+        whole = head.governor
+        if verb.tag == "VBG" and head.lower in lists.PARTS - lists.HANDS and head.case == "with" and whole is not None:
+            return whole  # "a woman with long hair sitting at a table": not the hair
         return head
     if verb.dep in ("conj", "advcl", "xcomp", "acl", "parataxis", "ccomp", "dep"):
         if verb.dep == "xcomp" and head.having(*_OBJECTS):  # "watching a dog eat"
