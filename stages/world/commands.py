@@ -81,7 +81,7 @@ def sam(out: Out = MODELS / "sam", minutes: Minutes = None, seed: Seed = 0, runs
     """The embedded Segment Anything."""
     from stages.world.train_sam import train as run
 
-    run(out, minutes, seed=seed, runs=runs)
+    run(minutes, out, folder=runs / "sam", seed=seed)
 
 
 @train.command()

@@ -157,7 +157,9 @@ FORMATS: dict[str, Callable[[Path, str, range], list[str]]] = {
 
 def _instances(folder: Path, out: Path, scenes: dict[int, Scene]) -> dict[tuple[int, int], int]:
     """instances.json and the images of train2014 (where all of RefCOCO's are); annotation id by (index, instance)."""
-    images, annotations, ids = [], [], {}
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    ids: dict[tuple[int, int], int] = {}
     for index, drawn in scenes.items():
         name = f"COCO_train2014_{index:012d}.png"
         _picture(out / "images" / "mscoco" / "images" / "train2014" / name, drawn.image)
