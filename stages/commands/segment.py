@@ -80,7 +80,9 @@ def _with_backbone(
     base = chosen["inverter"] if keep_inverter or embedded else "paper"
     inverter = {**_named(config, "inverters", base, "--inverter"), "backbone": name}
     config = {**config, "inverters": {**config["inverters"], f"{base}-here": inverter}}
-    return config, {**chosen, "inverter": f"{base}-here"}
+    chosen = {**chosen, "inverter": f"{base}-here"}
+    # The embedded prompter was tuned on the embedded world.
+    return config, chosen if embedded else {**chosen, "prompter": "papers"}
 
 
 def backbone_kind(path: str) -> str:
