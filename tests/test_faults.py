@@ -81,7 +81,6 @@ def test_bad_samples_fail_alone_and_the_rest_is_segmented(bad_input):
         ("long", "tokens"),
         ("dot", "1x1"),
         ("good#2", "good"),
-        ("../../escape", ".."),
         ("outside", "../secret.png"),
     ],
 )
@@ -89,6 +88,13 @@ def test_each_failure_says_in_one_line_what_is_wrong(bad_input, sample, words):
     reason = states(bad_input[0], "experiments", "two", "segment")[sample]
     assert words in reason
     assert "\n" not in reason
+
+
+def test_an_id_that_is_a_path_is_refused_under_a_name_of_our_own(bad_input):
+    found = states(bad_input[0], "experiments", "two", "segment")
+    assert len(found) == 10
+    assert "../../escape" not in found
+    assert any("../../escape" in (reason or "") and "path" in reason for reason in found.values())
 
 
 def test_nothing_leaves_the_folder_and_no_shell_sees_an_id(bad_input):
