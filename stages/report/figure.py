@@ -117,7 +117,9 @@ def draw_figure(
                 text.set_parse_math(False)
         row[-1].set_title("masks", fontsize=9)
     with aside(output) as partial:
-        figure.savefig(partial, dpi=dpi, bbox_inches="tight", format=output.suffix.lstrip(".") or "png", facecolor="white")
+        figure.savefig(
+            partial, dpi=dpi, bbox_inches="tight", format=output.suffix.lstrip(".") or "png", facecolor="white"
+        )
 
 
 def _panel(inputs: dict[str, Folder], position: int, number: int, images: Path) -> Panel:
