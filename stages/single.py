@@ -97,7 +97,8 @@ def _stages(
     index = root / "samples" / "index" / "manifest.json"
     listing = recipe("dataset", "datasets")
     yield "index", {"recipe": listing, "output": index, "root": images, "texts": table}
-    yield "samples", {"index": index, "recipe": listing, "output": samples, "root": images}
+    reader = json.loads(workflow.reader(DATASET))
+    yield "samples", {"index": at("samples", "index"), "recipe": reader, "output": samples, "root": images}
     yield "parse", {"samples": samples, "recipe": recipe("parser", "parsers"), "output": phrases}
     common = {"samples": samples, "images": images, "device": device}
     yield "invert", {**common, "recipe": recipe("inverter", "inverters"), "output": embeddings}
@@ -134,14 +135,13 @@ def _run(stage: str, arguments: dict[str, Any]) -> None:
     except AnywordError:
         earlier = None
     # The report reads a whole tree and takes a second; the others are kept while nothing they read has changed.
-    inputs = {n: sha256_file(p) for n, p in arguments.items() if isinstance(p, Path) and p.name == "manifest.json"}
-    inputs.pop("output", None)
+    read = {p for n, p in arguments.items() if n != "output" and isinstance(p, Path) and p.name == "manifest.json"}
     same = (
         earlier is not None
         and stage not in ("index", "samples", "report")
         and earlier.stage == version
         and earlier.recipe == arguments["recipe"]
-        and set(earlier.inputs.values()) == set(inputs.values())
+        and set(earlier.inputs.values()) == {sha256_file(path) for path in read}
     )
     if same:
         log.info("%s: unchanged, kept", stage)
