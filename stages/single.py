@@ -40,7 +40,7 @@ def segment(
 ) -> Path:
     """Masks (PNG), overlay, COCO JSON and page of one image and its sentence, below `out`; the page's path.
 
-    config: a whole configuration; of `experiment` its recipes are taken, not its dataset.
+    config: a whole configuration; of `experiment`, which it must hold, the recipes are taken, not the dataset.
 
     Raises:
         AnywordError: the sample cannot be processed; the message says in which stage and why.
@@ -54,12 +54,11 @@ def segment(
     root = out / "stages" / DATASET
     table = root / "texts.jsonl"
     dataset = {"kind": "folder", "root": str(image.parent.resolve()), "texts": str(table)}
-    chosen = _member(config, "experiments", experiment, "--experiment")
     workflow = Workflow(
         {
             **config,
             "datasets": {DATASET: dataset},
-            "experiments": {experiment: {**chosen, "dataset": DATASET}},
+            "experiments": {experiment: {**config["experiments"][experiment], "dataset": DATASET}},
             "targets": [experiment],
         }
     )
@@ -200,11 +199,3 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) 
     write_bytes(out / "overlay.png", buffer.getvalue())
     images = [{"id": 1, "file_name": image.name, "width": sample["width"], "height": sample["height"], "text": text}]
     write_json(out / "coco.json", {"images": images, "annotations": annotations, "categories": categories})
-
-
-def _member(config: Mapping[str, Any], section: str, name: str, option: str) -> Mapping[str, Any]:
-    found = config[section].get(name)
-    if found is None:
-        names = ", ".join(sorted(config[section]))
-        raise AnywordError(f"{option}: '{name}' is not in the configuration.", remedy=f"Use one of {names}.")
-    return found

@@ -87,7 +87,10 @@ def draw_figure(
         raise AnywordError("no sample to draw.")
     count = 2 + max(min(columns, len(panel.maps)) for panel in panels)
     side = width / count
-    figure = Figure(figsize=(width, len(panels) * (side + 0.75)), layout="constrained")
+    # Inches above a row for the sentence, and below it for a line a mask.
+    lines = max(_wrapped(panel.text, 30).count("\n") + 1 for panel in panels)
+    row_height = side + 0.15 * lines + 0.17 * max(len(panel.masks) for panel in panels) + 0.3
+    figure = Figure(figsize=(width, len(panels) * row_height), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(panels), count, squeeze=False)
     for axis in grid.flat:
@@ -117,9 +120,7 @@ def draw_figure(
                 text.set_parse_math(False)
         row[-1].set_title("masks", fontsize=9)
     with aside(output) as partial:
-        figure.savefig(
-            partial, dpi=dpi, bbox_inches="tight", format=output.suffix.lstrip(".") or "png", facecolor="white"
-        )
+        figure.savefig(partial, dpi=dpi, format=output.suffix.lstrip(".") or "png", facecolor="white")
 
 
 def _panel(inputs: dict[str, Folder], position: int, number: int, images: Path) -> Panel:
