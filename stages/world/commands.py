@@ -23,6 +23,9 @@ MODELS = Path("models")
 Minutes = Annotated[float | None, typer.Option(min=0.1, help="Stop after this long; the same command goes on later.")]
 Seed = Annotated[int, typer.Option(help="Where all random draws start.")]
 Runs = Annotated[Path, typer.Option(help="Folder of checkpoints and rendered scenes (ignored by git).")]
+Start = Annotated[
+    Path | None, typer.Option(help="A trained model to go on from where there is no checkpoint, at a lower rate.")
+]
 Out = Annotated[Path, typer.Option(help="Where the model is written.")]
 Treebank = Annotated[
     Path | None, typer.Option(help="Folder of UD English EWT (its three .conllu files); the parser learns from it.")
@@ -67,21 +70,24 @@ def backbone(
     minutes: Minutes = None,
     seed: Seed = 0,
     runs: Runs = RUNS,
+    start: Start = None,
 ) -> None:
     """The diffusion model with its text encoder and tokenizer, on the autoencoder's latents."""
     from stages.world.train_backbone import train as run
 
     if not (autoencoder / "config.json").is_file():
         raise AnywordError(f"{autoencoder}: no autoencoder lies here.", remedy="Run `anyword world train vae` first.")
-    run(out, autoencoder, minutes, seed=seed, runs=runs)
+    run(out, autoencoder, minutes, seed=seed, runs=runs, start=start)
 
 
 @train.command()
-def sam(out: Out = MODELS / "sam", minutes: Minutes = None, seed: Seed = 0, runs: Runs = RUNS) -> None:
+def sam(
+    out: Out = MODELS / "sam", minutes: Minutes = None, seed: Seed = 0, runs: Runs = RUNS, start: Start = None
+) -> None:
     """The embedded Segment Anything."""
     from stages.world.train_sam import train as run
 
-    run(minutes, out, folder=runs / "sam", seed=seed)
+    run(minutes, out, folder=runs / "sam", seed=seed, start=start)
 
 
 @train.command()

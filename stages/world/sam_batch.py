@@ -74,7 +74,7 @@ def _corner(one: Scene, rng: np.random.Generator) -> tuple[int, int]:
 def _hardness(one: Scene) -> list[float]:
     """How often each object is prompted: small ones and those that meet another are the ones mistaken for more."""
     met = {i for relation in one.relations if relation.kind in _MEETINGS for i in (relation.subject, relation.object)}
-    return [(2.0 if instance.small else 1.0) * (1.5 if i in met else 1.0) for i, instance in enumerate(one.instances)]
+    return [(2.0 if instance.small else 1.0) * (4.0 if i in met else 1.0) for i, instance in enumerate(one.instances)]
 
 
 def _regions(one: Scene, seen: tuple[slice, slice]) -> tuple[list[Bool[np.ndarray, "s s"]], np.ndarray, int]:

@@ -33,6 +33,8 @@ class Phase:
     """(level, easy registers only, how many chunks, share of the batch)."""
     supervise: float = 0.0
     """Weight of the masks' pull on the attention of words that name something."""
+    answer: float = 0.0
+    """Weight of the pull of what is named towards its own words: how much of its attention they take."""
     contrast: float = 0.0
     """Weight of the margin by which a wrong word must denoise worse than the right one."""
 
@@ -42,11 +44,12 @@ CURRICULUM = (
     Phase(2250, (("simple", True, 6, 0.5), ("full", False, 12, 0.5)), supervise=0.06),
     Phase(3500, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06),
     Phase(4000, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06, contrast=0.05),
-    Phase(5000, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06, contrast=0.5),
+    Phase(4250, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06, contrast=0.5),
+    Phase(7250, (("full", False, 12, 1.0),), supervise=0.06, answer=0.05, contrast=0.5),
 )
-"""Until the second step attention is left to itself; what it reached there is in the model card. The last two steps are
+"""Until the second step attention is left to itself; what it reached there is in the model card. The last steps are
 to make words matter for denoising, which is what inversion goes by: a shape is plain to see in all but the strongest
-noise, so without them a wrong noun cost the diffusion loss a thousandth. The shipped weights are those of step 4250."""
+noise, so without them a wrong noun cost the diffusion loss a thousandth."""
 MARGIN = 0.15
 """Share by which a wrong word must raise the error around its object."""
 WRONG = 8
@@ -114,18 +117,46 @@ def attention_loss(
     return ((spread + inside) * use * weight[:, None]).sum() / use.sum().clamp_min(1)
 
 
+def answer_loss(
+    seen: dict[str, torch.Tensor],
+    names: torch.Tensor,
+    roles: torch.Tensor,
+    cover: torch.Tensor,
+    weight: torch.Tensor,
+) -> torch.Tensor:
+    """−log of the share of attention that named things give to the words of their own phrase; arguments as above.
+
+    Mean over the slots that are named, each the mean over layers and over the cells that it covers by more than half.
+    Without it the padding, whose states hold the whole sentence, takes most of the attention: a word's embedding then
+    matters for denoising everywhere alike, and inversion cannot tell where a new word belongs.
+    """
+    import torch
+
+    bits = (names[..., None] >> torch.arange(dataset.SLOTS, device=names.device)) & 1  # b, tokens, slots
+    own = bits.float() * ((roles > 0) & (roles < dataset.ROLES.index("predicate")))[..., None]
+    cells = (cover.flatten(2) > 0.5).float()  # b, slots, 256
+    use = ((own.sum(1) > 0) & (cells.sum(-1) > 0)).float()  # b, slots
+    loss = torch.zeros_like(use)
+    for share in seen.values():
+        taken = (share.mean(1) @ own).transpose(1, 2)  # b, slots, 256
+        loss = loss - (taken.clamp_min(1e-5).log() * cells).sum(-1) / cells.sum(-1).clamp_min(1)
+    return (loss / len(seen) * use * weight[:, None]).sum() / use.sum().clamp_min(1)
+
+
 def wrong_captions(
     ids: torch.Tensor, names: torch.Tensor, roles: torch.Tensor, words: dict[str, list[int]], generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Captions with one object's noun (or, in three of ten, its colour) replaced by another, and that object's slot.
 
-    `words` holds the token ids of nouns and of colours. The slot is -1 where a caption names no single object.
+    In one of four the other is any piece of the vocabulary, as foreign as a word that was never seen. `words` holds the
+    token ids of nouns, of colours and of any. The slot is -1 where a caption names no single object.
     """
     import torch
 
     wrong, slots = ids.clone(), torch.full((len(ids),), -1)
     for row in range(len(ids)):
         role = "colour" if float(torch.rand((), generator=generator)) < 0.3 else "noun"
+        kind = "any" if float(torch.rand((), generator=generator)) < 0.25 else role
         known = torch.isin(ids[row], torch.tensor(words[role]))
         single = torch.isin(names[row], torch.tensor([1, 2, 4, 8]))
         places = (known & single & (roles[row] == dataset.ROLES.index(role))).nonzero().flatten()
@@ -133,7 +164,7 @@ def wrong_captions(
             continue
         place = places[int(torch.randint(len(places), (), generator=generator))]
         same = (names[row] == names[row, place]) & (ids[row] == ids[row, place])  # also where it is said again
-        others = [word for word in words[role] if word != int(ids[row, place])]
+        others = [word for word in words[kind] if word != int(ids[row, place])]
         wrong[row, same] = others[int(torch.randint(len(others), (), generator=generator))]
         slots[row] = int(names[row, place]).bit_length() - 1
     return wrong, slots
@@ -160,12 +191,13 @@ def contrast_loss(
 
 
 def _vocabulary(marks: Any) -> dict[str, list[int]]:
-    """Token ids of the nouns and colours that training captions hold."""
+    """Token ids of the nouns and colours that training captions hold, and of all pieces."""
     from stages.world.render import COLOURS
     from stages.world.shapes import NOUNS
 
     ids = {"noun": list(NOUNS), "colour": list(COLOURS)}
-    return {role: [marks.convert_tokens_to_ids(word + "</w>") for word in found] for role, found in ids.items()}
+    words = {role: [marks.convert_tokens_to_ids(word + "</w>") for word in found] for role, found in ids.items()}
+    return words | {"any": [number for number in range(len(marks)) if number not in marks.all_special_ids]}
 
 
 def _average(shadow: list[torch.Tensor], live: list[torch.Tensor], step: int) -> None:
@@ -208,10 +240,12 @@ def train(
     seed: int = 0,
     runs: Path = training.RUNS,
     every: int = 250,
+    start: Path | None = None,
 ) -> dict[str, float]:
     """Train to the curriculum's end, or for `minutes` and go on at the next call; writes the model to `out`.
 
-    `vae` is a saved autoencoder, whose encoder is final. Returns the last figures on validation scenes.
+    `vae` is a saved autoencoder, whose encoder is final. Without a checkpoint, `start` is a saved model to go on from
+    at its own step, with the optimiser warmed up anew. Returns the last figures on validation scenes.
     """
     import torch
     from diffusers import AutoencoderKL
@@ -219,7 +253,7 @@ def train(
     training.one_thread()
     torch.manual_seed(seed)
     device = torch.device(training.device())
-    words = runs / "tokenizer"
+    words = start / "tokenizer" if start else runs / "tokenizer"
     if not (words / "vocab.json").is_file():
         texts = (
             caption(scene("train", index), np.random.default_rng([seed, index, variant])).text
@@ -230,8 +264,12 @@ def train(
     marks = tokenizer.load(words)
     vocabulary = _vocabulary(marks)
     projection = autoencoder.as_projection(AutoencoderKL.from_pretrained(vae).eval())
-    unet = backbone.build_unet().to(device, memory_format=torch.channels_last)
-    text = backbone.build_text_encoder(len(marks)).to(device)
+    unet, text, first = backbone.build_unet(), backbone.build_text_encoder(len(marks)), 0
+    if start:
+        unet, text, *_, record = backbone.load(start)
+        first = int(record["trained_steps"])
+    unet = unet.train().to(device, memory_format=torch.channels_last)
+    text = text.train().to(device)
     scheduler = backbone.build_scheduler()
     learning = [*unet.parameters(), *text.parameters()]
     optimiser = torch.optim.AdamW(learning, lr=RATE, betas=(0.9, 0.99), weight_decay=1e-2)
@@ -239,7 +277,9 @@ def train(
     run = training.Run(
         runs / "backbone", {"unet": unet, "text": text, "optimiser": optimiser, "average": shadow}, minutes
     )
+    run.step = run.extra["first"] = first
     run.resume()
+    first = int(run.extra.get("first", 0))
     levels = {level: _held_out(level, projection, device) for level in ("simple", "full")}
     alphas = scheduler.alphas_cumprod.to(device)
     empty = torch.tensor(marks("", padding="max_length")["input_ids"])
@@ -258,7 +298,7 @@ def train(
             ]
             seen = probe.watch(unet) if phase.supervise else {}
             run.tick()
-        rate = RATE * min(1.0, (run.step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * run.step / total)) + 1e-6
+        rate = RATE * min(1.0, (run.step - first + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * run.step / total)) + 1e-6
         for group in optimiser.param_groups:
             group["lr"] = rate
         clean, ids, names, roles, cover = (x.to(device) for x in _draw(chunks, seed, run.step))
@@ -281,15 +321,18 @@ def train(
         # In the strongest noise nothing can be seen; what no word can find must not steer.
         sight = (alphas[times] / 0.03).clamp(max=1)
         if phase.supervise:
-            pull = attention_loss({name: one[:BATCH] for name, one in seen.items()}, names, roles, cover, sight)
+            own = {name: one[:BATCH] for name, one in seen.items()}
+            pull = phase.supervise * attention_loss(own, names, roles, cover, sight)
+            if phase.answer:
+                pull = pull + phase.answer * answer_loss(own, names, roles, cover, sight)
         if few:
             contrast = contrast_loss(errors[:few], errors[BATCH:], slots, cover[:few], sight[:few])
         optimiser.zero_grad()
-        (loss + phase.supervise * pull + phase.contrast * contrast).backward()
+        (loss + pull + phase.contrast * contrast).backward()
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimiser.step()
         run.step += 1
-        _average(shadow.values, shadow.live(), run.step)
+        _average(shadow.values, shadow.live(), run.step - first)
         losses.append((float(error.detach().mean()), float(pull.detach()), float(contrast.detach())))
         if run.step % every == 0:
             figures = _measure(run, shadow, unet, text, marks, scheduler, levels, losses)

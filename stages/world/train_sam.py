@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages.backbones.embedded_sam import EmbeddedSamConfig, build
+from stages.backbones.sam import load
 from stages.world import sam_prompts
 from stages.world.sam_batch import PROMPTS, Batch, View
 from stages.world.sam_losses import dense_loss, mask_loss
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("anyword")
 
 RATE, WARM_UP, FLOOR = 1.2e-3, 150, 0.01
+FURTHER_RATE = 6e-4
+"""The rate's peak where training goes on from saved weights."""
+_FURTHER_STEP = 100_000
+"""The first step of such a training: scenes follow from the step, and these are new."""
 _LIKENESS = 3.0  # of the first attention between points and image: logits of about 5 for the same place
 _ONE_POINT, _CORRECTED, _JOINED = 0.45, 0.65, 0.71
 """Steps below the first share have one point, below the second points correct an answer, below the third they lie
@@ -279,7 +284,7 @@ def step_loss(twin: torch.nn.ModuleDict, batch: Batch, dense_weight: float) -> t
 
 def _view(done: float, step: int) -> View:
     """How a step sees its scenes, by the share of the time that is done."""
-    if done < _HALVED:
+    if done < _HALVED and step < _FURTHER_STEP:
         return "halved"
     return "whole" if step % _WHOLE == 0 else "part"
 
@@ -294,9 +299,11 @@ def train(
     every: float = 6.0,
     watched: int = 60,
     config: EmbeddedSamConfig | None = None,
+    start: Path | None = None,
 ) -> dict[str, float]:
     """Train for `minutes`, or to the end of the schedule, going on from the newest checkpoint in `folder`.
 
+    Without a checkpoint, `start` is a saved model to go on from: a schedule of its own, at a lower rate, on new scenes.
     The rate falls as a cosine over `horizon` minutes of training time, all calls together. Every `every` minutes the
     averaged weights are measured on `watched` validation scenes, and written to `out`. Returns the last measurement.
     """
@@ -309,18 +316,24 @@ def train(
     trainee = Trainee(config, where, seed)
     parts = {"model": trainee.model, "average": trainee.average, "optimiser": trainee.optimiser}
     run = Run(folder, parts, minutes)
+    if start is not None:
+        run.step = _FURTHER_STEP
+        weights = load("embedded", start).model.state_dict()
+        trainee.model["sam"].load_state_dict(weights)
+        trainee.average.load_state_dict(weights)
     run.resume()
+    first, peak = (_FURTHER_STEP, FURTHER_RATE) if run.step >= _FURTHER_STEP else (0, RATE)
     trainee.synchronise()
     recent: dict[str, list[float]] = {}
     last_note = run.seconds
     while not run.out_of_time() and run.seconds < 60 * horizon:
         done = run.seconds / (60 * horizon)
-        rate = RATE * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * done)))
-        rate *= min(1.0, (run.step + 1) / WARM_UP)
+        rate = peak * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * done)))
+        rate *= min(1.0, (run.step - first + 1) / WARM_UP)
         batch = Batch(run.step, where, _view(done, run.step), seed)
-        loss, figures = step_loss(trainee.twin, batch, 1 - 0.8 * done)
+        loss, figures = step_loss(trainee.twin, batch, 0.4 if first else 1 - 0.8 * done)
         loss.backward()
-        trainee.update(rate, run.step)
+        trainee.update(rate, run.step - first)
         run.step += 1
         run.tick()
         for key, value in figures.items():
