@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ def run(
     backbone = adapted(load(settings.backbone, choose_device(device)), adapter)
     models = {"backbone": record(backbone)}
     _check_backbone(inputs["embeddings"], models["backbone"].sha256, settings)
-    learned = read_embeddings(inputs["embeddings"], backbone.window)
+    learned = Embeddings(inputs["embeddings"], backbone.window)
     job = Job(STAGE, settings.model_dump(mode="json"), output, inputs=inputs, models=models)
 
     def process(batch: Sequence[int]) -> list[Result]:
@@ -59,9 +60,13 @@ def run(
         prepared = prepare(backbone, own, images or inputs["samples"].path)
         results: dict[int, Result] = dict(prepared.failures)
         if prepared.owner:
+            words_of = [learned.joined(batch[i], part) for i, part in zip(prepared.owner, prepared.part, strict=True)]
+            if any(words_of):
+                padding = int(backbone.empty_ids[0, -1])
+                prepared = replace(prepared, encoding=prepared.encoding.join(words_of, padding))
             embeddings = backbone.embed(prepared.encoding.input_ids)
             for row, (index, part) in enumerate(zip(prepared.owner, prepared.part, strict=True)):
-                tokens, vectors = learned(batch[index], part)
+                tokens, vectors = learned.vectors(batch[index], part)
                 embeddings[row, tokens] = vectors.to(embeddings)
             context = _encode(backbone, prepared.encoding.input_ids, embeddings)
             ids = [own[index]["sample_id"] for index in prepared.owner]
@@ -95,17 +100,29 @@ def recipe_of(recipe: Mapping[str, Any]) -> ChainRecipe | NoisedRecipe:
     return model.model_validate(recipe)
 
 
-def read_embeddings(folder: Folder, window: int) -> Callable[[int, int], tuple[torch.Tensor, torch.Tensor]]:
-    """(position of a sample in the shard, window of its text) -> (token positions there, vectors) that it learned."""
-    from safetensors.torch import load_file
+class Embeddings:
+    """What invert learned, by a sample's position in the shard and the window of its text."""
 
-    tensors = load_file(folder.file("embeddings.safetensors"))
+    def __init__(self, folder: Folder, window: int) -> None:
+        from safetensors.torch import load_file
 
-    def of(position: int, part: int) -> tuple[torch.Tensor, torch.Tensor]:
-        own = (tensors["sample"] == position) & (tensors["token"] // window == part)
-        return tensors["token"][own].long() % window, tensors["vectors"][own]
+        self._tensors = load_file(folder.file("embeddings.safetensors"))
+        self._window = window
 
-    return of
+    def vectors(self, position: int, part: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token positions, counted once words are joined, and the vector that each learned."""
+        token = self._tensors["token"]
+        own = (self._tensors["sample"] == position) & (token // self._window == part)
+        return token[own].long() % self._window, self._tensors["vectors"][own]
+
+    def joined(self, position: int, part: int) -> list[list[int]]:
+        """Positions of the pieces of each word that is one token."""
+        rows = self._tensors["joined"].tolist()
+        return [
+            [token % self._window + piece for piece in range(count)]
+            for sample, token, count in rows
+            if sample == position and token // self._window == part
+        ]
 
 
 def pack(outcomes: Mapping[int, Outcome], side: int, keep_steps: bool) -> WordMaps:

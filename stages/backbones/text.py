@@ -36,6 +36,22 @@ class Encoding:
             if start < end and start < span.end and span.start < end
         ]
 
+    def join(self, words: Sequence[Sequence[Sequence[int]]], padding: int) -> Encoding:
+        """The same texts with some words made one token each, under their first piece's id: pseudo-words.
+
+        words: by text, the positions of the pieces of every word to join. Later tokens move up, and `padding` (the
+        tokenizer's id) fills the window's end.
+        """
+        ids, places = self.input_ids.tolist(), [list(own) for own in self.offsets]
+        for own, offsets, groups in zip(ids, places, words, strict=True):
+            for pieces in sorted(groups, key=min, reverse=True):  # from the end, so that positions stay true
+                first, last = min(pieces), max(pieces)
+                offsets[first : last + 1] = [(offsets[first][0], offsets[last][1])]
+                own[first : last + 1] = [own[first]]
+                own.extend([padding] * (last - first))
+                offsets.extend([(0, 0)] * (last - first))
+        return Encoding(torch.tensor(ids, device=self.input_ids.device), tuple(map(tuple, places)))
+
     def select(self, indices: Sequence[int]) -> Encoding:
         return Encoding(self.input_ids[list(indices)], tuple(self.offsets[i] for i in indices))
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stages.artifacts import AnywordError, Folder, Job, Outcome, Result
 from stages.artifacts.atomic import aside
 from stages.invert.recipe import STAGE, TextualRecipe
+
+if TYPE_CHECKING:
+    import torch
+
+    from stages.backbones.diffusion import DiffusionBackbone
+    from stages.backbones.text import Encoding
+    from stages.invert.words import Learning
 
 
 def run(
@@ -29,15 +36,16 @@ def run(
     manifest of the adapter that the recipe names. recipe: TextualRecipe as a dict.
 
     The file holds `vectors` [P, D] (float32); `sample` [P] (int32, position in the shard) and `token` [P] (int32,
-    position in the encoded text, where window w of a long text begins at w times the window); and `loss` [N, steps]
-    (float32, NaN where no step was taken).
+    position in the encoded text, where window w of a long text begins at w times the window); `loss` [N, steps]
+    (float32, NaN where no step was taken); and `joined` [J, 3] (int32: sample, first token, number of tokens), the
+    words whose pieces are one token, counted before any is joined, while `token` counts after it.
     """
     from stages.backbones.adapter import adapted
     from stages.backbones.devices import choose_device
     from stages.backbones.diffusion import load
     from stages.backbones.inputs import prepare, record
     from stages.invert.textual import optimise
-    from stages.invert.words import learning_tokens
+    from stages.invert.words import learning
 
     settings = TextualRecipe.model_validate(recipe)
     if settings.adapter and adapter is None:
@@ -59,27 +67,39 @@ def run(
     def process(batch: Sequence[int]) -> list[Result]:
         own = [rows[job.ids[position]] for position in batch]
         inputs = prepare(backbone, own, images or folder.path)
+        join = settings.pieces == "joined" and settings.steps > 0
         chosen = [
-            learning_tokens(own[index]["text"], inputs.encoding, row, settings.words, backbone.unknown_id)
+            learning(own[index]["text"], inputs.encoding, row, settings.words, backbone.unknown_id, join=join)
             for row, index in enumerate(inputs.owner)
         ]
+        encoding, initial = inputs.encoding, None
+        if any(one.joined for one in chosen):
+            encoding = encoding.join([one.joined for one in chosen], int(backbone.empty_ids[0, -1]))
+            initial = first_vectors(backbone, inputs.encoding, encoding, chosen)
         learned = optimise(
             backbone,
             inputs.latents,
-            inputs.encoding,
-            [tokens for tokens, _ in chosen],
-            [unknown for _, unknown in chosen],
+            encoding,
+            [one.tokens for one in chosen],
+            [one.unknown for one in chosen],
             [own[index]["sample_id"] for index in inputs.owner],
             settings,
+            initial,
         )
         results: dict[int, Result] = dict(inputs.failures)
         for index, windows in inputs.rows_of().items():
             parts = [learned[row] for row in windows]
             tokens = [part * backbone.window + token for part, one in enumerate(parts) for token in one.tokens]
+            joined = [
+                (part * backbone.window + pieces[0], len(pieces))
+                for part, row in enumerate(windows)
+                for pieces in (chosen[row].joined if learned[row].tokens else ())
+            ]
             results[index] = Outcome(
                 tensors={
                     "vectors": np.concatenate([one.vectors.float().numpy() for one in parts]),
                     "token": np.asarray(tokens, dtype=np.int32),
+                    "joined": np.asarray(joined, dtype=np.int32).reshape(-1, 2),
                     "loss": mean_trace([one.losses for one in parts]),
                 }
             )
@@ -100,6 +120,22 @@ def run(
     )
 
 
+def first_vectors(
+    backbone: DiffusionBackbone, plain: Encoding, joined: Encoding, chosen: Sequence[Learning]
+) -> torch.Tensor:
+    """Where the learning tokens start, text by text: the table's own vectors, a joined word the mean of its pieces."""
+    import torch
+
+    rows = []
+    for n, one in enumerate(chosen):
+        first = {plain.offsets[n][pieces[0]][0]: pieces for pieces in one.joined}  # by the word's first character
+        for token in one.tokens:
+            pieces = first.get(joined.offsets[n][token][0])
+            ids = joined.input_ids[n, token : token + 1] if pieces is None else plain.input_ids[n, list(pieces)]
+            rows.append(backbone.table[ids].mean(dim=0))
+    return torch.stack(rows)
+
+
 def mean_trace(traces: Sequence[Sequence[float]]) -> np.ndarray:
     """Loss by step of a text: the mean over those of its windows that still learned then."""
     steps = max(len(trace) for trace in traces)
@@ -112,16 +148,19 @@ def pack(outcomes: Mapping[int, Outcome], samples: int, steps: int, width: int) 
     """The tensors of `embeddings.safetensors` from each sample's own, by position in the shard."""
     loss = np.full((samples, steps), np.nan, dtype=np.float32)
     vectors, sample, token = [np.zeros((0, width), np.float32)], [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
+    joined = [np.zeros((0, 3), np.int32)]
     for position, outcome in outcomes.items():
         own = outcome.tensors
         loss[position, : len(own["loss"])] = own["loss"]
         vectors.append(own["vectors"].reshape(-1, width))
         sample.append(np.full(len(own["token"]), position, np.int32))
         token.append(own["token"])
+        joined.append(np.insert(own["joined"], 0, position, axis=1))
     return {
         "vectors": np.concatenate(vectors),
         "sample": np.concatenate(sample),
         "token": np.concatenate(token),
+        "joined": np.concatenate(joined),
         "loss": loss,
     }
 

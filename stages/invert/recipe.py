@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from stages.artifacts import Stage
 from stages.backbones import recipe as backbones
 
-STAGE = Stage(name="invert", version="1")
+STAGE = Stage(name="invert", version="2")
 
 
 class _Strict(BaseModel):
@@ -65,6 +65,11 @@ class TextualRecipe(_Strict):
         "pretrained",
         description="First vectors: the encoder's own; drawn from the table's mean and spread for words that the "
         "tokenizer splits or does not know; or drawn so for every word that learns.",
+    )
+    pieces: Literal["each", "joined"] = Field(
+        "each",
+        description="A word that the tokenizer splits: every piece learns for itself; or the word is one token that "
+        "learns, from the mean of its pieces on (a pseudo-word, as in textual inversion).",
     )
     steps: int = Field(1100, ge=0, description="Optimisation steps; 0 leaves every word as it is.")
     draws: int = Field(8, ge=1, description="Noise draws an image and step (the paper's batch size).")

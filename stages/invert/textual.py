@@ -53,7 +53,7 @@ class Vectors:
         self.base = backbone.embed(encoding.input_ids)  # [N, L, D]
         self.text = torch.tensor([n for n, own in enumerate(tokens) for _ in own], device=device).long()
         self.token = torch.tensor([t for own in tokens for t in own], device=device).long()
-        self.first = self.base[self.text, self.token].clone() if initial is None else initial
+        self.first = self.base[self.text, self.token].clone() if initial is None else initial.clone()
         self.now = self.first.clone().requires_grad_()
         self.share = torch.ones(len(self.text), 1, device=device)
         """Of the learning rate, a row."""
@@ -77,9 +77,10 @@ def optimise(
     unknown: Sequence[Sequence[int]],
     sample_ids: Sequence[str],
     recipe: TextualRecipe,
+    initial: Float[torch.Tensor, "rows width"] | None = None,
 ) -> list[Learned]:
     """Learn the vectors of `tokens` (positions, by text) from the images; `unknown`: those among them whose word the
-    tokenizer does not know whole.
+    tokenizer does not know whole; `initial`: what they start from, text by text, where it is not the table's own.
 
     An image whose text has no token to learn, and every image if `recipe.steps` is 0, comes back without vectors.
     """
@@ -87,7 +88,7 @@ def optimise(
     if recipe.steps == 0 or not any(tokens):
         width = backbone.table.shape[1]
         return [Learned(torch.zeros(0, width), (), ()) for _ in range(count)]
-    vectors = Vectors(backbone, encoding, tokens)
+    vectors = Vectors(backbone, encoding, tokens, initial)
     _initialise(vectors, backbone, tokens, unknown, sample_ids, recipe)
     known = [token not in unknown[n] for n, own in enumerate(tokens) for token in own]
     vectors.share[torch.tensor(known)] = recipe.known_rate

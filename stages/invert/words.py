@@ -7,7 +7,10 @@ world, nouns' maps suffer. Changing the list changes results, and so the stage's
 
 from __future__ import annotations
 
+from bisect import bisect
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from stages.artifacts.language import Span, words
@@ -65,6 +68,45 @@ def learning_words(text: str, choice: Literal["content", "all"] | Sequence[str])
     return [span for span in spans if span.of(text).casefold() in wanted]
 
 
+@dataclass(frozen=True)
+class Learning:
+    """What learns of one row of an encoding."""
+
+    tokens: tuple[int, ...]
+    """Positions of the tokens that learn."""
+    unknown: tuple[int, ...]
+    """Those among them whose word the tokenizer splits or does not know."""
+    joined: tuple[tuple[int, ...], ...]
+    """Words that are to become one token: the positions of their pieces. `tokens` count after that."""
+
+
+def learning(
+    text: str,
+    encoding: Encoding,
+    index: int,
+    choice: Literal["content", "all"] | Sequence[str],
+    unknown_id: int | None,
+    *,
+    join: bool = False,
+) -> Learning:
+    """What learns in text `index`; with `join`, words of several pieces as one token each."""
+    learn: list[tuple[tuple[int, ...], bool]] = []
+    for span in learning_words(text, choice):
+        pieces = tuple(encoding.pieces(index, span))
+        split = len(pieces) > 1 or any(int(encoding.input_ids[index, piece]) == unknown_id for piece in pieces)
+        learn.append((pieces, split))
+    # A piece that two words share (a tokenizer need not cut where words end) cannot be joined into both.
+    counts = Counter(piece for pieces, _ in learn for piece in pieces)
+    joined = tuple(p for p, _ in learn if join and len(p) > 1 and all(counts[piece] == 1 for piece in p))
+    gone = sorted(piece for pieces in joined for piece in pieces[1:])
+    tokens, unknown = set(), set()
+    for pieces, split in learn:
+        now = {piece - bisect(gone, piece) for piece in (pieces[:1] if pieces in joined else pieces)}
+        tokens |= now
+        unknown |= now if split else set()
+    return Learning(tuple(sorted(tokens)), tuple(sorted(unknown)), joined)
+
+
 def learning_tokens(
     text: str,
     encoding: Encoding,
@@ -74,11 +116,5 @@ def learning_tokens(
 ) -> tuple[list[int], list[int]]:
     """Positions of the tokens that learn in text `index`, and those among them whose word is out of vocabulary:
     split into pieces, or unknown to the tokenizer."""
-    tokens: set[int] = set()
-    unknown: set[int] = set()
-    for span in learning_words(text, choice):
-        pieces = encoding.pieces(index, span)
-        tokens.update(pieces)
-        if len(pieces) > 1 or any(int(encoding.input_ids[index, piece]) == unknown_id for piece in pieces):
-            unknown.update(pieces)
-    return sorted(tokens), sorted(unknown)
+    found = learning(text, encoding, index, choice, unknown_id)
+    return list(found.tokens), list(found.unknown)

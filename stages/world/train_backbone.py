@@ -124,16 +124,19 @@ def answer_loss(
     cover: torch.Tensor,
     weight: torch.Tensor,
 ) -> torch.Tensor:
-    """−log of the share of attention that named things give to the words of their own phrase; arguments as above.
+    """−log of the share of attention that named things give to their own nouns; arguments as above.
 
     Mean over the slots that are named, each the mean over layers and over the cells that it covers by more than half.
     Without it the padding, whose states hold the whole sentence, takes most of the attention: a word's embedding then
-    matters for denoising everywhere alike, and inversion cannot tell where a new word belongs.
+    matters for denoising everywhere alike, and inversion cannot tell where a new word belongs. Nouns alone: their
+    states hold the adjectives said before them, so what an object has to learn of its colour comes through its noun,
+    and a noun that does not fit what is seen is not asked.
     """
     import torch
 
     bits = (names[..., None] >> torch.arange(dataset.SLOTS, device=names.device)) & 1  # b, tokens, slots
-    own = bits.float() * ((roles > 0) & (roles < dataset.ROLES.index("predicate")))[..., None]
+    nouns = torch.tensor([dataset.ROLES.index("noun"), dataset.ROLES.index("ground")], device=roles.device)
+    own = bits.float() * torch.isin(roles, nouns)[..., None]
     cells = (cover.flatten(2) > 0.5).float()  # b, slots, 256
     use = ((own.sum(1) > 0) & (cells.sum(-1) > 0)).float()  # b, slots
     loss = torch.zeros_like(use)
