@@ -18,7 +18,7 @@ from stages.artifacts.seeds import seed_of
 from stages.backbones.diffusion import DiffusionBackbone
 from stages.backbones.objective import draw_batch, prediction_error, timestep_range
 from stages.backbones.text import Encoding
-from stages.invert.losses import Words, attended, contrast
+from stages.invert.losses import Words, attended, contrast, entropy
 from stages.invert.recipe import TextualRecipe
 from stages.invert.settle import Watch
 
@@ -150,7 +150,7 @@ def _descend(
     for step in range(recipe.steps):
         index = torch.tensor(active, device=backbone.device)
         context = vectors.context(backbone, index)
-        words = every.of(active) if recipe.mask or recipe.contrast else None
+        words = every.of(active) if recipe.mask or recipe.contrast or recipe.entropy else None
         loss = diffusion_loss(
             backbone, latents[index], context, [sample_ids[n] for n in active], step, recipe, words=words
         )  # [active]
@@ -201,7 +201,8 @@ def diffusion_loss(
 ) -> Float[torch.Tensor, " images"]:
     """L_DM (equation 2), an image: mean over its draws, channels and pixels of the squared error.
 
-    With `words` and a recipe that has `mask`, the error counts where the learning words attend (MCPL's Attn-Mask).
+    With `words` and a recipe that has `mask`, the error counts where the learning words attend (MCPL's Attn-Mask); with
+    one that has `entropy`, that term is added.
     """
     count = draws or recipe.draws
     timesteps, noise = draw_batch(
@@ -216,15 +217,17 @@ def diffusion_loss(
         antithetic=recipe.antithetic and count % 2 == 0,
         stratified=recipe.stratified,
     )
-    if recipe.mask is None or words is None:
+    if words is None or (recipe.mask is None and recipe.entropy is None):
         error = prediction_error(backbone, latents, context, timesteps, noise)
         return error.square().flatten(1).mean(dim=1)
     with backbone.capture() as capture:
         error = prediction_error(backbone, latents, context, timesteps, noise)
-        maps = capture.take().detach().unflatten(0, (-1, count))
-    mask = attended(maps, words, recipe.mask, latents.shape[-1])
-    # As MCPL: the mean runs over all pixels, masked or not.
-    return (error * mask).square().flatten(1).mean(dim=1)
+        maps = capture.take().unflatten(0, (-1, count))
+    if recipe.mask is not None:
+        # As MCPL: the mean runs over all pixels, masked or not.
+        error = error * attended(maps.detach(), words, recipe.mask, latents.shape[-1])
+    loss = error.square().flatten(1).mean(dim=1)
+    return loss + recipe.entropy.weight * entropy(maps, words) if recipe.entropy else loss
 
 
 def accepted(

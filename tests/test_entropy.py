@@ -1,0 +1,59 @@
+"""InvSeg's entropy term on the maps of a text's runs of words."""
+
+import pytest
+import torch
+
+from stages.backbones.text import Encoding
+from stages.invert.losses import Words, entropy
+
+TEXT = "red disk and blue ring"  # two runs: red disk, blue ring
+OFFSETS = ((0, 0), (0, 3), (4, 6), (6, 8), (9, 12), (13, 17), (18, 22), (0, 0))
+TOKENS = [1, 2, 3, 5, 6]  # disk in two pieces
+
+
+@pytest.fixture
+def words():
+    encoding = Encoding(torch.zeros(1, 8, dtype=torch.long), (OFFSETS,))
+    return Words([0] * 5, TOKENS, encoding, torch.device("cpu"))
+
+
+def maps_of(left, right):
+    """One image, two draws: the first run's tokens see `left`, the second's `right`."""
+    maps = torch.zeros(1, 2, 8, 4, 4)
+    maps[:, :, [1, 2, 3]] = left
+    maps[:, :, [5, 6]] = right
+    return maps
+
+
+def test_runs_that_part_the_image_cost_nothing_and_equal_ones_all(words):
+    left = torch.zeros(4, 4)
+    left[:, :2] = 1.0
+    assert float(entropy(maps_of(left, 1 - left), words)) == pytest.approx(0, abs=1e-3)
+    ramp = torch.arange(16.0).reshape(4, 4)
+    assert float(entropy(maps_of(ramp, ramp), words)) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_run_is_the_mean_of_its_words_and_a_word_of_its_pieces(words):
+    left = torch.zeros(4, 4)
+    left[0] = 1.0
+    maps = maps_of(left, left.flip(0))
+    whole = entropy(maps, words)
+    maps[:, :, 2], maps[:, :, 3] = 2 * left, torch.zeros(4, 4)  # pieces of disk, with the same mean
+    assert torch.allclose(entropy(maps, words), whole)
+
+
+def test_its_gradient_moves_an_undecided_run_to_what_is_left(words):
+    left = torch.zeros(4, 4)
+    left[:, :2] = 1.0
+    undecided = (0.5 + 0.01 * torch.arange(16.0).reshape(4, 4)).requires_grad_()
+    entropy(maps_of(left, undecided), words).sum().backward()
+    taken, free = undecided.grad[1:3, :2].mean(), undecided.grad[1:3, 2:].mean()
+    assert taken > free
+
+
+def test_an_image_does_not_see_its_company(words):
+    encoding = Encoding(torch.zeros(2, 8, dtype=torch.long), (OFFSETS, OFFSETS))
+    both = Words([0] * 5 + [1] * 5, TOKENS * 2, encoding, torch.device("cpu"))
+    maps = torch.rand(2, 2, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+    alone = [entropy(maps[n : n + 1], words)[0] for n in range(2)]
+    assert torch.allclose(entropy(maps, both), torch.stack(alone))
