@@ -172,7 +172,8 @@ def figures_of(results: Path, dataset: str, name: str) -> dict[str, Figure]:
 def labels(setting: Setting, steps: Steps) -> list[str]:
     """The row's cells before its figures."""
     count = steps.of(setting.learning)
-    learning = {"none": "", "few": f"LoRA + {count} steps"}.get(setting.learning, f"{count} steps")
+    said = "1 step" if count == 1 else f"{count} steps"
+    learning = {"none": "", "few": f"LoRA + {said}"}.get(setting.learning, said)
     marks = ["yes" if one else "" for one in (setting.r1, setting.r2)]
     return [setting.name, "yes" if setting.sam else "", learning, *marks]
 

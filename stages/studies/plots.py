@@ -14,11 +14,11 @@ COLOURS = ("#2e86de", "#ee5253", "#10ac84", "#ff9f43", "#9b59d4", "#00bcd4", "#f
 
 
 def dots(table: Table, columns: Sequence[str], title: str, paths: Sequence[Path]) -> None:
-    """A panel a column, a line a row of the table: the figure as a dot, its 95 % interval as a bar."""
+    """A panel a column, a line a row of the table, named by its first label: figures as dots, intervals as bars."""
     figure_of, canvas_of = _matplotlib()
     rows = [row for row in table.rows if row.figures]
-    names = [" · ".join(one for one in row.labels if one) for row in rows]
-    figure = figure_of(figsize=(2.4 + 2.6 * len(columns), 1.2 + 0.32 * len(rows)), layout="constrained")
+    names = [row.labels[0] for row in rows]
+    figure = figure_of(figsize=(1.8 + 2.4 * len(columns), 1.4 + 0.3 * len(rows)), layout="constrained")
     canvas_of(figure)
     panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
     for number, (axes, column) in enumerate(zip(panels, columns, strict=True)):
@@ -51,7 +51,7 @@ def stacks(names: Sequence[str], parts: Mapping[str, Sequence[float]], title: st
     axes.invert_yaxis()
     axes.set_xlabel(unit)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
+    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     axes.set_title(title, fontsize=11)
     _write(figure, paths)
 

@@ -138,7 +138,8 @@ def row(one: Times) -> Row:
         figures["all"] = sum(value for value in each.values() if value is not None)
     if one.adapter is not None:
         figures["adapter (once)"] = one.adapter
-    note = f"{one.missing} jobs without a benchmark file" if one.missing else ""
+    jobs = "1 job" if one.missing == 1 else f"{one.missing} jobs"
+    note = f"{jobs} without a benchmark file" if one.missing else ""
     labels = [one.experiment, HERE, "" if one.steps is None else str(one.steps)]
     return Row(labels, figures, note)
 
