@@ -9,6 +9,9 @@ import sys
 import pytest
 from tiny_workflow import ROOT, tiny_config, write_config
 
+SCENES = ("--samples", "2", "--first", "20")
+"""Their captions fit the tiny encoder's window."""
+
 
 def study(folder, *arguments):
     """`anyword study …` in a folder; its output."""
@@ -26,7 +29,7 @@ def folder(tmp_path_factory):
     """A folder with a configuration of tiny models in which the ablation has run on two scenes."""
     place = tmp_path_factory.mktemp("study")
     write_config(place, tiny_config(place))
-    options = ["--config", "mine.yaml", "--like", "one", "--samples", "2", "--cores", "2"]
+    options = ["--config", "mine.yaml", "--like", "one", *SCENES, "--cores", "2"]
     study(place, "ablation", *options, "--settings", "attention,pl-r1-r2", "--json", "figures.json")
     return place
 
@@ -36,7 +39,7 @@ def files(place, name):
 
 
 def test_the_ablation_leaves_its_table_in_every_form(folder):
-    place = folder / "results" / "studies" / "ablation-scenes-test-0-2"
+    place = folder / "results" / "studies" / "ablation-scenes-test-20-2"
     assert files(place, "ablation") == [f"ablation.{suffix}" for suffix in ("csv", "json", "md", "png", "svg")]
     found = json.loads((folder / "figures.json").read_text())
     assert [row["setting"] for row in found["rows"][:2]] == ["attention", "pl-r1-r2"]
@@ -48,13 +51,15 @@ def test_the_ablation_leaves_its_table_in_every_form(folder):
 
 
 def test_captions_share_the_inversion_of_the_texts_and_make_their_own(folder):
-    before = (folder / "results" / "scenes-test-0-2" / "invert" / "tiny" / "00000" / "manifest.json").stat().st_mtime_ns
-    (folder / "mine.jsonl").write_text('{"id": "test-000000", "text": "a red circle on grass"}\n')
-    options = ["--config", "mine.yaml", "--like", "one", "--samples", "2", "--cores", "2"]
+    before = (
+        (folder / "results" / "scenes-test-20-2" / "invert" / "tiny" / "00000" / "manifest.json").stat().st_mtime_ns
+    )
+    (folder / "mine.jsonl").write_text('{"id": "test-000020", "text": "a red circle on grass"}\n')
+    options = ["--config", "mine.yaml", "--like", "one", *SCENES, "--cores", "2"]
     study(folder, "captions", *options, "--mistakes", "", "--captions", "mine.jsonl", "--json", "captions.json")
-    after = (folder / "results" / "scenes-test-0-2" / "invert" / "tiny" / "00000" / "manifest.json").stat().st_mtime_ns
+    after = (folder / "results" / "scenes-test-20-2" / "invert" / "tiny" / "00000" / "manifest.json").stat().st_mtime_ns
     assert after == before
-    place = folder / "results" / "studies" / "captions-scenes-test-0-2-spacy"
+    place = folder / "results" / "studies" / "captions-scenes-test-20-2-spacy"
     assert files(place, "captions") == [f"captions.{suffix}" for suffix in ("csv", "json", "md", "png", "svg")]
     own, mine = json.loads((folder / "captions.json").read_text())["rows"][:2]
     assert (own["captions"], mine["captions"]) == ("truth text", "mine")
@@ -62,7 +67,7 @@ def test_captions_share_the_inversion_of_the_texts_and_make_their_own(folder):
 
 
 def test_speed_reads_what_the_jobs_took(folder):
-    text = study(folder, "speed", "scenes-test-0-2-pl-r1-r2", "--json", "speed.json")
+    text = study(folder, "speed", "scenes-test-20-2-pl-r1-r2", "--json", "speed.json")
     assert "A100" in text
     row, *papers = json.loads((folder / "speed.json").read_text())["rows"]
     parts = [row[stage] for stage in ("parse", "invert", "attend", "prompt", "segment")]
