@@ -189,7 +189,7 @@ def parsers(
         clean = next(iter(added["datasets"]))
         folder = RESULTS / "studies" / f"parsers-{clean}"
         run_experiments(base, added, folder=folder, cores=cores)
-        timed = {name: recipe for name, recipe in chosen.items() if name != "truth" and name not in asked}
+        timed = {name: recipe for name, recipe in chosen.items() if recipe["kind"] != "truth" and name not in asked}
         seconds = {name: study.seconds_of(recipe, list(truths)) for name, recipe in timed.items()}
     found: dict[str, Any] = {"samples": samples, "not_run": missing, "noise": {}}
     rows: dict[str, dict[str, Figure]] = {}
