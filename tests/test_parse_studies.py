@@ -126,10 +126,10 @@ def test_the_parser_study_is_a_valid_configuration_with_an_experiment_a_parser()
     )
     workflow = Workflow(merged(base, added))
     assert len(added["experiments"]) == 3 + 2 * 2
-    clean = {name: one for name, one in added["experiments"].items() if one["dataset"] == "parsers-0-4"}
+    clean = {name: one for name, one in added["experiments"].items() if one["dataset"] == "scenes-test-0-4"}
     # They differ in the parser alone, so that Snakemake shares everything before it.
     assert len({tuple(sorted((k, v) for k, v in one.items() if k != "parser")) for one in clean.values()}) == 1
-    assert workflow.recipes["datasets"]["parsers-0-4-typos"]["noise"] == "typos"
+    assert workflow.recipes["datasets"]["scenes-test-0-4-typos"]["noise"] == "typos"
 
 
 def test_the_scripted_server_answers_from_the_truth_and_now_and_then_wrongly(tmp_path):

@@ -142,3 +142,27 @@ def test_enlarging_keeps_range_and_place():
     assert abs(column - 11.5 * 4) <= 2
     assert large.min() >= 0
     assert large.max() <= 1
+
+
+@pytest.mark.parametrize("numerals", [False, True])
+def test_a_numeral_says_how_many_and_points_nowhere(tmp_path, numerals):
+    from toy_results import CIRCLE, Toy, span, write_results
+
+    from stages.artifacts import Folder
+    from stages.prompt.command import run
+
+    text = "two red circles"
+    whole = Phrase(
+        span=Span(start=0, end=15), root=span(text, "circles"), adjectives=(span(text, "two"), span(text, "red"))
+    )
+    write_results(tmp_path, [Toy("one", text, Parse(phrases=(whole,)), truth={("phrase", 0): CIRCLE})])
+    folders = {
+        "samples": tmp_path / "samples" / "00000",
+        "phrases": tmp_path / "parse" / "truth" / "00000",
+        "maps": tmp_path / "attend" / "toy" / "toy" / "00000",
+    }
+    output = tmp_path / "points" / "manifest.json"
+    run(**folders, recipe={"kind": "points", "background_points": [0, 0], "numerals": numerals}, output=output)
+    (row,) = Folder(output, "prompt").table("points")
+    words = {text[point["start"] : point["end"]] for point in row["points"]}
+    assert words == ({"circles", "two", "red"} if numerals else {"circles", "red"})

@@ -160,7 +160,7 @@ def annotation(image, mask, **columns):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_average_precision_is_pycocotools_own(seed):
-    """Ours keeps one threshold and one area range of pycocotools' evaluation, and accumulates by itself."""
+    """Ours keeps one area range of pycocotools' evaluation, and accumulates by itself: AP50 and mAP."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -181,7 +181,9 @@ def test_average_precision_is_pycocotools_own(seed):
         )
         for ((one, (x, y)), dx, dy) in moved
     ]
-    ours = grandf.detections({"images": [{"id": i} for i in images], "annotations": truth}, found).average_precision()
+    given = {"images": [{"id": i} for i in images], "annotations": truth}
+    ours = grandf.detections(given, found).average_precision()
+    ours_mean = grandf.detections(given, found, grandf.COCO_THRESHOLDS).average_precision()
     official = COCO()
     official.dataset = {
         "images": [{"id": one, "height": HEIGHT, "width": WIDTH} for one in images],
@@ -195,6 +197,8 @@ def test_average_precision_is_pycocotools_own(seed):
     evaluation.summarize()
     assert 0 < evaluation.stats[1] < 1
     assert ours == pytest.approx(evaluation.stats[1], abs=1e-12)
+    assert 0 < evaluation.stats[0] < ours
+    assert ours_mean == pytest.approx(evaluation.stats[0], abs=1e-12)
 
 
 def grandf_case(masks, labels, truth=(CIRCLE, SQUARE), truth_labels=("circle", "square")):

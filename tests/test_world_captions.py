@@ -47,6 +47,9 @@ def test_spans_are_the_words_of_what_they_name(split: str, index: int, register:
             assert thing.noun == root
             for span in phrase.adjectives:
                 word = known(span.of(text))
+                if word == "two":
+                    assert len(named.instances) == 2
+                    continue
                 true = {thing.colour, thing.pattern, "small" if thing.small else thing.size}
                 assert word in true
                 if word in PATTERNS and word != "plain":

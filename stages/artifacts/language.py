@@ -15,6 +15,21 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 _WORD = re.compile(r"\w+(?:['’\-]\w+)*|[^\w\s]")
 # Emoji and other symbols count as words of one character; so does each punctuation mark.
 
+_NUMERALS = frozenset(
+    """one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand dozen""".split()
+)
+
+
+def is_numeral(word: str) -> bool:
+    """Whether a word says how many: it counts as an adjective of its noun, but names nothing that one could see.
+
+    >>> [is_numeral(word) for word in ("two", "Twenty-one", "3", "second", "red")]
+    [True, True, True, False, False]
+    """
+    parts = word.lower().split("-")
+    return all(part in _NUMERALS or part.isdecimal() for part in parts)
+
 
 class Span(BaseModel):
     """A part of a text: `text[start:end]`."""
@@ -103,6 +118,15 @@ class Parse(BaseModel):
             if index is not None and not 0 <= index < len(self.phrases):
                 raise ValueError(f"index {index} does not name one of the {len(self.phrases)} phrases")
         return self
+
+    def without_numerals(self, text: str) -> Parse:
+        """This parse with the adjectives that one could see: "two red circles" keeps "red"."""
+
+        def seen(phrase: Phrase) -> Phrase:
+            kept = tuple(one for one in phrase.adjectives if not is_numeral(one.of(text)))
+            return phrase if kept == phrase.adjectives else phrase.model_copy(update={"adjectives": kept})
+
+        return self.model_copy(update={"phrases": tuple(map(seen, self.phrases))})
 
     def row(self) -> dict[str, Any]:
         """This parse as plain lists and dicts, the form in which tables hold it."""

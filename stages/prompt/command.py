@@ -26,7 +26,9 @@ def run(*, samples: Path, phrases: Path, maps: Path, recipe: Mapping[str, Any], 
         "phrases": Folder(phrases, "parse"),
         "maps": Folder(maps, "attend"),
     }
-    sizes = {row["sample_id"]: (row["width"], row["height"]) for row in inputs["samples"].table("samples")}
+    listed = inputs["samples"].table("samples")
+    sizes = {row["sample_id"]: (row["width"], row["height"]) for row in listed}
+    texts = {row["sample_id"]: row["text"] for row in listed}
     parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
     word_maps = read_maps(inputs["maps"].file("maps.zarr"))
     job = Job(STAGE, settings.model_dump(mode="json"), output, inputs=inputs)
@@ -37,9 +39,11 @@ def run(*, samples: Path, phrases: Path, maps: Path, recipe: Mapping[str, Any], 
     def one(position: int) -> Outcome:
         sample_id = job.ids[position]
         width, height = sizes[sample_id]
-        bound = bind(parses[sample_id], word_maps.of_sample(position), settings, sample_id)
+        parse = parses[sample_id]
+        seen = parse if settings.numerals else parse.without_numerals(texts[sample_id])
+        bound = bind(seen, word_maps.of_sample(position), settings, sample_id)
         rows = []
-        for target in targets_of(sample_id, parses[sample_id]):
+        for target in targets_of(sample_id, parse):
             points = bound.get((target["kind"], target["index"]))
             if points is None:  # a kind of target that the recipe switched off
                 continue

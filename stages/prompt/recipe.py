@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stages.artifacts import Stage
 
-STAGE = Stage(name="prompt", version="1")
+STAGE = Stage(name="prompt", version="2")
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -40,6 +40,11 @@ class PrompterRecipe(BaseModel):
     )
     adjectives: bool = Field(
         True, description="R1: positives also from the maps of the noun's adjectives. Off: as many from the noun."
+    )
+    numerals: bool = Field(
+        False,
+        description="Whether a numeral ('two dogs') gives points as other adjectives do. It says how many, not what: "
+        "its map is no place.",
     )
     adjective_map: Literal["own", "joined"] = Field(
         "own",

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from stages.artifacts.manifest import Stage
 
 INDEX = Stage(name="index", version="1")
-STAGE = Stage(name="samples", version="1")
+STAGE = Stage(name="samples", version="2")
 
 ROOT_KEYS = frozenset({"root", "texts"})
 """Where the data lies on this machine. They are arguments of the command, never part of a recipe: a dataset that

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Similarity = Callable[[str, str], float]
 THRESHOLD = 0.5  # of IoU and of text similarity alike
+COCO_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
+"""IoU .5 to .95, over which COCO's mAP is the mean."""
 
 
 def equality(one: str, other: str) -> float:
@@ -35,27 +37,30 @@ def equality(one: str, other: str) -> float:
 
 @dataclass(frozen=True)
 class Detections:
-    """What average precision at IoU .5 is made of, over all images; detections by falling score."""
+    """What average precision is made of, over all images, a row an IoU threshold; detections by falling score."""
 
-    hit: Bool[np.ndarray, " detections"]
+    hit: Bool[np.ndarray, "thresholds detections"]
+    counts: Bool[np.ndarray, "thresholds detections"]
+    """False where the detection fell on a crowd, which is neither right nor wrong."""
     image: Int64[np.ndarray, " detections"]
     """Position of the detection's image."""
     truths: Int64[np.ndarray, " images"]
     """Number of truths of each image."""
 
     def average_precision(self, draws: Int64[np.ndarray, " images"] | None = None) -> float:
-        """COCO's AP at one threshold (101 recalls), each image counted `draws` times (once by default)."""
+        """COCO's AP (101 recalls), the mean over the thresholds; each image counted `draws` times (once by default)."""
         truths = int(self.truths.sum() if draws is None else (self.truths * draws).sum())
         if truths == 0:
             return float("nan")
-        weight = np.ones(len(self.hit)) if draws is None else draws[self.image].astype(np.float64)
-        hits = np.cumsum(self.hit * weight)
+        weight = np.ones(len(self.image)) if draws is None else draws[self.image].astype(np.float64)
+        reached = _hits_for_recalls(truths)
         found = np.cumsum(weight)
-        with np.errstate(invalid="ignore"):
-            precision = np.nan_to_num(hits / (found + np.spacing(1)))
-        envelope = np.maximum.accumulate(precision[::-1])[::-1]
-        at = np.searchsorted(hits / truths, np.linspace(0.0, 1.0, 101), side="left")
-        return float(np.append(envelope, 0.0)[np.minimum(at, len(envelope))].mean())
+        whole = bool(self.counts.all())  # without crowds the same detections count at every threshold
+        precisions = [
+            _precision(np.cumsum(hit * weight), found if whole else np.cumsum(counts * weight), reached)
+            for hit, counts in zip(self.hit, self.counts, strict=True)
+        ]
+        return float(np.mean(precisions))
 
     def interval(self, *, replicates: int, seed: int) -> Interval:
         drawn = [
@@ -64,8 +69,37 @@ class Detections:
         return quantiles(self.average_precision(), np.asarray(drawn, dtype=np.float64))
 
 
-def detections(mask_truth: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]]) -> Detections:
-    """Match detections to truths with pycocotools (segm, category 1, at most 100 an image, IoU .5).
+def _hits_for_recalls(truths: int) -> Float64[np.ndarray, " recalls"]:
+    """How many hits reach each of COCO's 101 recalls, by its own comparison (hits / truths >= recall)."""
+    recalls = np.linspace(0.0, 1.0, 101)
+    least = np.ceil(recalls * truths)
+    least += least / truths < recalls
+    return least - ((least - 1) / truths >= recalls)
+
+
+def _precision(
+    hits: Float64[np.ndarray, " detections"],
+    found: Float64[np.ndarray, " detections"],
+    reached: Float64[np.ndarray, " recalls"],
+) -> float:
+    """AP at one threshold: the precision at each recall, the best there or at a higher one; 0 where none gets there.
+
+    hits, found: running counts of detections that are right, and of all.
+    """
+    at = np.searchsorted(hits, reached, side="left")
+    at = at[at < len(hits)]
+    if not len(at):
+        return 0.0
+    best = np.maximum.reduceat(hits / (found + np.spacing(1)), at)
+    return float(np.maximum.accumulate(best[::-1]).sum() / len(reached))
+
+
+def detections(
+    mask_truth: Mapping[str, Any],
+    predictions: Sequence[Mapping[str, Any]],
+    thresholds: Sequence[float] = (THRESHOLD,),
+) -> Detections:
+    """Match detections to truths with pycocotools (segm, category 1, at most 100 an image) at each IoU threshold.
 
     Official runs give every detection the score 1.0. Ties then keep the order of images (by their id's text) and of
     detections in the file, and AP depends on that order; with real scores it does not.
@@ -91,7 +125,8 @@ def detections(mask_truth: Mapping[str, Any], predictions: Sequence[Mapping[str,
         truth.createIndex()
         counts = np.asarray([len(truth.imgToAnns[one]) for one in ids], dtype=np.int64)
         if not predictions:  # loadRes raises IndexError on an empty list
-            return Detections(np.zeros(0, dtype=bool), np.zeros(0, dtype=np.int64), counts)
+            none = np.zeros((len(thresholds), 0), dtype=bool)
+            return Detections(none, none, np.zeros(0, dtype=np.int64), counts)
         found = truth.loadRes(
             [
                 {
@@ -105,21 +140,23 @@ def detections(mask_truth: Mapping[str, Any], predictions: Sequence[Mapping[str,
         )
         evaluation = COCOeval(truth, found, "segm")
         evaluation.params.catIds = [1]
-        # Only what AP50 needs: one of ten thresholds, one of four area ranges.
-        evaluation.params.iouThrs = np.array([THRESHOLD])
+        # Only what AP needs: one of four area ranges, and for AP50 one of ten thresholds.
+        evaluation.params.iouThrs = np.asarray(thresholds)
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluation.evaluate()
     position = {one: i for i, one in enumerate(ids)}
-    hit, score, image = [], [], []
+    hit, counted, score, image = [], [], [], []
     for one in evaluation.evalImgs:
         if one is not None:
-            kept = ~one["dtIgnore"][0].astype(bool)
-            hit.append(one["dtMatches"][0].astype(bool)[kept])
-            score.append(np.asarray(one["dtScores"], dtype=np.float64)[kept])
-            image.append(np.full(int(kept.sum()), position[_plain(one["image_id"])]))
-            counts[position[_plain(one["image_id"])]] = int((np.asarray(one["gtIgnore"]) == 0).sum())
+            at = position[_plain(one["image_id"])]
+            hit.append(one["dtMatches"].astype(bool))
+            counted.append(~one["dtIgnore"].astype(bool))
+            score.append(np.asarray(one["dtScores"], dtype=np.float64))
+            image.append(np.full(len(one["dtScores"]), at, dtype=np.int64))
+            counts[at] = int((np.asarray(one["gtIgnore"]) == 0).sum())
     order = np.argsort(-np.concatenate(score), kind="mergesort")  # stable: ties keep the order of images
-    return Detections(np.concatenate(hit)[order], np.concatenate(image).astype(np.int64)[order], counts)
+    kept = np.concatenate(counted, axis=1)[:, order]
+    return Detections(np.concatenate(hit, axis=1)[:, order] & kept, kept, np.concatenate(image)[order], counts)
 
 
 def image_ious(

@@ -38,14 +38,16 @@ class Collector(Protocol):
 def collector_of(recipe: Scorer) -> Collector | None:
     """What collects the figures of a recipe's kind; None for plain grounding."""
     if isinstance(recipe, GranDf):
-        return _GranDf(recipe)
+        return GranDfFigures(recipe)
     if isinstance(recipe, Grefcoco | Refcoco):
         return _Referring(recipe)
     return _Semantic(recipe) if isinstance(recipe, Semantic) else None
 
 
 @dataclass
-class _GranDf:
+class GranDfFigures:
+    """GLaMM's figures: AP50 in the official order, AP50 and mAP (.5 to .95) with the masks' scores, mIoU, recall."""
+
     recipe: GranDf
     images: list[dict[str, Any]] = field(default_factory=list)
     truth: list[dict[str, Any]] = field(default_factory=list)
@@ -53,8 +55,10 @@ class _GranDf:
     masks: list[dict[str, Any]] = field(default_factory=list)
     captions: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, case: Case) -> None:
+    def add(self, case: Case, said: str | None = None) -> None:
+        """One image. `said` is the text that the predictions' phrases are of, where it is not the truth's own."""
         name, text = case.sample["sample_id"], case.sample["text"]
+        said = text if said is None else said
         wanted, given = _phrases(case.truth), _phrases(case.predictions)
         self.images.append({"id": name, "height": case.sample["height"], "width": case.sample["width"]})
         for row in wanted:
@@ -62,7 +66,7 @@ class _GranDf:
             self.truth.append({"id": len(self.truth) + 1, "image_id": name, "segmentation": rle_of(row)})
         self.labels.append({"image_id": name, "labels": [text[row["start"] : row["end"]] for row in wanted]})
         self.masks += [{"image_id": name, "segmentation": rle_of(row), "score": row["score"] or 0.0} for row in given]
-        self.captions.append({"image_id": name, "labels": [text[row["start"] : row["end"]] for row in given]})
+        self.captions.append({"image_id": name, "labels": [said[row["start"] : row["end"]] for row in given]})
 
     def figures(self) -> dict[str, Any]:
         options = {"replicates": self.recipe.replicates, "seed": self.recipe.seed}
@@ -72,6 +76,7 @@ class _GranDf:
         official = [{**one, "score": 1.0} for one in self.masks]
         found = grandf.evaluate(truth, labels, official, self.captions, similarity=similarity, **options)
         found["AP50_real_scores"] = grandf.detections(truth, self.masks).interval(**options).json()
+        found["mAP"] = grandf.detections(truth, self.masks, grandf.COCO_THRESHOLDS).interval(**options).json()
         found.pop("mIoU_per_image")
         return found
 

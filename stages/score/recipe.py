@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stages.artifacts.manifest import Stage
 
-STAGE = Stage(name="score", version="1")
+STAGE = Stage(name="score", version="2")
 
 
 class _Scorer(BaseModel):
@@ -25,7 +25,7 @@ class Grounding(_Scorer):
 
 
 class GranDf(_Scorer):
-    """GLaMM's figures for grounded captions: AP50 (official order, score 1), AP50 with real scores, mIoU, recall."""
+    """GLaMM's figures for grounded captions: AP50 (official order, score 1), mIoU, recall; AP50 and mAP with scores."""
 
     kind: Literal["grandf"] = "grandf"
     similarity: str | None = Field(

@@ -7,6 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from stages.studies import paper
+from stages.studies.options import Config, Cores, Json, Samples, ShardSize
+from stages.studies.paper import RESULTS
+
 app = typer.Typer(
     no_args_is_help=True,
     help="""Compare experiments: each study writes a configuration, lets Snakemake run it, and tabulates.
@@ -16,9 +20,9 @@ app = typer.Typer(
     """,
 )
 
-Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
-Cores = Annotated[int, typer.Option(help="Cores for Snakemake.", min=1)]
-Config = Annotated[Path | None, typer.Option(help="A configuration laid over the repository's config.yaml.")]
+app.command()(paper.ablation)
+app.command()(paper.captions)
+app.command()(paper.speed)
 
 
 @app.command()
@@ -145,32 +149,35 @@ def treebank(
 
 @app.command()
 def parsers(
-    samples: Annotated[int, typer.Option(help="Scenes of the embedded world.", min=1)] = 200,
+    samples: Samples = 200,
     first: Annotated[int, typer.Option(help="Number of the first test scene.", min=0)] = 0,
     noise: Annotated[str, typer.Option(help="Kinds of noise, comma-separated: each is inverted anew. '' for none.")] = (
         "typos,broken_grammar,capitals"
     ),
+    ask: Annotated[str, typer.Option(help="Language models to ask, by recipe, comma-separated: this costs.")] = "",
     like: Annotated[str, typer.Option(help="The experiment whose other recipes are used.")] = "truth",
-    shard_size: Annotated[int, typer.Option(help="Scenes a job.", min=1)] = 50,
+    shard_size: ShardSize = 50,
     port: Annotated[int, typer.Option(help="Port of the scripted server on this machine.", min=0)] = 8763,
     json: Json = None,
     cores: Cores = 2,
     config: Config = None,
 ) -> None:
-    """mIoU, seconds and cost by parser, IoU of predicates' masks, and mIoU under noise, on embedded scenes."""
-    from stages.artifacts.atomic import write_json
+    """mIoU, seconds and cost by parser, IoU of predicates' masks, and mIoU under noise (the paper's Table 7, G.2)."""
     from stages.artifacts.folder import Folder
     from stages.parse.catalogue import recipes
     from stages.parse.parser import lacking
     from stages.studies import parsers as study
-    from stages.studies.scores import markdown, read_scores
+    from stages.studies.comparison import Figure, keep, save, score_of
     from stages.studies.scripted import server
     from stages.studies.workflow import complete_config, run_experiments
 
     base = complete_config(config)
+    asked = {one.strip() for one in ask.split(",") if one.strip()}
     known = {name: recipe for name, recipe in recipes(config).items() if recipe["kind"] != "vocabulary"}
     missing = {name: reason for name, recipe in known.items() if (reason := lacking(recipe)) is not None}
-    missing |= {name: "a real model is not asked by a study" for name in known if known[name]["kind"] == "openai"}
+    for name, recipe in known.items():
+        if recipe["kind"] == "openai" and name not in asked:
+            missing.setdefault(name, f"a language model, asked with --ask {name} only")
     chosen = {name: recipe for name, recipe in known.items() if name not in missing}
     kinds = [kind.strip() for kind in noise.split(",") if kind.strip()]
     truths = study.truths(samples, first)
@@ -180,29 +187,41 @@ def parsers(
             base, scenes=samples, first=first, shard_size=shard_size, parsers=chosen, like=like, noise=kinds
         )
         clean = next(iter(added["datasets"]))
-        run_experiments(base, added, folder=Path("results") / "studies" / clean, cores=cores)
-        seconds = {name: study.seconds_of(recipe, list(truths)) for name, recipe in chosen.items() if name != "truth"}
+        folder = RESULTS / "studies" / f"parsers-{clean}"
+        run_experiments(base, added, folder=folder, cores=cores)
+        timed = {name: recipe for name, recipe in chosen.items() if recipe["kind"] != "truth" and name not in asked}
+        seconds = {name: study.seconds_of(recipe, list(truths)) for name, recipe in timed.items()}
     found: dict[str, Any] = {"samples": samples, "not_run": missing, "noise": {}}
+    rows: dict[str, dict[str, Figure]] = {}
     for name in chosen:
-        experiment = f"{clean}-{name}"
-        folders = sorted((Path("results") / clean / "parse" / name).glob("[0-9]*"))
-        found[name] = {
-            "miou": read_scores(Path("results"), clean, experiment).miou,
-            "predicate_iou": read_scores(Path("results"), clean, experiment, kind="predicate").miou,
+        score = score_of(RESULTS, clean, f"{clean}-{name}")
+        folders = sorted((RESULTS / clean / "parse" / name).glob("[0-9]*"))
+        rows[name] = {
+            "mIoU": study.miou(score),
+            "predicates' mIoU": study.miou(score, "predicates"),
             "seconds": seconds.get(name),
             "cost": sum(Folder(one, "parse").manifest.summary.get("cost", 0.0) for one in folders),
+        }
+        found[name] = {
+            "miou": score["phrases"]["miou"]["value"],
+            "predicate_iou": score["predicates"]["miou"]["value"],
+            "seconds": seconds.get(name),
+            "cost": rows[name]["cost"],
             "scripted": name == study.SCRIPTED,
         }
-    for dataset, recipe in added["datasets"].items():
-        if dataset != clean:
-            found["noise"][recipe["noise"]] = {
-                name: read_scores(Path("results"), dataset, f"{dataset}-{name}").miou for name in ("truth", "spacy")
-            }
-    if json is not None:
-        write_json(json, found)
-    keys = ("miou", "predicate_iou", "seconds", "cost")
-    typer.echo(markdown(["parser", *keys], [[name, *(found[name][key] for key in keys)] for name in chosen]))
-    rows = [[kind.replace("_", " "), *one.values()] for kind, one in found["noise"].items()]
-    typer.echo(markdown(["noise", "truth", "spacy"], rows))
-    for name, reason in missing.items():
-        typer.echo(f"not run: {name}: {reason}")
+    texts = {"clean": clean} | {one["noise"]: name for name, one in added["datasets"].items() if name != clean}
+    noisy = {
+        kind: {name: study.miou(score_of(RESULTS, one, f"{one}-{name}")) for name in study.UNDER_NOISE}
+        for kind, one in texts.items()
+    }
+    found["noise"] = {
+        kind: {name: one["value"] if isinstance(one, dict) else one for name, one in by_parser.items()}
+        for kind, by_parser in noisy.items()
+        if kind != "clean"
+    }
+    keep(found, folder / "parsers.json", json)
+    drawn = ["mIoU", "predicates' mIoU"]
+    typer.echo(save(folder, "parsers", study.table(rows, missing), drawn=drawn, title=f"Parsers on {clean}"))
+    if kinds:
+        noises = study.noise_table(noisy)
+        typer.echo("\n" + save(folder, "noise", noises, drawn=noises.columns, title=f"Noise in texts of {clean}"))

@@ -7,12 +7,19 @@ are others, so their inversions are, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stages.artifacts.language import Parse
+from stages.studies.comparison import Figure, Row, Table
+from stages.studies.options import scenes as run_of_scenes
 
 SCRIPTED = "scripted"
+UNDER_NOISE = ("truth", "spacy")
+"""Parsers that are run under noise too."""
 PRICES = {"price_in": 2.5, "price_out": 10.0}
 """Per million tokens, as GPT-4o is billed: what the scripted server's traffic would cost."""
 
@@ -32,17 +39,15 @@ def configuration(
     like: the experiment whose other recipes all of these use.
     """
     chosen = dict(base["experiments"][like])
-    clean = f"parsers-{first}-{scenes}"
-    datasets: dict[str, Any] = {
-        clean: {"kind": "world", "split": "test", "first": first, "count": scenes, "shard_size": shard_size}
-    }
+    clean, recipe = run_of_scenes("test", first, scenes, shard_size)
+    datasets: dict[str, Any] = {clean: recipe}
     for kind in noise:
         datasets[f"{clean}-{kind.replace('_', '-')}"] = {**datasets[clean], "kind": "noisy-world", "noise": kind}
     experiments = {
         f"{dataset}-{name}": {**chosen, "dataset": dataset, "parser": name}
         for dataset in datasets
         for name in parsers
-        if dataset == clean or name in ("truth", "spacy")
+        if dataset == clean or name in UNDER_NOISE
     }
     return {
         "datasets": datasets,
@@ -61,14 +66,48 @@ def truths(scenes: int, first: int) -> dict[str, Parse]:
 
 
 def seconds_of(recipe: Mapping[str, Any], texts: Sequence[str]) -> float:
-    """How long a loaded parser takes for the texts."""
+    """How long a loaded parser takes for the texts; a server is asked anew, not the cache of its answers."""
     import time
 
     from stages.parse.parser import ParseRequest, load_parser
 
-    parser = load_parser(recipe)
     requests = [ParseRequest(str(number), text) for number, text in enumerate(texts)]
-    parser.parse(requests[:1])
-    began = time.perf_counter()
-    parser.parse(requests)
-    return time.perf_counter() - began
+    with _no_cache():
+        parser = load_parser(recipe)
+        if recipe["kind"] != "openai":
+            parser.parse(requests[:1])  # the first text loads what loads late
+        began = time.perf_counter()
+        parser.parse(requests)
+        return time.perf_counter() - began
+
+
+@contextlib.contextmanager
+def _no_cache() -> Iterator[None]:
+    before = os.environ.get("ANYWORD_CACHE")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["ANYWORD_CACHE"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("ANYWORD_CACHE")
+            if before is not None:
+                os.environ["ANYWORD_CACHE"] = before
+
+
+def miou(score: Mapping[str, Any], kind: str = "phrases") -> Figure:
+    """The mIoU by span of phrases or predicates, with its interval; nothing where there were none."""
+    found: Figure = score[kind]["miou"] if score[kind]["count"] else None
+    return found
+
+
+def table(found: Mapping[str, Mapping[str, Figure]], missing: Mapping[str, str]) -> Table:
+    """A row a parser, those that were not run after those that were."""
+    rows = [Row([name, "answers from the truth" if name == SCRIPTED else ""], one) for name, one in found.items()]
+    rows += [Row([name, ""], {}, reason) for name, reason in missing.items()]
+    return Table(("parser", "remark"), ("mIoU", "predicates' mIoU", "seconds", "cost"), rows)
+
+
+def noise_table(found: Mapping[str, Mapping[str, Figure]]) -> Table:
+    """mIoU by kind of noise, a column a parser."""
+    parsers = tuple(dict.fromkeys(name for one in found.values() for name in one))
+    return Table(("text",), parsers, [Row([kind.replace("_", " ")], one) for kind, one in found.items()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,15 @@ def complete_config(path: Path | None = None) -> dict[str, Any]:
     return merged(base, read_config(path)) if path else base
 
 
-def run_experiments(base: Mapping[str, Any], added: Mapping[str, Any], *, folder: Path, cores: int) -> None:
-    """Let Snakemake score every experiment of `added`, which is laid over `base`.
+def run_experiments(
+    base: Mapping[str, Any],
+    added: Mapping[str, Any],
+    *,
+    folder: Path,
+    cores: int,
+    targets: Sequence[str] | None = None,
+) -> None:
+    """Let Snakemake score every experiment of `added`, which is laid over `base`; or make the files of `targets`.
 
     The configuration is kept in `folder`, so that the study can be repeated by hand. Results go below `results/` of
     the current folder.
@@ -37,7 +44,7 @@ def run_experiments(base: Mapping[str, Any], added: Mapping[str, Any], *, folder
     from stages.config import Workflow
 
     workflow = Workflow(merged(base, added))
-    targets = [
+    targets = targets or [
         f"results/{one['dataset']}/experiments/{name}/score/manifest.json" for name, one in added["experiments"].items()
     ]
     folder.mkdir(parents=True, exist_ok=True)

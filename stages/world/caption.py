@@ -131,10 +131,9 @@ class _Writer:
             words.append(a.pattern)
         if a.colour == b.colour:
             words.append(a.colour)
-        first = self.say("two")
-        adjectives = [self.say(word) for word in words]
+        adjectives = [self.say(word) for word in ("two", *words)]  # a numeral counts as an adjective of its noun
         noun = {"cross": "crosses"}.get(a.noun, a.noun + "s")
-        return self._note(first, adjectives, self.say(noun), Named(instances=numbers))
+        return self._note(None, adjectives, self.say(noun), Named(instances=numbers))
 
     def ground(self, number: int) -> int:
         article = self.say("the") if self.chance(0.5) else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.artifacts.language import Parse, Span
+from stages.artifacts.language import Parse, Span, is_numeral
 from stages.world.caption import Caption, caption
 from stages.world.layout import Level
 from stages.world.render import COLOURS, PATTERNS
@@ -105,7 +105,7 @@ class Word:
 
 
 def naming_words(said: Caption) -> list[Word]:
-    """The words of a caption that name something, with their roles, in the parse's order.
+    """The words of a caption that name something visible, with their roles, in the parse's order: no numerals.
 
     A word of an unseen synonym keeps the role of what it stands for.
     """
@@ -116,6 +116,8 @@ def naming_words(said: Caption) -> list[Word]:
     for number, (phrase, named) in enumerate(zip(said.parse.phrases, said.names, strict=True)):
         words.append(Word(phrase.root, "ground" if named.grounds else "noun", (number,)))
         for span in phrase.adjectives:
+            if is_numeral(span.of(said.text)):
+                continue
             word = span.of(said.text).lower()
             word = known.get(word, word)
             role = "colour" if word in COLOURS else "pattern" if word in PATTERNS else "size"

@@ -1,0 +1,48 @@
+"""Options that several studies share, and the scenes that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
+Cores = Annotated[int, typer.Option(help="Cores for Snakemake.", min=1)]
+Config = Annotated[Path | None, typer.Option(help="A configuration laid over the repository's config.yaml.")]
+Samples = Annotated[int, typer.Option(help="Scenes of the embedded world.", min=1)]
+Split = Annotated[str, typer.Option(help="val to tune on, test for figures.")]
+First = Annotated[int, typer.Option(help="Number of the first scene.", min=0)]
+ShardSize = Annotated[int, typer.Option(help="Scenes a job.", min=1)]
+Dataset = Annotated[str, typer.Option(help="One of the configuration's datasets, instead of embedded scenes.")]
+Similarity = Annotated[
+    str, typer.Option(help="Local folder of a BERT for GranDf's similarity of phrases; '': equality of strings.")
+]
+
+
+def scenes(split: str, first: int, samples: int, shard_size: int) -> tuple[str, dict[str, Any]]:
+    """Name and recipe of a run of embedded scenes. Studies over the same scenes share the name, and so what the
+    workflow makes of them: parses, inversions, maps."""
+    recipe = {"kind": "world", "split": split, "first": first, "count": samples, "shard_size": shard_size}
+    return f"scenes-{split}-{first}-{samples}", recipe
+
+
+def chosen_dataset(
+    base: Mapping[str, Any], name: str, split: str, first: int, samples: int, shard_size: int
+) -> tuple[str, dict[str, Any]]:
+    """The configuration's dataset of that name, or scenes where none is named.
+
+    Raises:
+        AnywordError: the configuration has no such dataset.
+    """
+    from stages.artifacts.errors import AnywordError
+
+    if not name:
+        return scenes(split, first, samples, shard_size)
+    if name not in base["datasets"]:
+        raise AnywordError(
+            f"--dataset '{name}' is none of {', '.join(base['datasets'])}.",
+            remedy="Name it under `datasets` in a file given by --config.",
+        )
+    return name, base["datasets"][name]
