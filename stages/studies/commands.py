@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from stages.studies.inversion_commands import batches, inversion
+
 app = typer.Typer(
     no_args_is_help=True,
     help="""Compare experiments: each study writes a configuration, lets Snakemake run it, and tabulates.
@@ -15,6 +17,9 @@ app = typer.Typer(
     on where it stopped.
     """,
 )
+
+app.command()(inversion)
+app.command()(batches)
 
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
 Cores = Annotated[int, typer.Option(help="Cores for Snakemake.", min=1)]
