@@ -53,15 +53,16 @@ def alternate(sides: dict[str, Callable[[], Any]], repeats: int, clock: Callable
 class Case:
     """The same images and texts for both sides."""
 
-    def __init__(self, backbone: DiffusionBackbone, steps: int, draws: int) -> None:
+    def __init__(self, backbone: DiffusionBackbone, steps: int, draws: int, batch: int = BATCH) -> None:
         self.backbone = backbone
+        self.batch = batch
         self.steps, self.draws = steps, draws
         generator = torch.Generator().manual_seed(0)
         side = backbone.resolution
-        self.pixels = torch.rand(BATCH, 3, side, side, generator=generator) * 2 - 1
+        self.pixels = torch.rand(batch, 3, side, side, generator=generator) * 2 - 1
         self.latents = backbone.vae_encode(self.pixels)
-        self.encoding = backbone.tokenize([TEXT] * BATCH)
-        tokens = [learning_tokens(TEXT, self.encoding, n, "content", None)[0] for n in range(BATCH)]
+        self.encoding = backbone.tokenize([TEXT] * batch)
+        tokens = [learning_tokens(TEXT, self.encoding, n, "content", None)[0] for n in range(batch)]
         self.tokens = tokens
         with torch.no_grad():
             self.context = backbone.encode(self.encoding.input_ids, backbone.embed(self.encoding.input_ids))
@@ -69,12 +70,12 @@ class Case:
         self.recipe = TextualRecipe(steps=steps, draws=draws, lr=0.03, lr_unit="table")
 
     def invert(self) -> None:
-        ids = [str(n) for n in range(BATCH)]
-        optimise(self.backbone, self.latents, self.encoding, self.tokens, [[]] * BATCH, ids, self.recipe)
+        ids = [str(n) for n in range(self.batch)]
+        optimise(self.backbone, self.latents, self.encoding, self.tokens, [[]] * self.batch, ids, self.recipe)
 
     def bare(self) -> None:
         """Forward and backward to the context, nothing else."""
-        rows = BATCH * self.draws
+        rows = self.batch * self.draws
         noised = torch.randn(rows, *self.latents.shape[1:])
         target = torch.randn_like(noised)
         timesteps = torch.randint(0, 1000, (rows,))
@@ -99,8 +100,8 @@ class Case:
                 self.latents,
                 self.encoding,
                 self.tokens,
-                [[]] * BATCH,
-                [str(n) for n in range(BATCH)],
+                [[]] * self.batch,
+                [str(n) for n in range(self.batch)],
                 one,
             )
         return float(counter.get_total_flops())

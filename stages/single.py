@@ -20,7 +20,7 @@ import numpy as np
 from stages.artifacts.atomic import sha256_file, write_bytes, write_json
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.folder import Folder
-from stages.artifacts.manifest import Manifest, read_manifest
+from stages.artifacts.manifest import NAME, Manifest, read_manifest
 
 log = logging.getLogger("anyword")
 
@@ -36,11 +36,13 @@ def segment(
     *,
     config: Mapping[str, Any],
     experiment: str,
+    adapter: Path | None = None,
     device: str = "auto",
 ) -> Path:
     """Masks (PNG), overlay, COCO JSON and page of one image and its sentence, below `out`; the page's path.
 
     config: a whole configuration; of `experiment`, which it must hold, the recipes are taken, not the dataset.
+    adapter: folder or manifest of a trained adapter of the text encoder, for the inverter to use.
 
     Raises:
         AnywordError: the sample cannot be processed; the message says in which stage and why.
@@ -54,18 +56,33 @@ def segment(
     root = out / "stages" / DATASET
     table = root / "texts.jsonl"
     dataset = {"kind": "folder", "root": str(image.parent.resolve()), "texts": str(table)}
+    chosen = config["experiments"][experiment]
+    inverter = dict(config["inverters"][chosen["inverter"]])
+    adapters: dict[str, Any] = {}
+    if adapter is not None:
+        trained = Folder(adapter, "adapt")
+        adapter = trained.path / NAME
+        adapters = {"given": {**trained.manifest.recipe, "dataset": DATASET}}
+        inverter["adapter"] = "given"
+    elif inverter.get("adapter"):
+        raise AnywordError(
+            f"inverter '{chosen['inverter']}' uses adapter '{inverter['adapter']}', which one image cannot train.",
+            remedy="Give the trained one's folder with --adapter (results/DATASET/adapt/NAME).",
+        )
     workflow = Workflow(
         {
             **config,
             "datasets": {DATASET: dataset},
-            "experiments": {experiment: {**config["experiments"][experiment], "dataset": DATASET}},
+            "adapters": adapters,
+            "inverters": {chosen["inverter"]: inverter},  # others may name adapters of other datasets
+            "experiments": {experiment: {**chosen, "dataset": DATASET}},
             "targets": [experiment],
         }
     )
     out.mkdir(parents=True, exist_ok=True)
     write_bytes(table, (json.dumps({"id": "image", "image": image.name, "text": text}) + "\n").encode())
     names = {key: getattr(workflow.experiment(experiment), key) for key in CHOICES}
-    for stage, arguments in _stages(workflow, names, root, image.parent, table, device, experiment):
+    for stage, arguments in _stages(workflow, names, root, image.parent, table, adapter, device, experiment):
         _run(stage, arguments)
         _stop_at_failure(arguments["output"], stage)
     _write_masks(root / "experiments" / experiment / "segment" / SHARD, root / "samples" / SHARD, image, text, out)
@@ -78,6 +95,7 @@ def _stages(
     root: Path,
     images: Path,
     table: Path,
+    adapter: Path | None,
     device: str,
     experiment: str,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -100,9 +118,10 @@ def _stages(
     yield "samples", {"index": at("samples", "index"), "recipe": reader, "output": samples, "root": images}
     yield "parse", {"samples": samples, "recipe": recipe("parser", "parsers"), "output": phrases}
     common = {"samples": samples, "images": images, "device": device}
-    yield "invert", {**common, "recipe": recipe("inverter", "inverters"), "output": embeddings}
+    fitted = {**common, **({"adapter": adapter} if adapter else {})}
+    yield "invert", {**fitted, "recipe": recipe("inverter", "inverters"), "output": embeddings}
     attender = json.loads(workflow.attend_recipe(names["inverter"], names["attender"]))
-    yield "attend", {**common, "embeddings": embeddings, "recipe": attender, "output": maps}
+    yield "attend", {**fitted, "embeddings": embeddings, "recipe": attender, "output": maps}
     prompts = {"samples": samples, "phrases": phrases, "maps": maps}
     yield "prompt", {**prompts, "recipe": recipe("prompter", "prompters"), "output": points}
     reads = {"points": points, "maps": maps, "phrases": phrases}
@@ -134,7 +153,9 @@ def _run(stage: str, arguments: dict[str, Any]) -> None:
     except AnywordError:
         earlier = None
     # The report reads a whole tree and takes a second; the others are kept while nothing they read has changed.
-    read = {p for n, p in arguments.items() if n != "output" and isinstance(p, Path) and p.name == "manifest.json"}
+    # The adapter of attend is that of its embeddings, whose manifest says so.
+    other = {"output", "adapter"} if stage == "attend" else {"output"}
+    read = {p for n, p in arguments.items() if n not in other and isinstance(p, Path) and p.name == NAME}
     same = (
         earlier is not None
         and stage not in ("index", "samples", "report")

@@ -55,3 +55,75 @@ def test_the_peers_maps_are_ours_where_nothing_drifts(scripts, tmp_path):
     maps = peers.attention_store_pass(backbone, stored[-1], context, context, 1, guidance=1.0)
     torch.testing.assert_close(maps, averager.mean(0), rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(peers.inversion_pass(backbone, latents, context, 1), stored[-1])
+
+
+def test_gpu_measures_every_way_that_the_device_has_and_keeps_other_figures(scripts, tmp_path, capsys):
+    """On a CPU and a single tiny case: the script is for GPUs, and this is the same code."""
+    import gpu
+
+    results = tmp_path / "results.json"
+    results.write_text('{"other": 1.0, "speed": {"x on cpu": {}}}')
+    small = "--device cpu --batch 1 --draws 2 --steps 1 --chain 2 --repeats 1 --output".split()
+    found = gpu.main(["--backbone", "embedded", "--ways", "float32,tf32,bfloat16", *small, str(results)])
+    assert set(found) == {"float32", "bfloat16"}
+    assert "tf32         not run: only on cuda" in capsys.readouterr().out
+    one = found["float32"]
+    assert one["invert_images_per_second_50_steps"] == pytest.approx(1 / one["invert_seconds_image_50_steps"])
+    assert one["invert_seconds_image_1100_steps"] == pytest.approx(22 * one["invert_seconds_image_50_steps"])
+    assert one["invert_share_of_matmul"] > 0 and one["attend_seconds_image"] > 0
+    kept = json.loads(results.read_text())
+    assert kept["other"] == 1.0 and set(kept["speed"]) == {"x on cpu", "embedded on cpu"}
+
+
+def test_gpu_says_in_one_line_that_there_is_none(scripts, tmp_path):
+    import gpu
+
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(SystemExit, match=r"device 'cuda': torch sees 0 GPUs\. Use auto or cpu\."):
+        gpu.main(["--backbone", str(tmp_path), "--device", "cuda"])
+    with pytest.raises(SystemExit, match="--ways 'magic' is unknown"):
+        gpu.main(["--ways", "magic", "--device", "cpu"])
+
+
+def test_random_models_have_the_shape_of_the_published_ones(scripts):
+    import diffusers
+    import gpu
+
+    with torch.device("meta"):
+        sizes = {
+            name: sum(p.numel() for p in diffusers.UNet2DConditionModel(**shape["unet"]).parameters())
+            for name, shape in gpu.SHAPES.items()
+        }
+    assert sizes["sd15"] == 859_520_964  # Stable Diffusion 1.5
+    assert round(sizes["ldm"] / 1e6) == 872  # as published
+
+
+@pytest.mark.parametrize("kind", ["sd15", "ldm"])
+def test_random_models_load_and_invert(scripts, tmp_path, monkeypatch, kind):
+    """The same way of saving, at a size that a test can hold."""
+    import gpu
+    from inversion import Case
+
+    from stages.backbones.diffusion import load
+    from stages.backbones.recipe import BackboneRecipe
+
+    shape = gpu.SHAPES[kind]
+    small = {"block_out_channels": (32, 32, 32, 32), "norm_num_groups": 8}
+    encoder = {
+        key: (2 if "layers" in key else 32 if key in ("d_model", "hidden_size") else value)
+        for key, value in shape["encoder"].items()
+    }
+    encoder |= {"num_attention_heads": 2} if kind == "sd15" else {}
+    tiny = {
+        **shape,
+        "unet": {**shape["unet"], **small, "cross_attention_dim": 32, "sample_size": 32},
+        "autoencoder": {**shape["autoencoder"], **small},
+        "encoder": encoder,
+    }
+    monkeypatch.setitem(gpu.SHAPES, kind, tiny)
+    backbone = load(BackboneRecipe(kind=shape["kind"], path=str(gpu.save_random(kind, tmp_path)), dtype="bfloat16"))
+    assert backbone.window == 77
+    case = Case(backbone, 1, 2, 1)
+    case.invert()
+    gpu.attend(case, 1)

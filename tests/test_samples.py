@@ -209,3 +209,23 @@ def test_scenes_of_the_world_are_samples_with_exact_truth(tmp_path):
     first = shard.sha256
     command.run(index=index, recipe={"kind": "world"}, output=output)
     assert Folder(output, "samples").sha256 == first
+
+
+def test_a_world_dataset_may_say_synonyms_in_training_and_is_the_same_where_it_does_not(tmp_path):
+    def texts(name, **options):
+        recipe = {"kind": "world", "split": "train", "first": 0, "count": 6, "shard_size": 6, **options}
+        command.index(recipe=recipe, output=tmp_path / name / "index" / "manifest.json")
+        index = tmp_path / name / "index" / "00000" / "manifest.json"
+        command.run(index=index, recipe={"kind": "world"}, output=tmp_path / name / "all" / "manifest.json")
+        return Folder(tmp_path / name / "all", "samples").table("samples")
+
+    plain, silent, always = texts("plain"), texts("silent", synonyms=None), texts("always", synonyms=1.0)
+    listed = [(tmp_path / name / "index" / "00000" / "listing.json").read_bytes() for name in ("plain", "silent")]
+    assert listed[0] == listed[1] and b"synonyms" not in listed[0]
+    assert plain == silent
+    assert not any("synonym" in row["tags"] for row in plain)
+    tagged = [row for row in always if "synonym" in row["tags"]]
+    assert tagged
+    assert {row["sample_id"] for row in always if row not in tagged} == {
+        row["sample_id"] for row, other in zip(plain, always, strict=True) if row["text"] == other["text"]
+    }

@@ -64,3 +64,45 @@ def test_errors_are_one_line_with_the_remedy(scene):
         run(scene, " ")
     with pytest.raises(AnywordError, match="Use one of"):
         run(scene, "a circle", "--parser", "nobody")
+
+
+def test_a_trained_adapter_is_used_and_one_of_another_backbone_refused(scene, tmp_path):
+    from tiny_models import save_samples
+
+    from stages.adapt.command import run as adapt
+    from stages.artifacts import ArtifactError, Folder
+
+    def train(name, **model):
+        backbone = {"kind": "stable-diffusion", "path": str(scene / "backbone"), **model}
+        recipe = {"kind": "lora", "backbone": backbone, "dataset": "pairs", "steps": 2, "pairs_a_step": 2, "rank": 2}
+        adapt(samples=[samples], recipe=recipe, output=tmp_path / name / "manifest.json", device="cpu")
+        return tmp_path / name
+
+    samples = save_samples(tmp_path / "pairs", ["a red circle", "a blue star"])
+    fitted = train("fitted")
+    out = ["--out", str(tmp_path / "out"), "--adapter"]
+    text = "a red circle"
+    assert run(scene, text, *out, str(fitted)).exit_code == 0
+    root = tmp_path / "out/stages/image"
+    embeddings = Folder(next((root / "invert").rglob("manifest.json")), "invert").manifest
+    assert embeddings.inputs["adapter"] == Folder(fitted, "adapt").sha256
+    maps = next((root / "attend").rglob("manifest.json"))
+    before = maps.stat().st_mtime_ns
+    assert run(scene, text, *out, str(fitted / "manifest.json")).exit_code == 0
+    assert maps.stat().st_mtime_ns == before  # nothing has changed, so nothing runs again
+    other = train("other", path=str(save_tiny(tmp_path / "another", seed=1)))
+    with pytest.raises(ArtifactError, match="trained on backbone"):
+        run(scene, text, *out, str(other))
+    with pytest.raises(AnywordError, match="no adapt here"):
+        run(scene, text, *out, str(tmp_path))
+
+
+def test_an_inverter_that_names_an_adapter_asks_for_it(scene, tmp_path):
+    config = (scene / "mine.yaml").read_text() + (
+        "datasets: {pairs: {kind: world, split: train, count: 2}}\n"
+        "adapters: {lora: {kind: lora, backbone: embedded, dataset: pairs}}\n"
+    )
+    (tmp_path / "mine.yaml").write_text(config.replace("draws: 2}", "draws: 2, adapter: lora}"))
+    arguments = ["segment", str(scene / "scene.png"), "a circle", "--inverter", "short", "--out", str(tmp_path / "out")]
+    with pytest.raises(AnywordError, match="uses adapter 'lora'"):
+        CliRunner().invoke(app, [*arguments, "--config", str(tmp_path / "mine.yaml")], catch_exceptions=False)

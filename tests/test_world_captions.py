@@ -121,6 +121,16 @@ def test_one_evaluation_caption_in_three_has_one_phrase_of_synonyms():
         assert sum(root in UNSEEN for root in roots) == len(truths)
 
 
+def test_training_captions_for_an_adapter_say_synonyms_and_the_others_stay_as_they_are():
+    pairs = [(sample("train", index), sample("train", index, unseen=1.0)) for index in range(60)]
+    holds = [said.caption.unseen is not None for _, said in pairs]
+    assert 0.5 < np.mean(holds) < 0.95  # not every scene has a shape with another name
+    for (plain, said), unseen in zip(pairs, holds, strict=True):
+        assert np.array_equal(plain.image, said.image)
+        assert bool({w.of(said.text).lower() for w in words(said.text)} & set(UNSEEN)) == unseen
+        assert (plain.text != said.text) == unseen
+
+
 def test_most_captions_name_their_ground():
     items = [sample("test", index) for index in range(400)]
     assert np.mean([any("ground" in t.tags for t in item.truth) for item in items]) > 0.6

@@ -35,7 +35,7 @@ def run(
     from stages.adapt.lora import choose, train
     from stages.backbones.devices import choose_device
     from stages.backbones.diffusion import load
-    from stages.backbones.inputs import prepare, record
+    from stages.backbones.inputs import prepare, records
 
     settings = LoraRecipe.model_validate(recipe)
     folders = [Folder(path, "samples") for path in samples]
@@ -52,7 +52,7 @@ def run(
         settings.model_dump(mode="json"),
         output,
         inputs={f"samples-{number:05d}": folder for number, folder in enumerate(folders)},
-        models={"backbone": record(backbone)},
+        models=records(backbone),
         ids=ids,
     )
     latents, texts, owners = [], [], []

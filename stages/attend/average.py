@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from stages.artifacts.errors import AnywordError
 from stages.artifacts.language import Span
 from stages.attend import chain, null_text
 from stages.attend.maps import Averager
@@ -36,7 +37,7 @@ def average(
     rows: int,
 ) -> Averager:
     """The averaged token maps of a batch of images, by the recipe's kind. rows: latents a UNet call."""
-    reader = Reader(backbone, scales=settings.scales, own=settings.refine > 0)
+    reader = Reader(backbone, scales=settings.scales, layers=settings.layers, own=settings.refine > 0)
     last = int(backbone.scheduler.config.num_train_timesteps)
     counted = (0, last) if isinstance(settings, NoisedRecipe) else settings.timesteps
     averager = Averager(len(latents), counted, keep_steps=settings.keep_steps, power=settings.refine)
@@ -62,9 +63,14 @@ def average(
         timesteps, stored = chain.invert(backbone, latents, context, steps, below=below)
         chain.maps_at(reader, stored, timesteps, context, averager, rows=rows)
         return averager
+    if settings.kind == "null-text" and backbone.few_step is not None:
+        raise AnywordError(
+            "attend: null-text denoises with guidance, and a few-step adapter has its own built in.",
+            remedy="Use kind direct, ddim or noised with this backbone.",
+        )
     timesteps, stored = chain.invert(backbone, latents, context, steps)
     if settings.kind == "ddim":
-        chain.denoise(reader, stored[-1], timesteps, context, averager, steps=steps)
+        chain.denoise(reader, stored[-1], timesteps, context, averager, steps=steps, sample_ids=sample_ids)
     else:
         null_text.denoise(
             reader,

@@ -3,21 +3,29 @@
 The convention is prompt-to-prompt's and diffusers': going up, the latent at the level of the step below is given to
 the UNet under the label of the step that it is going to (equation 1 of Segment Anyword labels it one step lower).
 Guidance is 1 (the conditional branch alone): with more, DDIM inversion does not come back to the image.
+
+A backbone with a few-step adapter has a sampler of its own (LCM, TCD), whose timesteps the chain then takes; DDIM's
+formula carries the latents from one to the next on the way up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from stages.artifacts.errors import AnywordError
+from stages.artifacts.seeds import seed_of
 from stages.attend.maps import Averager
 from stages.attend.reading import Reader
 from stages.backbones.diffusion import DiffusionBackbone
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(prediction, latents) to the latents of the next level."""
 
 
 def invert(
@@ -35,11 +43,8 @@ def invert(
     below: leave out what lies at or above this timestep. reader and averager: also read the maps of every
     step on the way up.
     """
-    from diffusers import DDIMInverseScheduler
-
-    scheduler = DDIMInverseScheduler.from_config(backbone.scheduler.config, clip_sample=False)
-    scheduler.set_timesteps(steps)
-    timesteps = [int(t) for t in scheduler.timesteps if below is None or int(t) < below]
+    climb = ascent(backbone, steps)
+    timesteps = [t for t in climb if below is None or t < below]
     stored = []
     everyone = list(range(len(latents)))
     with torch.no_grad():
@@ -50,9 +55,60 @@ def invert(
                 averager.add(maps, everyone, [timestep] * len(everyone))
             else:
                 predicted = backbone.unet(latents, label, context)
-            latents = scheduler.step(predicted, timestep, latents).prev_sample
+            latents = climb[timestep](predicted, latents)
             stored.append(latents)
     return timesteps, torch.stack(stored) if stored else latents[None, :][:0]
+
+
+def ascent(backbone: DiffusionBackbone, steps: int) -> dict[int, Step]:
+    """The chain's timesteps, rising, each with the step that takes a latent there from the one below.
+
+    AnywordError where the backbone's sampler has no chain of so many steps.
+    """
+    import diffusers
+
+    own = backbone.scheduler
+    try:
+        if isinstance(own, diffusers.DDIMScheduler):
+            scheduler = diffusers.DDIMInverseScheduler.from_config(own.config, clip_sample=False)
+            scheduler.set_timesteps(steps)
+            return {
+                int(t): lambda predicted, latents, t=int(t): scheduler.step(predicted, t, latents).prev_sample
+                for t in scheduler.timesteps
+            }
+        timesteps = [int(t) for t in reversed(_sampler(backbone, steps).timesteps)]
+    except ValueError as error:
+        raise AnywordError(
+            f"attend: {type(own).__name__} has no chain of {steps} steps ({error!s:.120}).",
+            remedy="Give the attender fewer steps.",
+        ) from None
+    levels = [None, *timesteps]
+    return {
+        to: lambda predicted, latents, at=at, to=to: _move(own, predicted, latents, at, to)
+        for at, to in zip(levels[:-1], timesteps, strict=True)
+    }
+
+
+def _move(scheduler: Any, predicted: torch.Tensor, latents: torch.Tensor, at: int | None, to: int) -> torch.Tensor:
+    """DDIM's formula from one noise level (None: the image's) to another, by the prediction made on the way."""
+    here = scheduler.final_alpha_cumprod if at is None else scheduler.alphas_cumprod[at]
+    a, b = (one.to(latents) for one in (here, scheduler.alphas_cumprod[to]))
+    kind = scheduler.config.prediction_type
+    if kind == "v_prediction":
+        clean = a.sqrt() * latents - (1 - a).sqrt() * predicted
+        noise = a.sqrt() * predicted + (1 - a).sqrt() * latents
+    elif kind == "sample":
+        clean, noise = predicted, (latents - a.sqrt() * predicted) / (1 - a).sqrt().clamp_min(1e-6)
+    else:
+        clean, noise = (latents - (1 - a).sqrt() * predicted) / a.sqrt(), predicted
+    return b.sqrt() * clean + (1 - b).sqrt() * noise
+
+
+def _sampler(backbone: DiffusionBackbone, steps: int) -> Any:
+    """A fresh scheduler of the backbone's kind with the timesteps of a chain."""
+    scheduler = type(backbone.scheduler).from_config(backbone.scheduler.config, clip_sample=False)
+    scheduler.set_timesteps(steps)
+    return scheduler
 
 
 def maps_at(
@@ -87,15 +143,22 @@ def denoise(
     averager: Averager,
     *,
     steps: int,
+    sample_ids: Sequence[str],
 ) -> Float[torch.Tensor, "images channels h w"]:
-    """Plain DDIM from the last inverted latent down to the image, reading maps on the way; returns where it ends.
+    """The backbone's own sampler from the last inverted latent down to the image, reading maps on the way; returns
+    where it ends.
 
-    timesteps: those of the inversion, rising.
+    timesteps: those of the inversion, rising. The sampler is DDIM, or a few-step adapter's: TCD runs without its
+    noise, and LCM, which has no such form, draws each image's by its id.
     """
-    from diffusers import DDIMScheduler
+    import diffusers
 
-    scheduler = DDIMScheduler.from_config(reader.backbone.scheduler.config, clip_sample=False)
-    scheduler.set_timesteps(steps)
+    scheduler = _sampler(reader.backbone, steps)
+    extra: dict[str, Any] = {}
+    if isinstance(scheduler, diffusers.TCDScheduler):
+        extra["eta"] = 0.0
+    elif isinstance(scheduler, diffusers.LCMScheduler):
+        extra["generator"] = [torch.Generator().manual_seed(seed_of(0, "attend", one, "denoise")) for one in sample_ids]
     everyone = list(range(len(latents)))
     with torch.no_grad():
         for timestep in reversed(timesteps):
@@ -103,5 +166,5 @@ def denoise(
             maps, predicted = reader.with_prediction(latents, label, context)
             if averager.wants(timestep):
                 averager.add(maps, everyone, [timestep] * len(everyone))
-            latents = scheduler.step(predicted, timestep, latents).prev_sample
+            latents = scheduler.step(predicted, timestep, latents, **extra).prev_sample
     return latents

@@ -44,13 +44,13 @@ def run(
     from stages.backbones.adapter import adapted
     from stages.backbones.devices import choose_device
     from stages.backbones.diffusion import load
-    from stages.backbones.inputs import prepare, record
+    from stages.backbones.inputs import prepare, records
 
     settings = recipe_of(recipe)
     inputs = {"samples": Folder(samples, "samples"), "embeddings": Folder(embeddings, "invert")}
     rows = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
     backbone = adapted(load(settings.backbone, choose_device(device)), adapter)
-    models = {"backbone": record(backbone)}
+    models = records(backbone)
     _check_backbone(inputs["embeddings"], models["backbone"].sha256, settings)
     learned = Embeddings(inputs["embeddings"], backbone.window)
     job = Job(STAGE, settings.model_dump(mode="json"), output, inputs=inputs, models=models)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from stages.artifacts.errors import AnywordError
 from stages.attend.reading import Maps, refine
 
 if TYPE_CHECKING:
@@ -47,9 +48,12 @@ class Averager:
                 self._steps[n].setdefault(timestep, []).append(cross[row].float().cpu())
 
     def mean(self, image: int) -> Float[torch.Tensor, "tokens height width"]:
-        """The mean map of each token of one image, in float32 on the CPU; ValueError if none was added."""
+        """The mean map of each token of one image, in float32 on the CPU; AnywordError if none was added."""
         if self._sum is None or not self._count[image]:
-            raise ValueError(f"no timestep in {self.low}..{self.high} was evaluated")
+            raise AnywordError(
+                f"attend: no timestep of the chain lies in {self.low}..{self.high}.",
+                remedy="Widen the attender's timesteps, or give it more steps.",
+            )
         maps = (self._sum[image] / self._count[image]).float()
         if self.power:
             if self._own is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,32 +31,33 @@ class Reader:
     """Runs a backbone's UNet and reads maps: `scales` weighs resolutions, `own` adds self-attention."""
 
     def __init__(
-        self, backbone: DiffusionBackbone, *, scales: Mapping[int, float] | None = None, own: bool = False
+        self,
+        backbone: DiffusionBackbone,
+        *,
+        scales: Mapping[int, float] | None = None,
+        layers: Sequence[str] | None = None,
+        own: bool = False,
     ) -> None:
         """scales: weight by side of the maps; the result has the largest side, the others interpolated to it.
-        Default: the backbone's own layers alone. own: also the self-attention beside the layers of the largest side.
+        Default: the backbone's maps alone. layers: beginnings of names of those to read at each side; default: at
+        the maps' side the backbone's, elsewhere every one. own: also the self-attention beside the layers of the
+        largest side. AnywordError where no layer is left at a side, or a name fits none.
         """
         self.backbone = backbone
         every = attention_layers(backbone.model, backbone.latent_size)
-        if scales is None:
-            self.layers: list[Layer] = list(backbone.layers)
-            self.weights = {backbone.map_resolution: 1.0}
-        else:
-            self.weights = {side: weight / sum(scales.values()) for side, weight in scales.items()}
-            chosen = {
-                layer.name
-                for side in scales
-                for layer in (
-                    backbone.layers
-                    if side == backbone.map_resolution
-                    else choose_layers(every, side, None, f"backbone {backbone.id}")
-                )
-            }
-            self.layers = [layer for layer in every if layer.name in chosen]  # in the order in which they run
+        scales = {backbone.map_resolution: 1.0} if scales is None else scales
+        self.weights = {side: weight / sum(scales.values()) for side, weight in scales.items()}
+        chosen = {layer.name for side in scales for layer in self._at(every, side, layers)}
+        self.layers: list[Layer] = [layer for layer in every if layer.name in chosen]  # in the order in which they run
         self.side = max(self.weights)
         # A block's self-attention runs before its cross-attention, so a pass that ends at the last of these has it.
         beside = [Layer(_own(layer.name), self.side) for layer in self.layers if layer.resolution == self.side]
         self.own_layers = beside if own else []
+
+    def _at(self, every: Sequence[Layer], side: int, prefixes: Sequence[str] | None) -> Sequence[Layer]:
+        if prefixes is None and side == self.backbone.map_resolution:
+            return self.backbone.layers
+        return choose_layers(every, side, prefixes, f"backbone {self.backbone.id}")
 
     @torch.no_grad()
     def __call__(

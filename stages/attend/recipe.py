@@ -47,6 +47,12 @@ class _Attender(BaseModel):
         description="Weight by resolution of cross-attention, e.g. {16: 0.7, 32: 0.3}: maps have the largest side, "
         "the others are interpolated to it. Default: the backbone's own layers alone.",
     )
+    layers: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Cross-attention layers to read, by the beginning of their names ('up_blocks.1'), at each "
+        "resolution that is read; default: the backbone's. Needs no other inversion, as the backbone's own would.",
+    )
     second_look: SecondLook | None = Field(
         None, description="Look closer at what is small; one more image a word that is. Off by default."
     )

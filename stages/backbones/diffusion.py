@@ -18,7 +18,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages import REPOSITORY
+from stages.artifacts import ModelRecord
 from stages.artifacts.errors import AnywordError
+from stages.backbones import few_step
 from stages.backbones.attention import Capture, CpuAttention, Layer, attention_layers, choose_layers
 from stages.backbones.recipe import BackboneRecipe
 from stages.backbones.text import Encoding, check_fast, tokenize, tokenize_windows, window_of
@@ -63,7 +65,8 @@ class DiffusionBackbone:
     """CLIPTextModel or LDMBertModel."""
     tokenizer: Any
     scheduler: Any
-    """DDIMScheduler."""
+    """The noise schedule, and the sampler that chains follow: DDIMScheduler, or LCMScheduler or TCDScheduler where a
+    few-step adapter belongs to one."""
     resolution: int
     """Side of the square images, in pixels."""
     latent_size: int
@@ -73,6 +76,8 @@ class DiffusionBackbone:
     """The cross-attention layers whose maps are read, in the order in which the UNet runs them."""
     world: str | None
     device: torch.device
+    few_step: ModelRecord | None = None
+    """The few-step adapter that was merged, if one was; `weights_sha256` counts it in."""
 
     @property
     def map_resolution(self) -> int:
@@ -220,17 +225,29 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
                 f"{folder}: its {part} is a {name}, which is not supported.",
                 remedy=f"Supported: {', '.join(choice)}.",
             )
-        dtype = getattr(torch, recipe.dtype) if part == "unet" else torch.float32
-        modules[part] = _load(cls, folder, part, dtype).to(device).eval().requires_grad_(False)
+        # An adapter is merged in float32, and rounded with the rest.
+        own = getattr(torch, recipe.dtype) if part == "unet" and recipe.few_step is None else torch.float32
+        modules[part] = _load(cls, folder, part, own)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    check_fast(tokenizer, str(folder))
+    # The sampler's own class does not matter: DDIM with the same noise schedule is what both inversions use.
+    scheduler = diffusers.DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
+    sha256 = _hash(folder, ("unet", autoencoder_part, encoder_part, "tokenizer", "scheduler"))
+    distilled = None
+    if recipe.few_step is not None:
+        adapter = few_step.find(recipe.few_step)
+        few_step.merge(recipe.few_step, adapter, {**modules, "tokenizer": tokenizer}, scheduler)
+        modules["unet"].to(getattr(torch, recipe.dtype))
+        scheduler = few_step.sampler(recipe.few_step, scheduler)
+        distilled = few_step.record(recipe.few_step, adapter)
+        sha256 = few_step.combined(sha256, recipe.few_step, distilled)
+    for module in modules.values():
+        module.to(device).eval().requires_grad_(False)
     unet, autoencoder, encoder = modules["unet"], modules[autoencoder_part], modules[encoder_part]
     if torch.device(device).type == "cpu":
         unet.set_attn_processor(CpuAttention())
     else:
         unet.to(memory_format=torch.channels_last)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    check_fast(tokenizer, str(folder))
-    # The sampler's own class does not matter: DDIM with the same noise schedule is what both inversions use.
-    scheduler = diffusers.DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
 
     factor = 2 ** (len(autoencoder.config.block_out_channels) - 1)
     latent_size = int(unet.config.sample_size) if recipe.resolution is None else recipe.resolution // factor
@@ -248,7 +265,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     return DiffusionBackbone(
         id=recipe.id,
         revision=recipe.revision,
-        weights_sha256=_hash(folder, ("unet", autoencoder_part, encoder_part, "tokenizer", "scheduler")),
+        weights_sha256=sha256,
         autoencoder=autoencoder,
         model=unet,
         encoder=encoder,
@@ -260,6 +277,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
         layers=tuple(layers),
         world=advice.world,
         device=torch.device(device),
+        few_step=distilled,
     )
 
 

@@ -79,6 +79,7 @@ def prepare(backbone: DiffusionBackbone, rows: Sequence[Mapping[str, Any]], root
     )
 
 
-def record(backbone: DiffusionBackbone) -> ModelRecord:
-    """What a manifest says of a backbone."""
-    return ModelRecord(id=backbone.id, revision=backbone.revision, sha256=backbone.weights_sha256)
+def records(backbone: DiffusionBackbone) -> dict[str, ModelRecord]:
+    """What a manifest says of a backbone, and of the few-step adapter in it; the backbone's hash counts that in."""
+    own = ModelRecord(id=backbone.id, revision=backbone.revision, sha256=backbone.weights_sha256)
+    return {"backbone": own} | ({"few_step": backbone.few_step} if backbone.few_step else {})

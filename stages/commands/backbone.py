@@ -17,6 +17,10 @@ def backbone(
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub id.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images; default: the model's own.")] = None,
     map_resolution: Annotated[int | None, typer.Option(help="Side of the maps; default: 16.")] = None,
+    few_step: Annotated[
+        str | None, typer.Option(help="Local file or folder of a few-step adapter (LCM-LoRA, Hyper-SD) to merge.")
+    ] = None,
+    scheduler: Annotated[str, typer.Option(help="The sampler of that adapter: lcm, tcd or ddim.")] = "lcm",
     offline: Annotated[
         bool, typer.Option(help="Take hub ids from the local cache only; --no-offline lets them be fetched.")
     ] = True,
@@ -39,6 +43,7 @@ def backbone(
                 "revision": revision,
                 "resolution": resolution,
                 "map_resolution": map_resolution,
+                "few_step": {"path": few_step, "scheduler": scheduler} if few_step else None,
                 "offline": offline,
             }
         )
@@ -75,6 +80,8 @@ def describe(model: Any, kind: str) -> dict[str, Any]:
         "predicts": model.scheduler.config.prediction_type,
         "noise schedule": f"{model.scheduler.config.beta_schedule}, "
         f"{model.scheduler.config.num_train_timesteps} timesteps",
+        "sampler": type(model.scheduler).__name__,
+        "few steps": f"{model.few_step.id} ({model.few_step.sha256})" if model.few_step else "no adapter",
         "text encoder": f"{type(model.encoder).__name__}, {encoder / 1e6:.1f} M parameters, "
         f"embeddings {model.table.shape[0]}x{model.table.shape[1]} of spread {float(model.table.std()):.4g}",
         "window": f"{model.window} tokens",

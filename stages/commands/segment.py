@@ -29,6 +29,9 @@ def segment(
     ] = None,
     parser: Annotated[str | None, typer.Option(help="A name of `parsers`.")] = None,
     inverter: Annotated[str | None, typer.Option(help="A name of `inverters`.")] = None,
+    adapter: Annotated[
+        Path | None, typer.Option(help="Trained adapter of the text encoder: its folder, results/DATASET/adapt/NAME.")
+    ] = None,
     experiment: Annotated[str, typer.Option(help="Experiment whose recipes are used where nothing is said.")] = "spacy",
     config: Annotated[Path | None, typer.Option(help="A configuration laid over the repository's config.yaml.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -60,6 +63,7 @@ def segment(
         out,
         config={**whole, "experiments": {**whole["experiments"], experiment: chosen}},
         experiment=experiment,
+        adapter=adapter,
         device=device,
     )
     typer.echo(

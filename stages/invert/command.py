@@ -43,7 +43,7 @@ def run(
     from stages.backbones.adapter import adapted
     from stages.backbones.devices import choose_device
     from stages.backbones.diffusion import load
-    from stages.backbones.inputs import prepare, record
+    from stages.backbones.inputs import prepare, records
     from stages.invert.textual import optimise
     from stages.invert.words import learning
 
@@ -61,7 +61,7 @@ def run(
         settings.model_dump(mode="json"),
         output,
         inputs={"samples": folder, **({"adapter": Folder(adapter, "adapt")} if adapter else {})},
-        models={"backbone": record(backbone)},
+        models=records(backbone),
     )
 
     def process(batch: Sequence[int]) -> list[Result]:

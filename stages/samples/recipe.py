@@ -31,6 +31,14 @@ class WorldDataset(_Dataset):
     split: Literal["train", "val", "test"] = Field("test", description="Range of seeds; splits never overlap.")
     first: int = Field(0, ge=0, description="Number of the first scene.")
     count: int = Field(8, ge=1, description="How many scenes.")
+    synonyms: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Chance that a caption says one phrase in words that the embedded models never saw, where its "
+        "scene has a shape with such a name. Default: 0.46 in val and test (one caption in three does), none in "
+        "train. An adapter can learn those words only from pairs that hold them.",
+    )
 
 
 class NoisyWorldDataset(_Dataset):

@@ -15,7 +15,10 @@ from stages.samples.reader import DRAWN, Place, Sample, TruthMask
 def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
     """Scenes `first` to `first + count` of a split; nothing is drawn yet."""
     for index in range(recipe["first"], recipe["first"] + recipe["count"]):
-        yield Entry(id=f"{recipe['split']}-{index:06d}", source={"split": recipe["split"], "index": index})
+        source = {"split": recipe["split"], "index": index}
+        if recipe.get("synonyms") is not None:  # where nothing is said, listings stay what they were
+            source["synonyms"] = recipe["synonyms"]
+        yield Entry(id=f"{recipe['split']}-{index:06d}", source=source)
 
 
 def has_truth(entries: list[Entry]) -> bool:
@@ -29,7 +32,7 @@ def sample(entry: Entry, place: Place) -> Sample:
     from stages.world.sample import sample as draw
 
     split, index = entry.source["split"], entry.source["index"]
-    drawn = draw(split, index)
+    drawn = draw(split, index, unseen=entry.source.get("synonyms"))
     height, width = drawn.image.shape[:2]
     file = io.BytesIO()
     Image.fromarray(drawn.image).save(file, format="PNG")

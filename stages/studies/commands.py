@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from stages.studies import paper
+from stages.studies.inversion_commands import batches, inversion
 from stages.studies.options import Config, Cores, Json, Samples, ShardSize
 from stages.studies.paper import RESULTS
 
@@ -23,6 +24,8 @@ app = typer.Typer(
 app.command()(paper.ablation)
 app.command()(paper.captions)
 app.command()(paper.speed)
+app.command()(inversion)
+app.command()(batches)
 
 
 @app.command()

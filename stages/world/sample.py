@@ -80,16 +80,25 @@ def truths(drawn: Scene, said: Caption) -> tuple[Truth, ...]:
 
 
 def sample(
-    split: str, index: int, level: Level | str = "full", register: str | None = None, variant: int = 0
+    split: str,
+    index: int,
+    level: Level | str = "full",
+    register: str | None = None,
+    variant: int = 0,
+    unseen: float | None = None,
 ) -> WorldSample:
     """The sample of a split's index: the same image, text and truth on every machine.
 
-    `register` fixes the caption's register, `variant` draws another caption of the same scene. Captions of the
-    training split never hold unseen synonyms. Raises ValueError as `scene` and `caption` do.
+    `register` fixes the caption's register, `variant` draws another caption of the same scene. `unseen` is the chance
+    of unseen synonyms in a caption that could hold them: by default UNSEEN, and 0 in the training split, from which
+    the embedded models learned. A caption that holds none is word for word the same whatever the chance.
+    Raises ValueError as `scene` and `caption` do.
     """
     drawn = scene(split, index, level)
     rng = np.random.default_rng([seed_of(split, index), 1 + variant])
-    said = caption(drawn, rng, register, unseen=0.0 if split == "train" else UNSEEN)
+    if unseen is None:
+        unseen = 0.0 if split == "train" else UNSEEN
+    said = caption(drawn, rng, register, unseen=unseen)
     name = f"{split}-{index:06d}" + (f"-{variant}" if variant else "")
     return WorldSample(name, said.text, said.parse, truths(drawn, said), said, drawn)
 
