@@ -33,8 +33,6 @@ class Phase:
     """(level, easy registers only, how many chunks, share of the batch)."""
     supervise: float = 0.0
     """Weight of the masks' pull on the attention of words that name something."""
-    answer: float = 0.0
-    """Weight of the pull of what is named towards its own words: how much of its attention they take."""
     contrast: float = 0.0
     """Weight of the margin by which a wrong word must denoise worse than the right one."""
 
@@ -44,12 +42,11 @@ CURRICULUM = (
     Phase(2250, (("simple", True, 6, 0.5), ("full", False, 12, 0.5)), supervise=0.06),
     Phase(3500, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06),
     Phase(4000, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06, contrast=0.05),
-    Phase(4250, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06, contrast=0.5),
-    Phase(7250, (("full", False, 12, 1.0),), supervise=0.06, answer=0.05, contrast=0.5),
+    Phase(5000, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06, contrast=0.5),
 )
-"""Until the second step attention is left to itself; what it reached there is in the model card. The last steps are
+"""Until the second step attention is left to itself; what it reached there is in the model card. The last two steps are
 to make words matter for denoising, which is what inversion goes by: a shape is plain to see in all but the strongest
-noise, so without them a wrong noun cost the diffusion loss a thousandth."""
+noise, so without them a wrong noun cost the diffusion loss a thousandth. The shipped weights are those of step 4250."""
 MARGIN = 0.15
 """Share by which a wrong word must raise the error around its object."""
 WRONG = 8
@@ -117,49 +114,18 @@ def attention_loss(
     return ((spread + inside) * use * weight[:, None]).sum() / use.sum().clamp_min(1)
 
 
-def answer_loss(
-    seen: dict[str, torch.Tensor],
-    names: torch.Tensor,
-    roles: torch.Tensor,
-    cover: torch.Tensor,
-    weight: torch.Tensor,
-) -> torch.Tensor:
-    """−log of the share of attention that named things give to their own nouns; arguments as above.
-
-    Mean over the slots that are named, each the mean over layers and over the cells that it covers by more than half.
-    Without it the padding, whose states hold the whole sentence, takes most of the attention: a word's embedding then
-    matters for denoising everywhere alike, and inversion cannot tell where a new word belongs. Nouns alone: their
-    states hold the adjectives said before them, so what an object has to learn of its colour comes through its noun,
-    and a noun that does not fit what is seen is not asked.
-    """
-    import torch
-
-    bits = (names[..., None] >> torch.arange(dataset.SLOTS, device=names.device)) & 1  # b, tokens, slots
-    nouns = torch.tensor([dataset.ROLES.index("noun"), dataset.ROLES.index("ground")], device=roles.device)
-    own = bits.float() * torch.isin(roles, nouns)[..., None]
-    cells = (cover.flatten(2) > 0.5).float()  # b, slots, 256
-    use = ((own.sum(1) > 0) & (cells.sum(-1) > 0)).float()  # b, slots
-    loss = torch.zeros_like(use)
-    for share in seen.values():
-        taken = (share.mean(1) @ own).transpose(1, 2)  # b, slots, 256
-        loss = loss - (taken.clamp_min(1e-5).log() * cells).sum(-1) / cells.sum(-1).clamp_min(1)
-    return (loss / len(seen) * use * weight[:, None]).sum() / use.sum().clamp_min(1)
-
-
 def wrong_captions(
     ids: torch.Tensor, names: torch.Tensor, roles: torch.Tensor, words: dict[str, list[int]], generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Captions with one object's noun (or, in three of ten, its colour) replaced by another, and that object's slot.
 
-    In one of four the other is any piece of the vocabulary, as foreign as a word that was never seen. `words` holds the
-    token ids of nouns, of colours and of any. The slot is -1 where a caption names no single object.
+    `words` holds the token ids of nouns and of colours. The slot is -1 where a caption names no single object.
     """
     import torch
 
     wrong, slots = ids.clone(), torch.full((len(ids),), -1)
     for row in range(len(ids)):
         role = "colour" if float(torch.rand((), generator=generator)) < 0.3 else "noun"
-        kind = "any" if float(torch.rand((), generator=generator)) < 0.25 else role
         known = torch.isin(ids[row], torch.tensor(words[role]))
         single = torch.isin(names[row], torch.tensor([1, 2, 4, 8]))
         places = (known & single & (roles[row] == dataset.ROLES.index(role))).nonzero().flatten()
@@ -167,7 +133,7 @@ def wrong_captions(
             continue
         place = places[int(torch.randint(len(places), (), generator=generator))]
         same = (names[row] == names[row, place]) & (ids[row] == ids[row, place])  # also where it is said again
-        others = [word for word in words[kind] if word != int(ids[row, place])]
+        others = [word for word in words[role] if word != int(ids[row, place])]
         wrong[row, same] = others[int(torch.randint(len(others), (), generator=generator))]
         slots[row] = int(names[row, place]).bit_length() - 1
     return wrong, slots
@@ -194,13 +160,12 @@ def contrast_loss(
 
 
 def _vocabulary(marks: Any) -> dict[str, list[int]]:
-    """Token ids of the nouns and colours that training captions hold, and of all pieces."""
+    """Token ids of the nouns and colours that training captions hold."""
     from stages.world.render import COLOURS
     from stages.world.shapes import NOUNS
 
     ids = {"noun": list(NOUNS), "colour": list(COLOURS)}
-    words = {role: [marks.convert_tokens_to_ids(word + "</w>") for word in found] for role, found in ids.items()}
-    return words | {"any": [number for number in range(len(marks)) if number not in marks.all_special_ids]}
+    return {role: [marks.convert_tokens_to_ids(word + "</w>") for word in found] for role, found in ids.items()}
 
 
 def _average(shadow: list[torch.Tensor], live: list[torch.Tensor], step: int) -> None:
@@ -324,14 +289,11 @@ def train(
         # In the strongest noise nothing can be seen; what no word can find must not steer.
         sight = (alphas[times] / 0.03).clamp(max=1)
         if phase.supervise:
-            own = {name: one[:BATCH] for name, one in seen.items()}
-            pull = phase.supervise * attention_loss(own, names, roles, cover, sight)
-            if phase.answer:
-                pull = pull + phase.answer * answer_loss(own, names, roles, cover, sight)
+            pull = attention_loss({name: one[:BATCH] for name, one in seen.items()}, names, roles, cover, sight)
         if few:
             contrast = contrast_loss(errors[:few], errors[BATCH:], slots, cover[:few], sight[:few])
         optimiser.zero_grad()
-        (loss + pull + phase.contrast * contrast).backward()
+        (loss + phase.supervise * pull + phase.contrast * contrast).backward()
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimiser.step()
         run.step += 1
