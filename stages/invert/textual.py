@@ -141,8 +141,10 @@ def _descend(
     """Run the steps in place; the loss trace of every image. Images that settle leave the batch."""
     rate = learning_rate(backbone, recipe)
     optimiser = torch.optim.AdamW([vectors.now], lr=rate, weight_decay=recipe.weight_decay, foreach=False)
-    # An image without a token to learn would only cost time.
-    active = sorted(set(vectors.text.tolist()))
+    # An image without a token to learn, or with none that may move, would only cost time.
+    active = sorted(set(vectors.text[vectors.share[:, 0] > 0].tolist()))
+    if not active:
+        return [[] for _ in sample_ids]
     watch = Watch(backbone, latents, vectors, sample_ids, recipe) if recipe.settle else None
     every = Words(vectors.text.tolist(), vectors.token.tolist(), encoding, backbone.device)
     trace: list[torch.Tensor] = []
