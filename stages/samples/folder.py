@@ -12,17 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.artifacts.errors import AnywordError, SampleError
 from stages.artifacts.language import Parse, Phrase, Span, words
-from stages.artifacts.masks import encode
+from stages.artifacts.masks import columns_of, encode
 from stages.samples.images import ImageFacts, look_at
-from stages.samples.listing import Entry, image_problem, quote, text_problem
+from stages.samples.listing import MAX_ID, Entry, image_problem, quote, text_problem
 from stages.samples.reader import Place, Sample, TruthMask
+from stages.samples.readers.given import coco_rle
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Bool
 
 REQUIRED = ("id", "image", "text")
-OPTIONAL = ("split", "tags", "phrases", "masks")
+OPTIONAL = ("split", "group", "tags", "phrases", "masks")
 _LISTS = ("tags", "phrases", "masks")
 _LONGEST_FIELD = 1 << 24  # characters; Python's csv stops at 131 072
 
@@ -39,6 +40,15 @@ class GivenPhrase(BaseModel):
     adjectives: tuple[tuple[int, int], ...] = ()
 
 
+class GivenMask(BaseModel):
+    """A mask as COCO writes one: [height, width] and its runs, as text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: tuple[int, int]
+    counts: str
+
+
 class Row(BaseModel):
     """One row of the table, its types checked."""
 
@@ -47,9 +57,10 @@ class Row(BaseModel):
     image: str
     text: str
     split: str = ""
+    group: str = Field("", max_length=MAX_ID)
     tags: tuple[str, ...] = ()
     phrases: tuple[str | GivenPhrase, ...] = ()
-    masks: tuple[str | None, ...] = ()
+    masks: tuple[str | GivenMask | None, ...] = ()
 
 
 def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
@@ -95,6 +106,7 @@ def sample(entry: Entry, place: Place) -> Sample:
         parse=Parse(phrases=phrases),
         tags=row.tags,
         truth=truth,
+        group=row.group.strip() or None,
     )
 
 
@@ -145,7 +157,10 @@ def _occurrence(text: str, phrase: str, cursor: int) -> Span:
     )
 
 
-def _truth(root: Path, mask: str, index: int, facts: ImageFacts) -> TruthMask:
+def _truth(root: Path, mask: str | GivenMask, index: int, facts: ImageFacts) -> TruthMask:
+    if isinstance(mask, GivenMask):
+        rle = coco_rle(mask.model_dump(mode="json"), facts.height, facts.width)
+        return TruthMask("phrase", index, columns_of(rle))
     pixels = _mask_pixels(root, mask)
     if pixels.shape != (facts.height, facts.width):
         raise SampleError(
