@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ class GivenPhrase(BaseModel):
     root_start: int | None = None
     root_end: int | None = None
     adjectives: tuple[tuple[int, int], ...] = ()
+    tags: tuple[str, ...] = ()
+    """Of its truth: the score is told by them."""
 
 
 class GivenMask(BaseModel):
@@ -95,7 +98,11 @@ def sample(entry: Entry, place: Place) -> Sample:
         raise SampleError(
             f"{len(row.masks)} masks for {len(phrases)} phrases.", remedy="Give one a phrase, null for none."
         )
-    truth = tuple(_truth(place.root, mask, index, facts) for index, mask in enumerate(row.masks) if mask is not None)
+    truth = tuple(
+        replace(_truth(place.root, mask, index, facts), tags=_tags(row.phrases[index]))
+        for index, mask in enumerate(row.masks)
+        if mask is not None
+    )
     return Sample(
         image=row.image,
         sha256=facts.sha256,
@@ -138,6 +145,10 @@ def resolve_phrases(text: str, given: tuple[str | GivenPhrase, ...]) -> tuple[Ph
             raise SampleError(f"a phrase does not fit the text: {_first(error)}.", remedy="Check offsets.") from error
         phrases.append(Phrase(span=span, root=root, adjectives=adjectives))
     return tuple(phrases)
+
+
+def _tags(given: str | GivenPhrase) -> tuple[str, ...]:
+    return () if isinstance(given, str) else given.tags
 
 
 def _occurrence(text: str, phrase: str, cursor: int) -> Span:

@@ -70,7 +70,7 @@ class FolderDataset(_Dataset):
     texts: str = Field(
         description="CSV or JSONL file with the columns id, image (path below root) and text; optional: split, "
         "group (the same for all rewrites of one expression: the original's id), "
-        "tags (JSON list), phrases (JSON list of strings or of {start, end, root_start, root_end, adjectives}), "
+        "tags (JSON list), phrases (JSON list of strings or of {start, end, root_start, root_end, adjectives, tags}), "
         "masks (JSON list, one a phrase: a mask image's path below root, COCO's RLE {size, counts}, or null)."
     )
 
