@@ -35,11 +35,13 @@ def save_grounding_dino(folder: Path, seed: int = 0) -> Path:
 
 
 def _bert_tokenizer():
-    """A WordPiece vocabulary with BERT's ids for the marks that GroundingDINO parts phrases by: 101, 102, 1012, 1029."""
+    """A WordPiece vocabulary with BERT's ids for the marks that part phrases: 101, 102, 1012, 1029."""
     from transformers import BertTokenizer
 
     fixed = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]", 1012: ".", 1029: "?"}
-    letters = iter([*"abcdefghijklmnopqrstuvwxyz0123456789", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz0123456789")])
+    letters = iter(
+        [*"abcdefghijklmnopqrstuvwxyz0123456789", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz0123456789")]
+    )
     words = (next(letters, f"[unused{i}]") for i in range(2000))
     vocabulary = {fixed.get(i) or next(words): i for i in range(1030)}
     return BertTokenizer(vocab=vocabulary, model_max_length=64)

@@ -90,12 +90,13 @@ def placed(said: Sequence[str], text: str, phrase: Span, most: int) -> tuple[lis
     kept: list[Rewrite] = []
     dropped = 0
     for item in said:
-        new = _inner(item, before, after)
+        inner = new = _inner(item, before, after)
         article = re.match(r"(?:a|an|the)\s+", phrase.of(text), re.IGNORECASE)
         if article and not re.match(r"(?:a|an|the|two|some|his|her|their|its)\s", new, re.IGNORECASE):
             new = _fitting(article[0], new) + new
         whole = before + new + after
-        if not _plain(new) or _echoes(new, before + " " + after) or _folded(whole) in seen or len(kept) == most:
+        echo = _echoes(inner, before + " " + after)
+        if echo or not _plain(inner) or _folded(whole) in seen or len(kept) == most:
             dropped += 1
             continue
         seen.add(_folded(whole))

@@ -1,4 +1,4 @@
-"""The scatter plot of Figures 3 and 10: standard deviation of the IoU over its mean, a dot an expression."""
+"""The scatter plot of Figure 10: IoU mean over standard deviation, a dot an expression, the best at the top left."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def scatter(by_setting: Mapping[str, Sequence[Spread]], bounds: Bounds) -> Figur
     for setting, every in by_setting.items():
         style: dict[str, Any] = {"color": _COLOURS[setting], "marker": _SHAPES[setting]}
         means, stds = [one.mean for one in every], [one.std for one in every]
-        axes.scatter(means, stds, s=16, alpha=0.45, linewidths=0, label=NAMES[setting], **style)
+        axes.scatter(stds, means, s=16, alpha=0.45, linewidths=0, label=NAMES[setting], **style)
         if every:
-            centre = (sum(means) / len(means), sum(stds) / len(stds))
+            centre = (sum(stds) / len(stds), sum(means) / len(means))
             axes.scatter(*centre, s=110, edgecolors="black", linewidths=1.2, zorder=3, **style)
     line: dict[str, Any] = {"color": "#888888", "linewidth": 0.8, "linestyle": ":"}
-    axes.plot([bounds.easy_mean, bounds.easy_mean, 1.0], [0.0, bounds.easy_std, bounds.easy_std], **line)
-    axes.plot([bounds.hard_mean, bounds.hard_mean, 1.0], [0.0, bounds.hard_std, bounds.hard_std], **line)
-    box: dict[str, Any] = {"fontsize": 8, "color": "#555555"}
-    axes.text(0.99, bounds.easy_std - 0.004, "easy", ha="right", va="top", **box)
-    axes.text(0.99, bounds.hard_std - 0.004, "medium", ha="right", va="top", **box)
-    axes.text(0.99, bounds.hard_std + 0.004, "hard", ha="right", va="bottom", **box)
-    axes.set(xlabel="IoU mean over an expression's texts", ylabel="IoU standard deviation")
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.01, 0.52))
-    axes.legend(loc="upper left", frameon=False)
+    box: dict[str, Any] = {"fontsize": 8, "color": "#555555", "va": "top"}
+    for mean, std in ((bounds.easy_mean, bounds.easy_std), (bounds.hard_mean, bounds.hard_std)):
+        axes.plot([0.0, std, std], [mean, mean, 1.0], **line)
+    axes.text(bounds.easy_std - 0.004, 0.995, "easy", ha="right", **box)
+    axes.text(bounds.hard_std - 0.004, 0.995, "medium", ha="right", **box)
+    axes.text(bounds.hard_std + 0.004, 0.995, "hard", ha="left", **box)
+    axes.set(xlabel="standard deviation of an expression's IoU over its texts", ylabel="mean of it")
+    axes.set(xlim=(-0.01, 0.51), ylim=(-0.02, 1.02))
+    axes.legend(loc="lower right", frameon=False)
     return figure
