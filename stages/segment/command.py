@@ -151,8 +151,7 @@ def _from_words(
         row = listed[job.ids[position]]
         parse = parses[row["sample_id"]]
         image = read_image(images, row["image"], row["image_sha256"])
-        options = {"answer": settings.answer, "predicates": settings.predicates}
-        found = cuts(parse, row["text"], image.shape[:2], ask(image), **options)
+        found = cuts(parse, row["text"], image.shape[:2], ask(image), settings.answer, settings.predicates)
         targets = [(t, found.get((t["kind"], t["index"]))) for t in targets_of(row["sample_id"], parse)]
         return Outcome([t | encode(cut.mask) | {"score": cut.score} for t, cut in targets if cut is not None])
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def cuts(
-    parse: Parse, text: str, size: tuple[int, int], ask: Callable[[str], Answer], *, answer: str, predicates: bool
+    parse: Parse, text: str, size: tuple[int, int], ask: Callable[[str], Answer], answer: str, predicates: bool
 ) -> dict[tuple[str, int], Cut]:
     """A mask for every target, ("phrase", index) or ("predicate", index).
 
@@ -49,4 +49,5 @@ def joined(
     """The masks as one, with the best score."""
     if not len(masks):
         return Cut(np.zeros(size, dtype=bool), 0.0)
-    return Cut(masks[0] if answer == "best" else masks.any(axis=0), float(scores[0]))
+    mask = masks[0] if answer == "best" else np.logical_or.reduce(masks)
+    return Cut(mask, float(scores[0]))

@@ -18,7 +18,10 @@ Like = Annotated[
 ]
 
 
-@app.command()
+@app.command(
+    epilog="Examples: anyword study variance --samples 200\n\n"
+    "anyword study variance --dataset refs --rewriter gpt4o --samples 500 --like photos --config mine.yaml"
+)
 def variance(
     samples: Annotated[
         int | None, typer.Option(help="Scenes (default 200), or at most so many expressions for a model.", min=1)
@@ -37,8 +40,12 @@ def variance(
     rewrite: Annotated[str, typer.Option(help="In scenes: the words of the subject, or of all phrases.")] = "subject",
     split: Annotated[str, typer.Option(help="Of scenes: val to tune on, test for figures.")] = "test",
     first: Annotated[int, typer.Option(help="Number of the first scene.", min=0)] = 0,
-    easy: Annotated[str, typer.Option(help="Easy: at least this IoU mean, at most this deviation.")] = "0.7,0.1",
-    hard: Annotated[str, typer.Option(help="Hard: less than this mean, or more than this deviation.")] = "0.5,0.2",
+    easy: Annotated[
+        str, typer.Option(help="MEAN,DEVIATION. Easy is at least this IoU mean and at most this deviation.")
+    ] = "0.7,0.1",
+    hard: Annotated[
+        str, typer.Option(help="MEAN,DEVIATION. Hard is less than this mean, or more than this deviation.")
+    ] = "0.5,0.2",
     like: Like = "truth",
     seed: Annotated[int, typer.Option(help="Of the words, and of how many rewrites a text gets.", min=0)] = 0,
     shard_size: Annotated[int, typer.Option(help="Texts a job.", min=1)] = 64,
@@ -51,9 +58,6 @@ def variance(
     Each expression is said anew in synonyms (of the embedded thesaurus, of a language model, or the dataset's own),
     and every text is segmented without inversion, with it, and with grammar on top. Tables and the scatter plot go to
     results/studies/variance-…/: variance.md and .csv, expressions.csv, texts.csv, scatter.png and .svg.
-
-    anyword study variance --samples 200
-    anyword study variance --dataset refs --rewriter gpt4o --samples 500 --like photos --config mine.yaml
     """
     from stages.artifacts.atomic import write_json
     from stages.artifacts.errors import AnywordError
@@ -109,7 +113,11 @@ def variance(
     typer.echo(output.write(folder, figures, spreads, found, texts, bounds))
 
 
-@app.command("text-only")
+@app.command(
+    "text-only",
+    epilog="Example: anyword study text-only --dataset grandf --like photos --config mine.yaml "
+    "--grounding-dino models/grounding-dino-base",
+)
 def text_only(
     samples: Annotated[int, typer.Option(help="Scenes of the embedded world.", min=1)] = 200,
     dataset: Annotated[
@@ -132,8 +140,6 @@ def text_only(
     A method whose weights are not here is a row "not run", and its reason is printed. Weights are folders in
     transformers' layout with safetensors; GroundingDINO's boxes go to the SAM of --like. Tables go to
     results/studies/text-only-…/: text-only.md and .csv.
-
-    anyword study text-only --dataset grandf --like photos --grounding-dino models/grounding-dino-base
     """
     from stages.artifacts.atomic import write_bytes, write_json
     from stages.artifacts.errors import AnywordError
