@@ -62,6 +62,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("tags", pa.list_(pa.string())),
         ]
     ),
+    "groups": pa.schema([("sample_id", pa.string()), ("group", pa.string())]),  # only where a dataset has groups
     "truth": pa.schema([*_TARGET, *_MASK, ("tags", pa.list_(pa.string()))]),
     "phrases": pa.schema([("sample_id", pa.string()), *_PARSE]),
     "points": pa.schema([*_TARGET, ("points", pa.list_(_POINT))]),

@@ -88,13 +88,34 @@ class SegmentAnything:
         """
         import torch
 
-        # Segment Anything counts pixel centres as whole numbers and adds the half itself.
-        scale = np.array([encoded.input_size[1] / encoded.size[1], encoded.input_size[0] / encoded.size[0]])
         device = self.model.device
-        where = torch.as_tensor(points * scale - 0.5, dtype=torch.float, device=device)
+        where = torch.as_tensor(self._scaled(encoded, points), dtype=torch.float, device=device)
         kinds = torch.as_tensor(labels, dtype=torch.int, device=device)
+        return self._decode(encoded, multimask, points=(where, kinds), boxes=None)
+
+    def decode_boxes(
+        self, encoded: Encoded, boxes: Float[np.ndarray, "n 4"]
+    ) -> tuple[Bool[np.ndarray, "n height width"], Float[np.ndarray, " n"]]:
+        """The single mask for each of n boxes (x0, y0, x1, y1; pixels of the image), and the IoU it predicts."""
+        import torch
+
+        corners = self._scaled(encoded, boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+        where = torch.as_tensor(corners, dtype=torch.float, device=self.model.device)
+        return self._decode(encoded, False, points=None, boxes=where)
+
+    @staticmethod
+    def _scaled(encoded: Encoded, points: Float[np.ndarray, "n k 2"]) -> Float[np.ndarray, "n k 2"]:
+        """Points of the image where the encoder saw them."""
+        scale = np.array([encoded.input_size[1] / encoded.size[1], encoded.input_size[0] / encoded.size[0]])
+        return points * scale - 0.5  # Segment Anything counts pixel centres as whole numbers and adds the half itself
+
+    def _decode(
+        self, encoded: Encoded, multimask: bool, **prompts: Any
+    ) -> tuple[Bool[np.ndarray, "n height width"], Float[np.ndarray, " n"]]:
+        import torch
+
         with torch.inference_mode():
-            sparse, dense = self.model.prompt_encoder(points=(where, kinds), boxes=None, masks=None)
+            sparse, dense = self.model.prompt_encoder(**prompts, masks=None)
             logits, scores = self.model.mask_decoder(
                 image_embeddings=encoded.embedding,
                 image_pe=self.model.prompt_encoder.get_dense_pe(),
@@ -105,8 +126,8 @@ class SegmentAnything:
             # Choose before enlarging: the other masks would take twice the memory for nothing.
             best = scores.argmax(dim=1, keepdim=True)
             chosen = logits.gather(1, best[..., None, None].expand(-1, -1, *logits.shape[-2:]))
-            masks = np.empty((len(points), *encoded.size), dtype=bool)
-            for first in range(0, len(points), _CHUNK):
+            masks = np.empty((len(chosen), *encoded.size), dtype=bool)
+            for first in range(0, len(chosen), _CHUNK):
                 part = self.model.postprocess_masks(chosen[first : first + _CHUNK], encoded.input_size, encoded.size)
                 masks[first : first + _CHUNK] = (part[:, 0] > self.model.mask_threshold).cpu().numpy()
         return masks, scores.gather(1, best)[:, 0].float().cpu().numpy()

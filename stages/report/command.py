@@ -38,7 +38,7 @@ PICTURES = "data"
 class _Shard:
     name: str
     inputs: dict[str, Folder]
-    """By what they are: samples, phrases, maps, points (where there are any), masks."""
+    """By what they are: samples, phrases, masks; maps and points where there are any."""
 
     @property
     def failures(self) -> dict[str, str]:
@@ -108,13 +108,17 @@ def _open(root: Path, experiment: str, name: str, parser: str, inverter: str, at
     inputs = {
         "samples": Folder(root / "samples" / name / "manifest.json", "samples"),
         "phrases": Folder(root / "parse" / parser / name / "manifest.json", "parse"),
-        "maps": Folder(root / "attend" / inverter / attender / name / "manifest.json", "attend"),
         "masks": Folder(own / "segment" / name / "manifest.json", "segment"),
     }
-    if "points" in inputs["masks"].manifest.inputs:  # a segmenter that works on maps alone has none
+    made_of = inputs["masks"].manifest.inputs
+    if "points" in made_of or "maps" in made_of:  # a segmenter that reads words alone has none
+        inputs["maps"] = Folder(root / "attend" / inverter / attender / name / "manifest.json", "attend")
+    if "points" in made_of:  # a segmenter that works on maps alone has none
         inputs["points"] = Folder(own / "prompt" / name / "manifest.json", "prompt")
     embeddings = root / "invert" / inverter / name / "manifest.json"
-    if embeddings.is_file():  # only to name its recipe and models; the maps hold all that the page shows
+    if (
+        "maps" in inputs and embeddings.is_file()
+    ):  # only to name its recipe and models; the maps hold all that the page shows
         inputs["embeddings"] = Folder(embeddings, "invert")
     check_lineage(inputs)
     return _Shard(name, inputs)
@@ -157,7 +161,7 @@ def _cards(
     masks = _grouped(inputs["masks"].table("masks"))
     truth = _grouped(inputs["samples"].table("truth")) if lines else {}  # who answers whom is the score's to say
     points = _grouped(inputs["points"].table("points")) if "points" in inputs else {}
-    maps: WordMaps = read_maps(inputs["maps"].file("maps.zarr"))
+    maps: WordMaps | None = read_maps(inputs["maps"].file("maps.zarr")) if "maps" in inputs else None
     for position, name in enumerate(inputs["samples"].ids[: chosen.max_samples - before]):
         row = rows.get(name)
         card = view.Card(before + position + 1, name, row["text"] if row else "", reason=failures.get(name))
@@ -166,7 +170,7 @@ def _cards(
             _picture(card, row, folder, images or inputs["samples"].path, chosen.picture_size)
         if row is not None and card.reason is None:
             targets = targets_of(name, parses[name])
-            card.words, cells = view.sentence(row["text"], targets, maps.of_sample(position))
+            card.words, cells = view.sentence(row["text"], targets, maps.of_sample(position) if maps else {})
             found = view.targets_of_card(
                 row["text"],
                 targets,

@@ -67,8 +67,9 @@ def run(
     output: Path,
     root: Path | None = None,
 ) -> Manifest:
-    """One shard: `index` is its listing's manifest; writes samples.parquet, truth.parquet and, where the dataset
-    draws its images, `images/`. A sample that cannot be had is a failed row of the manifest."""
+    """One shard: `index` is its listing's manifest. Writes samples.parquet and truth.parquet; groups.parquet where the
+    dataset groups its samples (rewrites of one expression); `images/` where it draws them. A sample that cannot be had
+    is a failed row of the manifest."""
     settings = dict(recipe)
     reader = reader_of(settings["kind"])
     listed = Folder(index, INDEX.name)
@@ -81,11 +82,15 @@ def run(
 
     job.run(process, batch_size=_BATCH, description="samples")
     kept = [outcome.rows for outcome in job.outcomes.values()]
+    listed_rows = [{key: value for key, value in rows[0].items() if key != "group"} for rows in kept]
+    groups = [{"sample_id": r[0]["sample_id"], "group": r[0]["group"]} for r in kept if "group" in r[0]]
     drawn = {o.rows[0]["image"]: o.tensors["png"] for o in job.outcomes.values() if "png" in o.tensors}
     writers: dict[str, Callable[[Path], None]] = {
-        "samples.parquet": lambda path: write_table(path, "samples", [rows[0] for rows in kept]),
+        "samples.parquet": lambda path: write_table(path, "samples", listed_rows),
         "truth.parquet": lambda path: write_table(path, "truth", [r for rows in kept for r in rows[1:]]),
     }
+    if groups:
+        writers["groups.parquet"] = lambda path: write_table(path, "groups", groups)
     if drawn:
         writers[DRAWN] = lambda path: _write_images(path, drawn)
     return job.publish(
@@ -95,7 +100,7 @@ def run(
 
 
 def _outcome(reader: Reader, entry: Entry, place: Place) -> Outcome:
-    """The sample's row, then its truth rows; a drawn image's file as bytes."""
+    """The sample's row (with its group, if it has one), then its truth rows; a drawn image's file as bytes."""
     sample = reader.sample(entry, place)
     row = {
         "sample_id": entry.id,
@@ -108,6 +113,8 @@ def _outcome(reader: Reader, entry: Entry, place: Place) -> Outcome:
         **sample.parse.row(),
         "tags": list(sample.tags),
     }
+    if sample.group is not None:
+        row["group"] = sample.group
     targets = {(one["kind"], one["index"]): one for one in targets_of(entry.id, sample.parse)}
     truth = [
         {

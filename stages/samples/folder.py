@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.artifacts.errors import AnywordError, SampleError
 from stages.artifacts.language import Parse, Phrase, Span, words
-from stages.artifacts.masks import encode
+from stages.artifacts.masks import columns_of, encode
 from stages.samples.images import ImageFacts, look_at
-from stages.samples.listing import Entry, image_problem, quote, text_problem
+from stages.samples.listing import MAX_ID, Entry, image_problem, quote, text_problem
 from stages.samples.reader import Place, Sample, TruthMask
+from stages.samples.readers.given import coco_rle
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Bool
 
 REQUIRED = ("id", "image", "text")
-OPTIONAL = ("split", "tags", "phrases", "masks")
+OPTIONAL = ("split", "group", "tags", "phrases", "masks")
 _LISTS = ("tags", "phrases", "masks")
 _LONGEST_FIELD = 1 << 24  # characters; Python's csv stops at 131 072
 
@@ -37,6 +39,17 @@ class GivenPhrase(BaseModel):
     root_start: int | None = None
     root_end: int | None = None
     adjectives: tuple[tuple[int, int], ...] = ()
+    tags: tuple[str, ...] = ()
+    """Of its truth: the score is told by them."""
+
+
+class GivenMask(BaseModel):
+    """A mask as COCO writes one: [height, width] and its runs, as text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: tuple[int, int]
+    counts: str
 
 
 class Row(BaseModel):
@@ -47,9 +60,10 @@ class Row(BaseModel):
     image: str
     text: str
     split: str = ""
+    group: str = Field("", max_length=MAX_ID)
     tags: tuple[str, ...] = ()
     phrases: tuple[str | GivenPhrase, ...] = ()
-    masks: tuple[str | None, ...] = ()
+    masks: tuple[str | GivenMask | None, ...] = ()
 
 
 def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
@@ -84,7 +98,11 @@ def sample(entry: Entry, place: Place) -> Sample:
         raise SampleError(
             f"{len(row.masks)} masks for {len(phrases)} phrases.", remedy="Give one a phrase, null for none."
         )
-    truth = tuple(_truth(place.root, mask, index, facts) for index, mask in enumerate(row.masks) if mask is not None)
+    truth = tuple(
+        replace(_truth(place.root, mask, index, facts), tags=_tags(row.phrases[index]))
+        for index, mask in enumerate(row.masks)
+        if mask is not None
+    )
     return Sample(
         image=row.image,
         sha256=facts.sha256,
@@ -95,6 +113,7 @@ def sample(entry: Entry, place: Place) -> Sample:
         parse=Parse(phrases=phrases),
         tags=row.tags,
         truth=truth,
+        group=row.group.strip() or None,
     )
 
 
@@ -128,6 +147,10 @@ def resolve_phrases(text: str, given: tuple[str | GivenPhrase, ...]) -> tuple[Ph
     return tuple(phrases)
 
 
+def _tags(given: str | GivenPhrase) -> tuple[str, ...]:
+    return () if isinstance(given, str) else given.tags
+
+
 def _occurrence(text: str, phrase: str, cursor: int) -> Span:
     """Where `phrase` occurs as whole words at or after `cursor`."""
     start = text.find(phrase, cursor) if phrase.strip() else -1
@@ -145,7 +168,10 @@ def _occurrence(text: str, phrase: str, cursor: int) -> Span:
     )
 
 
-def _truth(root: Path, mask: str, index: int, facts: ImageFacts) -> TruthMask:
+def _truth(root: Path, mask: str | GivenMask, index: int, facts: ImageFacts) -> TruthMask:
+    if isinstance(mask, GivenMask):
+        rle = coco_rle(mask.model_dump(mode="json"), facts.height, facts.width)
+        return TruthMask("phrase", index, columns_of(rle))
     pixels = _mask_pixels(root, mask)
     if pixels.shape != (facts.height, facts.width):
         raise SampleError(

@@ -19,6 +19,7 @@ from stages.samples.listing import Entry
 READERS = {
     "world": "stages.samples.world",
     "noisy-world": "stages.samples.noisy",
+    "rewritten-world": "stages.samples.rewritten",
     "folder": "stages.samples.folder",
     "refcoco": "stages.samples.readers.referring",
     "grefcoco": "stages.samples.readers.referring",
@@ -69,6 +70,8 @@ class Sample:
     parse: Parse = field(default_factory=Parse)
     tags: tuple[str, ...] = ()
     truth: tuple[TruthMask, ...] = ()
+    group: str | None = None
+    """What rewrites of one expression share: the id of the original."""
     png: bytes | None = None
     """The image itself where the reader draws it: written to `image` below the shard's folder."""
 

@@ -55,6 +55,21 @@ class NoisyWorldDataset(_Dataset):
     count: int = Field(8, ge=1, description="How many scenes.")
 
 
+class RewrittenWorldDataset(_Dataset):
+    """The embedded world, each caption followed by 2 to 5 rewrites of it in synonyms (Segment Anyword, 2.2, C.1)."""
+
+    kind: Literal["rewritten-world"] = "rewritten-world"
+    split: Literal["train", "val", "test"] = Field("test", description="Range of seeds; splits never overlap.")
+    first: int = Field(0, ge=0, description="Number of the first scene.")
+    count: int = Field(8, ge=1, description="How many scenes; samples are four and a half times as many.")
+    rewrite: Literal["subject", "all"] = Field(
+        "subject",
+        description="Whose words change: the referred phrase (else one drawn), as the paper's section 2.2 has it, or "
+        "every phrase, as its C.1.",
+    )
+    seed: int = Field(0, ge=0, description="Of the words and of how many rewrites a caption gets.")
+
+
 class FolderDataset(_Dataset):
     """A folder of images and one table of texts (CSV or JSONL)."""
 
@@ -62,8 +77,9 @@ class FolderDataset(_Dataset):
     root: str = Field(description="Folder of the images; relative to where snakemake runs.")
     texts: str = Field(
         description="CSV or JSONL file with the columns id, image (path below root) and text; optional: split, "
-        "tags (JSON list), phrases (JSON list of strings or of {start, end, root_start, root_end, adjectives}), "
-        "masks (JSON list of mask image paths below root, one a phrase, null where there is none)."
+        "group (the same for all rewrites of one expression: the original's id), "
+        "tags (JSON list), phrases (JSON list of strings or of {start, end, root_start, root_end, adjectives, tags}), "
+        "masks (JSON list, one a phrase: a mask image's path below root, COCO's RLE {size, counts}, or null)."
     )
 
 
@@ -142,6 +158,7 @@ class CocoObjectDataset(_Semantic):
 Dataset = (
     WorldDataset
     | NoisyWorldDataset
+    | RewrittenWorldDataset
     | FolderDataset
     | RefcocoDataset
     | GrefcocoDataset

@@ -12,7 +12,7 @@ from stages.artifacts import AnywordError, Failure, Folder, Job, ModelRecord, Ou
 from stages.artifacts.images import read_image
 from stages.artifacts.masks import encode
 from stages.artifacts.tables import parse_of, targets_of, write_table
-from stages.segment.recipe import STAGE, AttentionRecipe, SamRecipe
+from stages.segment.recipe import PLACE, STAGE, AttentionRecipe, GroundingDinoRecipe, Sam3Recipe, SamRecipe
 
 
 def run(
@@ -38,6 +38,9 @@ def run(
         inputs["phrases"] = Folder(_needed(phrases, "phrases"), "parse")
         inputs["maps"] = Folder(_needed(maps, "maps"), "attend")
         job = _from_maps(inputs, plain, output, batch_size)
+    elif recipe.get("kind") in ("grounding-dino", "sam3"):
+        inputs["phrases"] = Folder(_needed(phrases, "phrases"), "parse")
+        job = _from_words(inputs, recipe, output, images or inputs["samples"].path, batch_size, device)
     else:
         settings = SamRecipe.model_validate(recipe)
         inputs["points"] = Folder(_needed(points, "points"), "prompt")
@@ -127,6 +130,32 @@ def _from_maps(inputs: dict[str, Folder], settings: AttentionRecipe, output: Pat
         return Outcome(rows)
 
     job.run(lambda batch: [one(position) for position in batch], batch_size=batch_size)
+    return job
+
+
+def _from_words(
+    inputs: dict[str, Folder], recipe: Mapping[str, Any], output: Path, images: Path, batch_size: int, device: str
+) -> Job:
+    from stages.segment.models import answering
+    from stages.segment.text import cuts
+
+    kind = GroundingDinoRecipe if recipe["kind"] == "grounding-dino" else Sam3Recipe
+    settings = kind.model_validate(recipe)
+    listed = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
+    parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
+    ask, models = answering(settings, _device(device))
+    identity = settings.model_dump(mode="json", exclude=set(PLACE))
+    job = Job(STAGE, identity, output, inputs=inputs, models=models)
+
+    def one(position: int) -> Outcome:
+        row = listed[job.ids[position]]
+        parse = parses[row["sample_id"]]
+        image = read_image(images, row["image"], row["image_sha256"])
+        found = cuts(parse, row["text"], image.shape[:2], ask(image), settings.answer, settings.predicates)
+        targets = [(t, found.get((t["kind"], t["index"]))) for t in targets_of(row["sample_id"], parse)]
+        return Outcome([t | encode(cut.mask) | {"score": cut.score} for t, cut in targets if cut is not None])
+
+    job.run(lambda batch: [attempt(one, position) for position in batch], batch_size=batch_size)
     return job
 
 

@@ -57,3 +57,46 @@ class AttentionRecipe(BaseModel):
         "each min-max-scaled.",
     )
     predicates: bool = Field(True, description="Predicates get masks too: those of their subject and object, joined.")
+
+
+class _TextPrompted(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    READS: ClassVar = ("phrases",)
+
+    revision: str | None = Field(None, description="Commit, tag or branch of a hub id.")
+    offline: bool = Field(True, description="Never touch the network: local folders and the hub cache only.")
+    answer: Literal["all", "best"] = Field(
+        "all", description="A phrase's mask: all that the model finds for it, joined, or the one of highest score."
+    )
+    predicates: bool = Field(True, description="Predicates get masks too: those of their subject and object, joined.")
+
+
+class GroundingDinoRecipe(_TextPrompted):
+    """Text alone: GroundingDINO finds each phrase's boxes, Segment Anything cuts their masks (LangSAM; Table 9)."""
+
+    kind: Literal["grounding-dino"] = "grounding-dino"
+    path: str = Field(
+        "IDEA-Research/grounding-dino-base", description="GroundingDINO: a local folder, or a hub id (owner/name)."
+    )
+    box_threshold: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        0.3, description="Lowest score of a box (LangSAM: 0.3)."
+    )
+    model: Literal["vit_h", "vit_l", "vit_b", "embedded"] = Field("vit_h", description="Which SAM cuts the masks.")
+    checkpoint: str | None = Field(None, description="Path of SAM's weights; the embedded kind finds its own.")
+
+
+class Sam3Recipe(_TextPrompted):
+    """Text alone: SAM 3 finds each phrase's masks by itself."""
+
+    kind: Literal["sam3"] = "sam3"
+    path: str = Field("facebook/sam3", description="SAM 3: a local folder, or a hub id (owner/name).")
+    threshold: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        0.5, description="Lowest score of a mask (that of SAM 3's own examples)."
+    )
+    mask_threshold: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        0.5, description="Pixels of a mask at or above this probability belong to it."
+    )
+
+
+PLACE = frozenset({"path", "revision", "offline", "checkpoint"})
+"""Where weights lie decides no result, their hash does: the same files elsewhere are the same recipe."""

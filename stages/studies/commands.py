@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stages.studies import paper
+from stages.studies import commands_variance, paper
 from stages.studies.inversion_commands import batches, inversion
 from stages.studies.options import Config, Cores, Json, Samples, ShardSize
 from stages.studies.paper import RESULTS
@@ -26,6 +26,7 @@ app.command()(paper.captions)
 app.command()(paper.speed)
 app.command()(inversion)
 app.command()(batches)
+app.registered_commands.extend(commands_variance.app.registered_commands)
 
 
 @app.command()

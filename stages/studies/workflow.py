@@ -39,21 +39,28 @@ def run_experiments(
     Raises:
         AnywordError: the configuration does not hold together, or a job failed; Snakemake's own lines say which.
     """
+    targets = targets or [
+        f"results/{one['dataset']}/experiments/{name}/score/manifest.json" for name, one in added["experiments"].items()
+    ]
+    run_targets(base, added, targets, folder=folder, cores=cores)
+
+
+def run_targets(
+    base: Mapping[str, Any], added: Mapping[str, Any], targets: Sequence[str], *, folder: Path, cores: int
+) -> None:
+    """The same for manifests by their path below the current folder."""
     import yaml
 
     from stages.config import Workflow
 
     workflow = Workflow(merged(base, added))
-    targets = targets or [
-        f"results/{one['dataset']}/experiments/{name}/score/manifest.json" for name, one in added["experiments"].items()
-    ]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
     kept = workflow.config.model_dump(mode="json", exclude_unset=True)
     path.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
     command += ["--cores", str(cores), "--rerun-incomplete", "--quiet", "rules", "--configfile", str(path), "--"]
-    log.info("%d experiments; by hand: snakemake -c%d --configfile %s", len(targets), cores, path)
+    log.info("%d results; by hand: snakemake -c%d --configfile %s", len(targets), cores, path)
     done = subprocess.run([*command, *targets], check=False)
     if done.returncode:
         raise AnywordError(

@@ -6,11 +6,19 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from stages.artifacts.language import Parse, Span
 
 _SHARE = 0.25  # of the longer words are misspelt
 _DROPPED = re.compile(r"\b(?:a|an|the|is|are|was|were|being)\s+", re.IGNORECASE)
+
+
+class Changed(Protocol):
+    """A text that came of another one."""
+
+    def span(self, span: Span) -> Span | None:
+        """Where a span of the old text now is; None where nothing is left of it."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +71,9 @@ KINDS: dict[str, Callable[[str, random.Random], Noisy]] = {
 }
 
 
-def moved(parse: Parse, noisy: Noisy) -> Parse:
-    """A parse of the old text as one of the spoilt text. A word that the noise removed leaves its phrase; a phrase or
-    a verb of which nothing is left cannot be moved: ValueError."""
+def moved(parse: Parse, noisy: Changed) -> Parse:
+    """A parse of the old text as one of the changed text. A word that is gone leaves its phrase; a phrase or a verb
+    of which nothing is left cannot be moved: ValueError."""
 
     def place(span: Span) -> Span:
         found = noisy.span(span)

@@ -81,6 +81,17 @@ def choice_of(*keys):
     return options
 
 
+def choice_scored(wildcards):
+    """Params function: the parser, and where there are maps, whose they are."""
+    keys = ("parser", "inverter", "attender") if uses_maps(wildcards) else ("parser",)
+    return choice_of(*keys)(wildcards)
+
+
+def uses_maps(wildcards):
+    """Whether the experiment's masks come of attention at all: of maps, or of points made from them."""
+    return bool({"points", "maps"} & set(wf.segment_reads(wildcards.experiment)))
+
+
 def adapter_of(wildcards):
     """Input function: the adapter that the inverter names, if it names one."""
     found = wf.adapter_of(wildcards.inverter)
@@ -206,6 +217,11 @@ def score_if_any(wildcards):
     if not summary_of(wildcards.dataset)["truth"]:
         return []
     return SCORE.format(dataset=wildcards.dataset, experiment=wildcards.experiment)
+
+
+def maps_if_any(wildcards):
+    """The experiment's maps, where its masks come of them: a segmenter that reads words alone inverts nothing."""
+    return every_shard(MAPS)(wildcards) if uses_maps(wildcards) else []
 
 
 def points_if_any(wildcards):

@@ -5,7 +5,7 @@ rule report:
     input:
         samples=every_shard(SAMPLES),
         phrases=every_shard(PHRASES),
-        maps=every_shard(MAPS),
+        maps=maps_if_any,
         points=points_if_any,
         masks=every_shard(MASKS),
         score=score_if_any,

@@ -5,7 +5,7 @@ rule score:
     input:
         samples=every_shard(SAMPLES),
         phrases=every_shard(PHRASES),
-        maps=every_shard(MAPS),
+        maps=maps_if_any,
         masks=every_shard(MASKS),
     output:
         manifest=SCORE,
@@ -23,7 +23,7 @@ rule score:
         recipe=chosen_recipe("scorer", "scorers"),
         version=version("score"),
         shards=lambda wildcards: len(shards_of(wildcards.dataset)),
-        choice=choice_of("parser", "inverter", "attender"),
+        choice=choice_scored,
     shell:
         "logged {log} anyword stage score --root results/{wildcards.dataset} --experiment {wildcards.experiment}"
         " {params.choice} --shards {params.shards} --recipe {params.recipe:q}"

@@ -198,7 +198,7 @@ def segmentation(parts: list[Any], height: int, width: int) -> Rle:
     found: list[Rle] = []
     for part in parts:
         if isinstance(part, dict):
-            found.append(_rle(part, height, width))
+            found.append(coco_rle(part, height, width))
         elif isinstance(part, list):
             polygons = [one for one in part if isinstance(one, list) and len(one) >= 6 and len(one) % 2 == 0]
             found += coco.frPyObjects(polygons, height, width) if polygons else []
@@ -207,7 +207,8 @@ def segmentation(parts: list[Any], height: int, width: int) -> Rle:
     return union(found, height, width)
 
 
-def _rle(part: dict[str, Any], height: int, width: int) -> Rle:
+def coco_rle(part: dict[str, Any], height: int, width: int) -> Rle:
+    """COCO's RLE, its runs compressed or not; SampleError where it is of another size or does not fill it."""
     from pycocotools import mask as coco
 
     counts, size = part.get("counts"), part.get("size")

@@ -1,0 +1,66 @@
+"""Models in transformers' own folder layout: where they lie, and one hash of all that decides what they compute."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from stages import REPOSITORY
+from stages.artifacts.atomic import sha256_file
+from stages.artifacts.errors import AnywordError
+
+_DECIDING = {".json", ".txt", ".safetensors"}
+
+
+def locate(path: str, revision: str | None = None, *, offline: bool = True, what: str = "model") -> Path:
+    """The folder of a model: as given, else below the repository, else the hub (its cache only, if offline).
+
+    Raises:
+        AnywordError: it is nowhere, or the hub cannot be had.
+    """
+    for folder in (Path(path).expanduser(), REPOSITORY / path):
+        if folder.is_dir():
+            return folder
+    if path.count("/") != 1 or path.startswith((".", "/", "~")):
+        raise AnywordError(f"{what} '{path}': no such folder.", remedy="Give the folder that holds config.json.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        found = snapshot_download(
+            path, revision=revision, local_files_only=offline, allow_patterns=[f"*{suffix}" for suffix in _DECIDING]
+        )
+    except (OSError, ValueError) as error:  # huggingface_hub's errors derive from these
+        how = "in the hub cache (offline: true)" if offline else "on the hub"
+        raise AnywordError(
+            f"{what} '{path}': neither a folder nor {how} ({type(error).__name__}).",
+            remedy="Give a local folder, or set offline: false once to fetch it.",
+        ) from None
+    return Path(found)
+
+
+def check(folder: Path, kinds: tuple[str, ...], what: str) -> None:
+    """AnywordError unless the folder holds a model of one of these `model_type`s, with safetensors."""
+    path = folder / "config.json"
+    try:
+        config: Any = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise AnywordError(f"{path}: not readable ({type(error).__name__}).", remedy="Fetch the model again.") from None
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if kind not in kinds:
+        raise AnywordError(f"{folder}: holds a {kind}, no {what}.", remedy="Choose another model.")
+    if not any(folder.glob("*.safetensors")):
+        raise AnywordError(
+            f"{folder}: holds no .safetensors weights, and pickled ones are never read.",
+            remedy="Choose a revision that has them, or convert once with save_pretrained.",
+        )
+
+
+def hash_of(folder: Path) -> str:
+    """One hash of a model's configuration, tokenizer and weights, by name."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix in _DECIDING:
+            digest.update(f"{path.relative_to(folder).as_posix()} {sha256_file(path)}\n".encode())
+    return digest.hexdigest()
