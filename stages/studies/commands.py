@@ -44,17 +44,18 @@ def ladder(
     from stages.artifacts.atomic import write_json
     from stages.score.bootstrap import paired_difference
     from stages.studies import ladder as study
+    from stages.studies.options import scenes
     from stages.studies.scores import read_scores
     from stages.studies.workflow import complete_config, run_experiments
 
     base = complete_config(config)
-    dataset = f"ladder-{split}-{first}-{samples}"
+    dataset, _ = scenes(split, first, samples, shard_size)
     choice = study.Choice(parser=parser)
     dataset += "" if parser == "truth" else f"-{parser}"
     added = study.configuration(
         base, choice, dataset=dataset, split=split, first=first, samples=samples, shard_size=shard_size
     )
-    folder = Path("results") / "studies" / dataset
+    folder = Path("results") / "studies" / f"ladder-{dataset}"
     run_experiments(base, added, folder=folder, cores=cores)
     scores = {
         rung: read_scores(Path("results"), dataset, study.experiment(dataset, rung))
