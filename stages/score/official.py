@@ -10,7 +10,7 @@ import numpy as np
 
 from stages.artifacts.compose import answers, label_map, referred, referred_all
 from stages.artifacts.masks import Rle, areas, empty, rle_of, union
-from stages.artifacts.tables import parse_of, targets_of
+from stages.artifacts.tables import UNNAMED, parse_of, targets_of
 from stages.score import grandf, referring, semantic
 from stages.score.recipe import GranDf, Grefcoco, Refcoco, Scorer, Semantic
 
@@ -148,6 +148,10 @@ class _Semantic:
         given = _phrases(case.predictions)
         self.open.names += names
         self.open.truth += [(row, names[row["index"]]) for row in _phrases(case.truth)]
+        # Classes that are in the image and not among its candidates: nothing can find them, and they count.
+        missed = [(row, row["tags"][0].lower()) for row in case.truth if row["kind"] == UNNAMED]
+        self.open.names += [name for _, name in missed]
+        self.open.truth += missed
         self.open.masks += [(given[at], names[i]) for i, at in enumerate(answers(targets, given)) if at is not None]
 
     def figures(self) -> dict[str, Any]:
