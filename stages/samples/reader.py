@@ -19,6 +19,7 @@ from stages.samples.listing import Entry
 READERS = {
     "world": "stages.samples.world",
     "noisy-world": "stages.samples.noisy",
+    "expression-world": "stages.samples.expressions",
     "folder": "stages.samples.folder",
     "refcoco": "stages.samples.readers.referring",
     "grefcoco": "stages.samples.readers.referring",

@@ -47,6 +47,23 @@ class NoisyWorldDataset(_Dataset):
     count: int = Field(8, ge=1, description="How many scenes.")
 
 
+class ExpressionWorldDataset(_Dataset):
+    """Scenes of the embedded world with a short expression of one object each, or of none (as gRefCOCO has them)."""
+
+    kind: Literal["expression-world"] = "expression-world"
+    absent: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="Chance that an expression names an object that is not there: its noun, or its colour, is "
+        "exchanged for one that the scene does not have. Its truth is empty.",
+    )
+    seed: int = Field(0, ge=0, description="Of the expressions and of which name nothing.")
+    split: Literal["train", "val", "test"] = Field("test", description="Range of seeds; splits never overlap.")
+    first: int = Field(0, ge=0, description="Number of the first scene.")
+    count: int = Field(8, ge=1, description="How many scenes.")
+
+
 class FolderDataset(_Dataset):
     """A folder of images and one table of texts (CSV or JSONL)."""
 
@@ -187,6 +204,7 @@ class CocoObjectDataset(_Semantic):
 Dataset = (
     WorldDataset
     | NoisyWorldDataset
+    | ExpressionWorldDataset
     | FolderDataset
     | RefcocoDataset
     | GrefcocoDataset

@@ -40,7 +40,7 @@ def collector_of(recipe: Scorer) -> Collector | None:
     if isinstance(recipe, GranDf):
         return _GranDf(recipe)
     if isinstance(recipe, Grefcoco | Refcoco):
-        return _Referring(recipe)
+        return Referring(recipe)
     return _Semantic(recipe) if isinstance(recipe, Semantic) else None
 
 
@@ -77,7 +77,7 @@ class _GranDf:
 
 
 @dataclass
-class _Referring:
+class Referring:
     """The truth is the mask of the dataset's own referred phrase (all its masks where it names none); a truth
     without pixels, or without a row, means that nothing is meant."""
 
@@ -101,18 +101,21 @@ class _Referring:
         else:
             chosen = referred_all(case.predictions, case.referred, sample["text"])
             chosen = [row for row in chosen if (row["score"] or 0.0) >= recipe.no_target_score]
+            if recipe.no_target is not None:
+                chosen = [row for row in chosen if recipe.no_target.means_something(row)]
         mask = union((rle_of(row) for row in chosen), *size)
         nothing = isinstance(recipe, Grefcoco) and int(areas([mask])[0]) <= recipe.no_target_area
         self.masks.append(empty(*size) if nothing else mask)
         self.none.append(nothing)
 
+    def expressions(self) -> referring.Expressions:
+        """Truth against answer of all that was added, in order."""
+        none = None if isinstance(self.recipe, Refcoco) else self.none
+        return referring.compare(self.image, self.truth, self.masks, predicted_none=none)
+
     def figures(self) -> dict[str, Any]:
-        options = {"replicates": self.recipe.replicates, "seed": self.recipe.seed}
-        if isinstance(self.recipe, Refcoco):
-            return referring.refcoco(referring.compare(self.image, self.truth, self.masks), **options)
-        return referring.grefcoco(
-            referring.compare(self.image, self.truth, self.masks, predicted_none=self.none), **options
-        )
+        evaluate = referring.refcoco if isinstance(self.recipe, Refcoco) else referring.grefcoco
+        return evaluate(self.expressions(), replicates=self.recipe.replicates, seed=self.recipe.seed)
 
 
 @dataclass

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from stages.studies.commands_no_target import no_target
+
 app = typer.Typer(
     no_args_is_help=True,
     help="""Compare experiments: each study writes a configuration, lets Snakemake run it, and tabulates.
@@ -15,6 +17,8 @@ app = typer.Typer(
     on where it stopped.
     """,
 )
+
+app.command("no-target")(no_target)
 
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
 Cores = Annotated[int, typer.Option(help="Cores for Snakemake.", min=1)]
