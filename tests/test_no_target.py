@@ -46,8 +46,9 @@ def square(top, left, side=24, shape=(96, 128)):
 def test_a_mask_under_all_its_words_is_trusted_most():
     maps = {RED: blob(8, 4), CIRCLE: blob(8, 4)}
     here, there = (confidence(PHRASE, maps, square(36, left)) for left in (24, 90))
-    assert here["contrast"] > 0.7 and here["agreement"] > 0.5
+    assert here["contrast"] > 2 and here["agreement"] > 0.5
     assert there["contrast"] < 0 and there["agreement"] == 0
+    assert here["attention"] > 5 * there["attention"]
 
 
 def test_words_that_point_at_different_things_give_no_confidence_wherever_the_mask_is():
@@ -58,24 +59,25 @@ def test_words_that_point_at_different_things_give_no_confidence_wherever_the_ma
     for left in (24, 88):
         doubted = confidence(PHRASE, apart, square(36, left))
         assert doubted["contrast"] < 0 < trusted["contrast"]
+        assert doubted["attention"] < trusted["attention"] / 5
         assert doubted["agreement"] < trusted["agreement"]
 
 
 def test_confidence_is_defined_where_there_is_nothing_to_compare():
     maps = {RED: blob(8, 4), CIRCLE: blob(8, 4)}
-    nothing = {"contrast": 0.0, "agreement": 0.0}
+    nothing = {"contrast": 0.0, "attention": 0.0, "agreement": 0.0}
     assert confidence(PHRASE, maps, np.zeros((96, 128), dtype=bool)) == nothing
     assert confidence(PHRASE, {}, square(36, 24)) == nothing
     assert confidence(PHRASE, maps, np.ones((96, 128), dtype=bool))["contrast"] == 0
     flat = {RED: np.full((16, 16), 0.2), CIRCLE: np.full((16, 16), 0.1)}
-    assert confidence(PHRASE, flat, square(36, 24)) == nothing
+    assert confidence(PHRASE, flat, square(36, 24)) == {**nothing, "attention": pytest.approx(0.1)}
 
 
 def test_large_images_give_what_small_ones_give():
     maps = {RED: blob(8, 4), CIRCLE: blob(8, 4)}
     small = confidence(PHRASE, maps, square(36, 24))
     large = confidence(PHRASE, maps, np.kron(square(36, 24), np.ones((9, 9), dtype=bool)))
-    assert large == pytest.approx(small, abs=0.02)
+    assert large == pytest.approx(small, rel=0.02)
 
 
 @settings(deadline=None)
@@ -84,18 +86,22 @@ def test_confidence_is_bounded_and_knows_no_scale(row, column, top, left, scale)
     maps = {RED: blob(row, column), CIRCLE: blob(row, column)}
     one = confidence(PHRASE, maps, square(top, left))
     other = confidence(PHRASE, {key: scale * value for key, value in maps.items()}, square(top, left))
-    assert -1 <= one["contrast"] <= 1 and 0 <= one["agreement"] <= 1
-    assert other == pytest.approx(one, abs=1e-5)
+    assert -10 <= one["contrast"] <= 10 and 0 <= one["agreement"] <= 1
+    assert other["attention"] == pytest.approx(scale * one["attention"])
+    assert [other[key] for key in ("contrast", "agreement")] == pytest.approx(
+        [one[key] for key in ("contrast", "agreement")], abs=1e-5
+    )
 
 
 def test_masks_without_confidence_are_read_as_before(tmp_path):
     target = targets_of("a", Parse(phrases=(PHRASE,)))[0]
     row = {**target, **encode(square(3, 3)), "score": 0.5}
     write_table(tmp_path / "old.parquet", "masks", [row])
-    write_table(tmp_path / "new.parquet", "masks", [{**row, "contrast": 0.25, "agreement": 0.5}])
+    write_table(tmp_path / "new.parquet", "masks", [{**row, "contrast": 0.25, "attention": 0.125, "agreement": 0.5}])
     (old,), (new,) = (read_table(tmp_path / f"{name}.parquet", "masks") for name in ("old", "new"))
-    assert (old["contrast"], old["agreement"]) == (None, None)
-    assert (new["contrast"], new["agreement"]) == (0.25, 0.5)
+    columns = ("contrast", "attention", "agreement")
+    assert [old[name] for name in columns] == [None, None, None]
+    assert [new[name] for name in columns] == [0.25, 0.125, 0.5]
     assert old.keys() == new.keys()
 
 
@@ -138,13 +144,15 @@ def test_a_dataset_of_expressions_has_an_empty_truth_where_nothing_is_meant(tmp_
     truth = {row["sample_id"]: row for row in folder.table("truth")}
     samples = folder.table("samples")
     none = [row["sample_id"] for row in samples if "no_target" in row["tags"]]
-    assert 0 < len(none) < len(samples)
+    assert len(none) == 6  # the half, to a sample
     assert set(truth) == {row["sample_id"] for row in samples} - set(none)
     assert all(decode(row).any() for row in truth.values())
     assert all(row["referred"] == 0 and len(row["phrases"]) == 1 for row in samples)
     assert shard_of(tmp_path, "two", split="val", count=12).sha256 == folder.sha256
     other = shard_of(tmp_path, "three", split="val", count=12, seed=1).table("samples")
     assert [row["text"] for row in other] != [row["text"] for row in samples]
+    part = shard_of(tmp_path, "part", split="val", first=5, count=3).table("samples")
+    assert [row["text"] for row in part] == [row["text"] for row in samples[5:8]]  # wherever a dataset begins
     assert not shard_of(tmp_path, "four", split="val", count=4, absent=1.0).table("truth")
 
 
@@ -212,7 +220,7 @@ def case(name, score, has_target, right=True, contrast=0.5):
     return Case(
         {**sample, "tags": [] if has_target else ["no_target", "exchanged_noun"], **parse.row()},
         truth,
-        [{**mask, "contrast": contrast, "agreement": 0.5}],
+        [{**mask, "contrast": contrast, "attention": 0.1, "agreement": 0.5}],
         0,
     )
 
@@ -290,7 +298,7 @@ def said():
 
 def test_the_study_fits_a_decision_that_helps_and_says_how_honest_it_is(said):
     decisions = study.fit(said, "toy")
-    assert set(decisions) == {"score", "contrast", "agreement", "all"}
+    assert set(decisions) == {"score", "contrast", "attention", "agreement", "all"}
     assert decisions["all"].weights["score"] > 0 and decisions["all"].weights["agreement"] == 0  # it never differs
     found = study.figures(said, decisions, bins=5, replicates=100)
     assert found["expressions"] == 61 and found["without_mask"] == 1

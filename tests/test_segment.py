@@ -305,15 +305,15 @@ def test_a_phrases_mask_says_what_attention_thinks_of_it_where_there_are_maps(tm
     every = ("points", "maps", "phrases")
     full = by_target(segmented(tmp_path, paths, weights, reads=every))
     alone = by_target(segmented(tmp_path, paths, weights, reads=every, batch_size=1))
-    columns = ("contrast", "agreement")
-    assert full == alone
+    columns = ("contrast", "attention", "agreement")
     for key, row in full.items():
         said = [row[name] for name in columns]
-        assert [bare[key][name] for name in columns] == [None, None]
+        assert [alone[key][name] for name in columns] == said and alone[key]["counts"] == row["counts"]
+        assert [bare[key][name] for name in columns] == [None, None, None]
         assert {**row, **dict.fromkeys(columns)} == bare[key]  # the mask itself is the same
         if key[1] == "predicate":
-            assert said == [None, None]
+            assert said == [None, None, None]
         else:
-            assert -1 <= said[0] <= 1 and 0 <= said[1] <= 1
+            assert -10 <= said[0] <= 10 and 0 <= said[1] <= 1 and 0 <= said[2] <= 1
     cut = by_target(segmented(tmp_path, paths, ATTENTION))
     assert all(row["contrast"] > 0 for key, row in cut.items() if key[1] == "phrase" and row["score"] > 0)

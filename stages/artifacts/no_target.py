@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float64
 
 Row = Mapping[str, Any]
-Feature = Literal["score", "contrast", "agreement"]
+Feature = Literal["score", "contrast", "attention", "agreement"]
 """Columns of the masks table that a decision may weigh."""
 
 

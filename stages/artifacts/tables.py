@@ -77,6 +77,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             *_MASK,
             ("score", pa.float32()),
             ("contrast", pa.float32()),
+            ("attention", pa.float32()),
             ("agreement", pa.float32()),
         ]
     ),
@@ -85,7 +86,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 outside, start:end the word whose map gave the point (-1:-1 for the background). `counts`: COCO RLE as text. `truth`:
 a class that is in the image and not in the text is of kind "unnamed", without a span, its name the first tag."""
 
-OPTIONAL = {"samples": ("caption", "candidates"), "masks": ("contrast", "agreement")}
+OPTIONAL = {"samples": ("caption", "candidates"), "masks": ("contrast", "attention", "agreement")}
 """Columns that are written only where a row has them, so that a table without them stays the same bytes; read as
 None where a file has none."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -19,11 +20,13 @@ NO_TARGET = "no_target"
 
 
 def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
-    """The scenes of the plain world; whether an expression means nothing is drawn for each from the seed."""
+    """The scenes of the plain world. Which expressions mean nothing depends on the scene's number and the seed; of
+    any run of scenes their share is `absent`, to a sample (systematic sampling)."""
+    share, start = recipe["absent"], generator(recipe["seed"], "samples", "absent").random()
     for entry in world.entries(recipe, place):
-        draws = generator(recipe["seed"], "samples", "absent", entry.id)
-        source = {**entry.source, "absent": bool(draws.random() < recipe["absent"]), "seed": recipe["seed"]}
-        yield entry.model_copy(update={"source": source})
+        index = entry.source["index"]
+        absent = math.floor((index + 1) * share + start) > math.floor(index * share + start)
+        yield entry.model_copy(update={"source": {**entry.source, "absent": absent, "seed": recipe["seed"]}})
 
 
 def has_truth(entries: list[Entry]) -> bool:
@@ -36,9 +39,10 @@ def sample(entry: Entry, place: Place) -> Sample:
     split, index, absent = (entry.source[key] for key in ("split", "index", "absent"))
     drawn = scene(split, index)
     said = expression(drawn, generator(entry.source["seed"], "samples", "expression", entry.id), absent=absent)
-    truth, tags = (), [NO_TARGET, f"exchanged_{said.exchanged}"]
-    if said.instance is not None:
-        me = drawn.instances[said.instance]
-        tags = ["small"] if me.small else []
-        truth = (TruthMask("phrase", 0, encode(me.mask), tuple(tags)),)
-    return replace(plain, text=said.text, parse=said.parse, tags=tuple(tags), truth=truth)
+    if said.instance is None:
+        tags = (NO_TARGET, f"exchanged_{said.exchanged}")
+        return replace(plain, text=said.text, parse=said.parse, tags=tags, truth=())
+    me = drawn.instances[said.instance]
+    about = ("small",) if me.small else ()
+    truth = TruthMask("phrase", 0, encode(me.mask), about)
+    return replace(plain, text=said.text, parse=said.parse, tags=about, truth=(truth,))

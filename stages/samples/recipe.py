@@ -55,8 +55,8 @@ class ExpressionWorldDataset(_Dataset):
         0.5,
         ge=0.0,
         le=1.0,
-        description="Chance that an expression names an object that is not there: its noun, or its colour, is "
-        "exchanged for one that the scene does not have. Its truth is empty.",
+        description="Share of the expressions that name an object that is not there: its noun, or its colour, is "
+        "exchanged for one that the scene does not have. Their truth is empty.",
     )
     seed: int = Field(0, ge=0, description="Of the expressions and of which name nothing.")
     split: Literal["train", "val", "test"] = Field("test", description="Range of seeds; splits never overlap.")
@@ -173,7 +173,8 @@ class _Semantic(_Dataset):
         "find in it (InvSeg's own).",
     )
     filter: CandidateFilter = Field(
-        default_factory=CandidateFilter, description="With candidates: blip-clip, how they are found."
+        default_factory=lambda: CandidateFilter.model_validate({}),
+        description="With candidates: blip-clip, how they are found.",
     )
     window: int = Field(25, ge=1, description="Classes a text where all are candidates: an encoder has 77 tokens.")
     classes: tuple[str, ...] = Field((), description="Names of the values from 1 on; none: the dataset's own.")

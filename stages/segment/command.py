@@ -31,7 +31,7 @@ def run(
 
     samples, points, maps, phrases: manifests; which of the last three are needed the recipe's kind says. images:
     folder of the images, default beside the samples. A target without a point inside gets an empty mask. Where there
-    are maps and phrases, each phrase's mask also carries its attention contrast and agreement (`confidence`).
+    are maps and phrases, each phrase's mask also carries what attention says of it (`confidence`).
     """
     inputs = {"samples": Folder(samples, "samples")}
     if recipe.get("kind") == "attention":

@@ -1,9 +1,14 @@
 """How far a mask can be trusted: what attention says of it, beside the IoU that the segmenter predicts.
 
-Contrast: how much the attention of a phrase's words is brighter inside the mask than outside, as Michelson's contrast
-of the two means, (inside - outside) / (inside + outside) (Studies in Optics, 1927). It is taken of the probabilities as
-they are, without rescaling, so a map that is flat everywhere stays near 0. A phrase's is the least of its words': in
-"a red circle" both words have to point at the mask, and where there is a red square and a blue circle none does.
+Contrast: how many times brighter the attention of a phrase's words is inside the mask than outside, as the base-2
+logarithm of the ratio of the two means. The energy-based pointing game (Wang et al., Score-CAM, CVPR workshops 2020)
+holds a map's sum inside against its sum outside likewise; of means, a large mask has no advantage. It is taken of the
+probabilities as they are: min-max scaling would make a peak of any map, also of a flat one.
+
+Attention: the mean probability itself inside the mask. Softmax lets a word that fits nowhere lose to other tokens.
+
+A phrase's contrast and attention are the least of its words': in "a red circle" both words have to point at the mask,
+and where there is a red square and a blue circle none has both.
 
 Agreement: the IoU of the mask and the phrase's map (its words' maps multiplied) cut at half its range, as Segment
 Anyword's "plain" variant cuts it (appendix): do map and segmenter mean the same pixels?
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     Maps = Mapping[tuple[int, int], Float[np.ndarray, "rows columns"]]
 
 HALF = 0.5
+MOST = 10.0
+"""Contrast beyond a factor of a thousand says no more."""
 
 
 LONGEST = 512
@@ -32,9 +39,9 @@ LONGEST = 512
 
 
 def confidence(phrase: Phrase, maps: Maps, mask: Bool[np.ndarray, "height width"]) -> dict[str, float]:
-    """`contrast` in -1..1 and `agreement` in 0..1 of a phrase's mask, by the maps of its text's words.
+    """`contrast` in -10..10, `attention` and `agreement` in 0..1 of a phrase's mask, by the maps of its text's words.
 
-    Both are 0 for an empty mask and where no word of the phrase has a map; contrast is 0 for a mask of all pixels.
+    All are 0 for an empty mask and where no word of the phrase has a map; contrast is 0 for a mask of all pixels.
     """
     step = -(-max(mask.shape) // LONGEST)
     sparse = mask[step // 2 :: step, step // 2 :: step]
@@ -42,24 +49,30 @@ def confidence(phrase: Phrase, maps: Maps, mask: Bool[np.ndarray, "height width"
     size = (mask.shape[0], mask.shape[1])
     words = [own for span in (phrase.root, *phrase.adjectives) if (own := _of_span(span, maps)) is not None]
     if not words or not mask.any():
-        return {"contrast": 0.0, "agreement": 0.0}
+        return {"contrast": 0.0, "attention": 0.0, "agreement": 0.0}
+    words = [resized(one, size) for one in words]
     joined = resized(response(phrase.root, phrase.adjectives, maps, "product"), size)
     return {
-        "contrast": min(contrast(resized(one, size), mask) for one in words),
+        "contrast": min(contrast(one, mask) for one in words),
+        "attention": min(float(one[mask].mean()) for one in words),
         "agreement": agreement((joined >= HALF) & (joined > 0), mask),
     }
 
 
 def contrast(values: Float[np.ndarray, "height width"], mask: Bool[np.ndarray, "height width"]) -> float:
-    """Michelson's contrast of a map's means inside and outside of a mask; 0 where either part is empty.
+    """Base-2 logarithm of a map's mean inside of a mask over its mean outside, within MOST; 0 where either part is
+    empty, or the map is.
 
-    >>> contrast(np.array([[0.3, 0.1]]), np.array([[True, False]]))
-    0.5
+    >>> contrast(np.array([[0.4, 0.1]]), np.array([[True, False]]))
+    2.0
     """
     if not mask.any() or mask.all():
         return 0.0
     inside, outside = float(values[mask].mean()), float(values[~mask].mean())
-    return round((inside - outside) / (inside + outside), 6) if inside + outside > 0 else 0.0
+    if inside <= 0 and outside <= 0:
+        return 0.0
+    least = 2.0**-MOST * max(inside, outside)
+    return round(float(np.log2(max(inside, least) / max(outside, least))), 6)
 
 
 def agreement(one: Bool[np.ndarray, "height width"], other: Bool[np.ndarray, "height width"]) -> float:
@@ -71,4 +84,4 @@ def agreement(one: Bool[np.ndarray, "height width"], other: Bool[np.ndarray, "he
 def _of_span(span: Span, maps: Maps) -> Float[np.ndarray, "rows columns"] | None:
     """The mean of the maps of the words that a span touches."""
     values = [one for (start, end), one in maps.items() if start < span.end and span.start < end]
-    return np.mean(values, axis=0, dtype=np.float64) if values else None
+    return np.stack(values).astype(np.float64).mean(axis=0) if values else None

@@ -23,7 +23,7 @@ from stages.score.recipe import Grefcoco
 from stages.score.referring import Expressions, grefcoco_ious
 from stages.studies import calibration
 
-FEATURES = ("score", "contrast", "agreement")
+FEATURES = ("score", "contrast", "attention", "agreement")
 DECISIONS: dict[str, tuple[str, ...]] = {**{name: (name,) for name in FEATURES}, "all": FEATURES}
 """The columns that each decision weighs."""
 NONE = "no decision"
@@ -88,7 +88,8 @@ def read(results: Path, dataset: str, experiment: str, parser: str) -> list[Said
 
 def answered(said: Sequence[Said], decision: NoTarget | None) -> Expressions:
     """Truth against answers as the gRefCOCO scorer takes them, with or without a decision."""
-    collector = Referring(Grefcoco(no_target=decision))
+    recipe = {"no_target": None if decision is None else decision.model_dump()}
+    collector = Referring(Grefcoco.model_validate(recipe))
     for one in said:
         collector.add(one.case)
     return collector.expressions()

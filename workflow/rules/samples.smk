@@ -30,12 +30,12 @@ rule samples:
         index=listing_of,
     output:
         manifest=SAMPLES,
-    wildcard_constraints:
-        dataset=one_of(name for name in wf.config.datasets if not wf.chooses(name)),
     log:
         log_of(SAMPLES),
     benchmark:
         benchmark_of(SAMPLES)
+    wildcard_constraints:
+        dataset=one_of(name for name in wf.config.datasets if not wf.chooses(name)),
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -57,12 +57,12 @@ rule samples_by_models:
         index=listing_of,
     output:
         manifest=SAMPLES,
-    wildcard_constraints:
-        dataset=one_of(name for name in wf.config.datasets if wf.chooses(name)),
     log:
         log_of(SAMPLES),
     benchmark:
         benchmark_of(SAMPLES)
+    wildcard_constraints:
+        dataset=one_of(name for name in wf.config.datasets if wf.chooses(name)),
     conda:
         "../../envs/segment.yaml"
     threads: 2
