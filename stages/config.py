@@ -73,7 +73,7 @@ class Execution(_Strict):
     """How work is carried out. Nothing here changes a result, so nothing here runs a stage again."""
 
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU if torch sees one.")
-    batch_size: dict[Literal["adapt", "invert", "attend", "segment"], Annotated[int, Field(ge=1)]] = Field(
+    batch_size: dict[Literal["samples", "adapt", "invert", "attend", "segment"], Annotated[int, Field(ge=1)]] = Field(
         default_factory=dict, description="Images a step of these stages; their defaults suit a 16 GB GPU."
     )
 
@@ -180,7 +180,13 @@ class Workflow:
 
     def reader(self, dataset: str) -> str:
         """The part of a dataset's recipe that decides a shard's samples: its listing says the rest."""
-        return canonical({"kind": self.recipes["datasets"][dataset]["kind"]})
+        recipe = self.recipes["datasets"][dataset]
+        models = {"filter": recipe["filter"]} if self.chooses(dataset) else {}
+        return canonical({"kind": recipe["kind"], **models})
+
+    def chooses(self, dataset: str) -> bool:
+        """Whether models choose the candidate classes of a dataset's images."""
+        return self.recipes["datasets"][dataset].get("candidates") == "blip-clip"
 
     def segment_reads(self, experiment: str) -> tuple[str, ...]:
         """What the experiment's segmenter reads beside samples: points, maps or phrases, as its model declares."""

@@ -119,9 +119,9 @@ def shard(root, ids=tuple(SIZES)):
     return paths
 
 
-def segmented(root, paths, recipe, **options):
+def segmented(root, paths, recipe, reads=None, **options):
     output = root / "segment" / "manifest.json"
-    reads = ("maps", "phrases") if recipe["kind"] == "attention" else ("points",)
+    reads = reads or (("maps", "phrases") if recipe["kind"] == "attention" else ("points",))
     run(
         samples=paths["samples"],
         **{name: paths[name] for name in reads},
@@ -297,3 +297,23 @@ def test_failures_of_earlier_stages_are_carried_on(tmp_path, weights):
     folder = segmented(tmp_path, paths, weights)
     assert folder.failures == {"wide": "in prompt: no maps"}
     assert {row["sample_id"] for row in folder.table("masks")} == {"tall", "square"}
+
+
+def test_a_phrases_mask_says_what_attention_thinks_of_it_where_there_are_maps(tmp_path, weights):
+    paths = shard(tmp_path)
+    bare = by_target(segmented(tmp_path, paths, weights))
+    every = ("points", "maps", "phrases")
+    full = by_target(segmented(tmp_path, paths, weights, reads=every))
+    alone = by_target(segmented(tmp_path, paths, weights, reads=every, batch_size=1))
+    columns = ("contrast", "attention", "agreement")
+    for key, row in full.items():
+        said = [row[name] for name in columns]
+        assert [alone[key][name] for name in columns] == said and alone[key]["counts"] == row["counts"]
+        assert [bare[key][name] for name in columns] == [None, None, None]
+        assert {**row, **dict.fromkeys(columns)} == bare[key]  # the mask itself is the same
+        if key[1] == "predicate":
+            assert said == [None, None, None]
+        else:
+            assert -10 <= said[0] <= 10 and 0 <= said[1] <= 1 and 0 <= said[2] <= 1
+    cut = by_target(segmented(tmp_path, paths, ATTENTION))
+    assert all(row["contrast"] > 0 for key, row in cut.items() if key[1] == "phrase" and row["score"] > 0)

@@ -48,6 +48,10 @@ _POINT = pa.struct(
     ]
 )
 
+_CANDIDATE = pa.struct(
+    [("name", pa.string()), ("probability", pa.float32()), ("mentioned", pa.bool_()), ("kept", pa.bool_())]
+)
+
 SCHEMAS: dict[str, pa.Schema] = {
     "samples": pa.schema(
         [
@@ -60,22 +64,43 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("split", pa.string()),
             *_PARSE,  # the dataset's own phrases, where it has them
             ("tags", pa.list_(pa.string())),
+            ("caption", pa.string()),  # a model's, where candidate classes were chosen by it
+            ("candidates", pa.list_(_CANDIDATE)),
         ]
     ),
     "groups": pa.schema([("sample_id", pa.string()), ("group", pa.string())]),  # only where a dataset has groups
     "truth": pa.schema([*_TARGET, *_MASK, ("tags", pa.list_(pa.string()))]),
     "phrases": pa.schema([("sample_id", pa.string()), *_PARSE]),
     "points": pa.schema([*_TARGET, ("points", pa.list_(_POINT))]),
-    "masks": pa.schema([*_TARGET, *_MASK, ("score", pa.float32())]),
+    "masks": pa.schema(
+        [
+            *_TARGET,
+            *_MASK,
+            ("score", pa.float32()),
+            ("contrast", pa.float32()),
+            ("attention", pa.float32()),
+            ("agreement", pa.float32()),
+        ]
+    ),
 }
 """Columns by table. `points`: x, y in pixels of the original image (pixel centres at .5), label 1 inside and 0
-outside, start:end the word whose map gave the point (-1:-1 for the background). `counts`: COCO RLE as text."""
+outside, start:end the word whose map gave the point (-1:-1 for the background). `counts`: COCO RLE as text. `truth`:
+a class that is in the image and not in the text is of kind "unnamed", without a span, its name the first tag."""
+
+OPTIONAL = {"samples": ("caption", "candidates"), "masks": ("contrast", "attention", "agreement")}
+"""Columns that are written only where a row has them, so that a table without them stays the same bytes; read as
+None where a file has none."""
+
+
+UNNAMED = "unnamed"
+"""Kind of a truth that no phrase names."""
 
 
 def write_table(path: Path, table: str, rows: list[dict[str, Any]]) -> None:
     """Rows as the Parquet file of `table`; equal rows give equal bytes."""
+    unused = [name for name in OPTIONAL.get(table, ()) if all(row.get(name) is None for row in rows)]
     try:
-        data = pa.Table.from_pylist(rows, schema=SCHEMAS[table])
+        data = pa.Table.from_pylist(rows, schema=SCHEMAS[table]).drop_columns(unused)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise ArtifactError(f"{path}: rows do not fit the table '{table}': {error}") from error
     unknown = {key for row in rows for key in row} - set(SCHEMAS[table].names)
@@ -91,7 +116,12 @@ def read_table(path: Path, table: str) -> list[dict[str, Any]]:
         data = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise ArtifactError(f"{path}: not a readable Parquet file ({error}).") from error
-    if not data.schema.equals(SCHEMAS[table]):
+    schema = SCHEMAS[table]
+    for name in OPTIONAL.get(table, ()):
+        if name not in data.column_names:
+            kind = schema.field(name).type
+            data = data.add_column(schema.get_field_index(name), name, pa.nulls(len(data), kind))
+    if not data.schema.equals(schema):
         raise ArtifactError(
             f"{path}: its columns are not those of the table '{table}'.",
             remedy="Run the stage that writes it again.",
@@ -122,6 +152,12 @@ def parse_of(row: dict[str, Any]) -> Parse:
         referred=row["referred"],
         notes=tuple(row["notes"]),
     )
+
+
+def unnamed(sample_id: str, index: int) -> dict[str, Any]:
+    """The target columns of a class that is in the image and not in the text: it has no span."""
+    spans = dict.fromkeys(("start", "end", "root_start", "root_end"), -1)
+    return {"sample_id": sample_id, "kind": UNNAMED, "index": index, **spans}
 
 
 def targets_of(sample_id: str, parse: Parse) -> list[dict[str, Any]]:

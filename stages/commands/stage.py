@@ -63,9 +63,15 @@ def samples(
     recipe: Recipe,
     output: Output,
     root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
 ) -> None:
-    """Look at every image of a shard; write its samples and truth. A bad row fails alone, with its reason."""
-    _run("samples", index=index, recipe=_recipe(recipe), output=output, root=root)
+    """Look at every image of a shard; write its samples and truth. A bad row fails alone, with its reason.
+
+    Batch size and device are for the models that choose candidate classes, where the recipe has a `filter`.
+    """
+    options = _execution(batch_size, device)
+    _run("samples", index=index, recipe=_recipe(recipe), output=output, root=root, **options)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from stages.artifacts.language import words
+from stages.artifacts.tables import UNNAMED
 
 Row = Mapping[str, Any]
 Key = tuple[str, int]
@@ -175,11 +176,16 @@ def targets_of_card(
             )
         )
     missed = [
-        Missed(row["kind"], text[row["start"] : row["end"]], truth_cell[_key(row)], tuple(row["tags"]))
+        Missed(row["kind"], _said(text, row), truth_cell[_key(row)], tuple(row["tags"]))
         for row in truth
         if _key(row) not in answered.values()
     ]
     return found, missed, predicted, list(truth)
+
+
+def _said(text: str, row: Row) -> str:
+    """A truth's words; of a class that the text does not name, its name."""
+    return row["tags"][0] if row["kind"] == UNNAMED else text[row["start"] : row["end"]]
 
 
 def _key(row: Row) -> Key:

@@ -6,18 +6,23 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stages.artifacts.atomic import aside, write_json
 from stages.artifacts.folder import Folder
+from stages.artifacts.images import read_image
 from stages.artifacts.manifest import NAME, Manifest, fingerprint, write_manifest
 from stages.artifacts.shard import Failure, Job, Outcome, Result, attempt
-from stages.artifacts.tables import targets_of, write_table
+from stages.artifacts.tables import UNNAMED, targets_of, unnamed, write_table
 from stages.samples.listing import Entry, in_shards, with_unique_ids
 from stages.samples.reader import DRAWN, Place, Reader, reader_of
-from stages.samples.recipe import INDEX, STAGE
+from stages.samples.readers.semantic import choosable, chosen
+from stages.samples.recipe import INDEX, STAGE, CandidateFilter
+
+if TYPE_CHECKING:
+    from stages.samples.candidates import Chooser
 
 LISTING = "listing.json"
 _BATCH = 256  # images looked at between two saves
@@ -66,21 +71,32 @@ def run(
     recipe: Mapping[str, Any],
     output: Path,
     root: Path | None = None,
+    batch_size: int = 8,
+    device: str = "auto",
 ) -> Manifest:
     """One shard: `index` is its listing's manifest. Writes samples.parquet and truth.parquet; groups.parquet where the
     dataset groups its samples (rewrites of one expression); `images/` where it draws them. A sample that cannot be had
-    is a failed row of the manifest."""
+    is a failed row of the manifest.
+
+    A recipe with a `filter` has models choose each image's candidate classes; batch_size and device are theirs.
+    """
     settings = dict(recipe)
     reader = reader_of(settings["kind"])
     listed = Folder(index, INDEX.name)
     entries = [Entry.model_validate(row) for row in json.loads(listed.file(LISTING).read_bytes())]
     place = Place(root)
-    job = Job(STAGE, settings, output, inputs={"index": listed})
+    chooser = _chooser(settings, device)
+    if chooser is not None:
+        settings["filter"] = chooser.recipe.identity
+    models = chooser.models if chooser is not None else {}
+    job = Job(STAGE, settings, output, inputs={"index": listed}, models=models)
 
     def process(batch: Sequence[int]) -> list[Result]:
-        return [attempt(_outcome, reader, entries[position], place) for position in batch]
+        if chooser is None:
+            return [attempt(_outcome, reader, entries[position], place) for position in batch]
+        return _chosen([entries[position] for position in batch], chooser, reader, place)
 
-    job.run(process, batch_size=_BATCH, description="samples")
+    job.run(process, batch_size=_BATCH if chooser is None else batch_size, description="samples")
     kept = [outcome.rows for outcome in job.outcomes.values()]
     listed_rows = [{key: value for key, value in rows[0].items() if key != "group"} for rows in kept]
     groups = [{"sample_id": r[0]["sample_id"], "group": r[0]["group"]} for r in kept if "group" in r[0]]
@@ -99,8 +115,41 @@ def run(
     )
 
 
-def _outcome(reader: Reader, entry: Entry, place: Place) -> Outcome:
-    """The sample's row (with its group, if it has one), then its truth rows; a drawn image's file as bytes."""
+def _chooser(settings: Mapping[str, Any], device: str) -> Chooser | None:
+    """What chooses candidate classes, where the recipe asks for it; its models are loaded here, once a shard."""
+    if settings.get("filter") is None:
+        return None
+    from stages.backbones.devices import choose_device
+    from stages.samples.candidates import Chooser
+
+    return Chooser(CandidateFilter.model_validate(settings["filter"]), choose_device(device))
+
+
+def _chosen(entries: Sequence[Entry], chooser: Chooser, reader: Reader, place: Place) -> list[Result]:
+    """The results of a batch whose classes models choose: all images of one list of classes are looked at at once."""
+    results: dict[int, Result] = {}
+    pictures: dict[int, np.ndarray] = {}
+    for number, entry in enumerate(entries):
+        # The entry's sample with all its classes: what is wrong with image or label map shows before any model runs.
+        found = attempt(_outcome, reader, entry, place)
+        if isinstance(found, Failure):
+            results[number] = found
+        else:
+            row = found.rows[0]
+            pictures[number] = read_image(place.root or Path(), row["image"], row["image_sha256"])
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number in pictures:
+        groups.setdefault(choosable(entries[number]), []).append(number)
+    for names, members in groups.items():
+        for number, choice in zip(members, chooser.choose([pictures[n] for n in members], names), strict=True):
+            kept = [name for name, keep in zip(choice.names, choice.kept, strict=True) if keep]
+            results[number] = attempt(_outcome, reader, chosen(entries[number], kept), place, choice.row())
+    return [results[number] for number in range(len(entries))]
+
+
+def _outcome(reader: Reader, entry: Entry, place: Place, more: Mapping[str, Any] | None = None) -> Outcome:
+    """The sample's row (with its group, if it has one, and `more` columns), then its truth rows; a drawn image's file
+    as bytes."""
     sample = reader.sample(entry, place)
     row = {
         "sample_id": entry.id,
@@ -112,13 +161,14 @@ def _outcome(reader: Reader, entry: Entry, place: Place) -> Outcome:
         "split": sample.split,
         **sample.parse.row(),
         "tags": list(sample.tags),
+        **(more or {}),
     }
     if sample.group is not None:
         row["group"] = sample.group
     targets = {(one["kind"], one["index"]): one for one in targets_of(entry.id, sample.parse)}
     truth = [
         {
-            **targets[mask.kind, mask.index],
+            **(unnamed(entry.id, mask.index) if mask.kind == UNNAMED else targets[mask.kind, mask.index]),
             **mask.mask,
             "tags": list(mask.tags),
         }

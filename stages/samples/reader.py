@@ -20,6 +20,7 @@ READERS = {
     "world": "stages.samples.world",
     "noisy-world": "stages.samples.noisy",
     "rewritten-world": "stages.samples.rewritten",
+    "expression-world": "stages.samples.expressions",
     "folder": "stages.samples.folder",
     "refcoco": "stages.samples.readers.referring",
     "grefcoco": "stages.samples.readers.referring",

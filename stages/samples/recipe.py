@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stages.artifacts.manifest import Stage
 
@@ -70,6 +70,23 @@ class RewrittenWorldDataset(_Dataset):
     seed: int = Field(0, ge=0, description="Of the words and of how many rewrites a caption gets.")
 
 
+class ExpressionWorldDataset(_Dataset):
+    """Scenes of the embedded world with a short expression of one object each, or of none (as gRefCOCO has them)."""
+
+    kind: Literal["expression-world"] = "expression-world"
+    absent: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="Share of the expressions that name an object that is not there: its noun, or its colour, is "
+        "exchanged for one that the scene does not have. Their truth is empty.",
+    )
+    seed: int = Field(0, ge=0, description="Of the expressions and of which name nothing.")
+    split: Literal["train", "val", "test"] = Field("test", description="Range of seeds; splits never overlap.")
+    first: int = Field(0, ge=0, description="Number of the first scene.")
+    count: int = Field(8, ge=1, description="How many scenes.")
+
+
 class FolderDataset(_Dataset):
     """A folder of images and one table of texts (CSV or JSONL)."""
 
@@ -123,11 +140,65 @@ class GranDfDataset(_Annotated):
         return self
 
 
+class CandidateFilter(BaseModel):
+    """How `candidates: blip-clip` finds an image's classes; the rule is `stages.samples.candidates.select`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    blip: str = Field(
+        "Salesforce/blip-image-captioning-large",
+        description="Local folder, or hub id, of a BlipForConditionalGeneration with its processor.",
+    )
+    clip: str = Field(
+        "openai/clip-vit-large-patch14",
+        description="Local folder, or hub id, of a CLIPModel with its processor.",
+    )
+    offline: bool = Field(True, description="Never touch the network: local folders and the hub cache only.")
+    template: str = Field("a photo of a {}.", description="What CLIP reads for a class; {} is its name.")
+    beams: int = Field(3, ge=1, le=16, description="Beams of BLIP's search; 1 is greedy.")
+    max_tokens: int = Field(30, ge=1, le=200, description="Longest caption, in tokens.")
+    certain: float = Field(
+        0.97,
+        ge=0.0,
+        le=1.0,
+        description="A class that the caption does not name is a candidate if CLIP gives it this probability or more "
+        "among all classes.",
+    )
+    doubtful: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="A class that the caption names is none if CLIP gives it less than this. 0: captions are believed.",
+    )
+    most: int = Field(15, ge=1, description="Candidates of an image, without the background, at most.")
+    aliases: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="More words for a class, by its name, beside those built in."
+    )
+
+    @field_validator("template")
+    @classmethod
+    def _has_a_place(cls, value: str) -> str:
+        if value.count("{}") != 1 or value.replace("{}", "").count("{") or value.replace("{}", "").count("}"):
+            raise ValueError("must hold {} once, where the class's name goes")
+        return value
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the choice, beside the hashes of the models: where these lie does not."""
+        return self.model_dump(mode="json", exclude={"blip", "clip", "offline"})
+
+
 class _Semantic(_Dataset):
     root: str = Field(description="Folder that holds images and label maps, or one above it in a known layout.")
     split: str = Field("val", pattern=r"^[A-Za-z0-9_]+$", description="Name of the list of ids.")
-    candidates: Literal["truth", "all"] = Field(
-        "truth", description="Which classes a text names: those in the image (InvSeg's GT), or all."
+    candidates: Literal["truth", "all", "blip-clip"] = Field(
+        "truth",
+        description="Which classes a text names: those in the image (InvSeg's GT), all, or those that BLIP and CLIP "
+        "find in it (InvSeg's own).",
+    )
+    filter: CandidateFilter = Field(
+        default_factory=lambda: CandidateFilter.model_validate({}),
+        description="With candidates: blip-clip, how they are found.",
     )
     window: int = Field(25, ge=1, description="Classes a text where all are candidates: an encoder has 77 tokens.")
     classes: tuple[str, ...] = Field((), description="Names of the values from 1 on; none: the dataset's own.")
@@ -159,6 +230,7 @@ Dataset = (
     WorldDataset
     | NoisyWorldDataset
     | RewrittenWorldDataset
+    | ExpressionWorldDataset
     | FolderDataset
     | RefcocoDataset
     | GrefcocoDataset

@@ -10,7 +10,7 @@ import numpy as np
 
 from stages.artifacts.compose import answers, label_map, referred, referred_all
 from stages.artifacts.masks import Rle, areas, empty, rle_of, union
-from stages.artifacts.tables import parse_of, targets_of
+from stages.artifacts.tables import UNNAMED, parse_of, targets_of
 from stages.score import grandf, referring, semantic
 from stages.score.recipe import GranDf, Grefcoco, Refcoco, Scorer, Semantic
 
@@ -40,7 +40,7 @@ def collector_of(recipe: Scorer) -> Collector | None:
     if isinstance(recipe, GranDf):
         return GranDfFigures(recipe)
     if isinstance(recipe, Grefcoco | Refcoco):
-        return _Referring(recipe)
+        return Referring(recipe)
     return _Semantic(recipe) if isinstance(recipe, Semantic) else None
 
 
@@ -82,7 +82,7 @@ class GranDfFigures:
 
 
 @dataclass
-class _Referring:
+class Referring:
     """The truth is the mask of the dataset's own referred phrase (all its masks where it names none); a truth
     without pixels, or without a row, means that nothing is meant."""
 
@@ -106,18 +106,21 @@ class _Referring:
         else:
             chosen = referred_all(case.predictions, case.referred, sample["text"])
             chosen = [row for row in chosen if (row["score"] or 0.0) >= recipe.no_target_score]
+            if recipe.no_target is not None:
+                chosen = [row for row in chosen if recipe.no_target.means_something(row)]
         mask = union((rle_of(row) for row in chosen), *size)
         nothing = isinstance(recipe, Grefcoco) and int(areas([mask])[0]) <= recipe.no_target_area
         self.masks.append(empty(*size) if nothing else mask)
         self.none.append(nothing)
 
+    def expressions(self) -> referring.Expressions:
+        """Truth against answer of all that was added, in order."""
+        none = None if isinstance(self.recipe, Refcoco) else self.none
+        return referring.compare(self.image, self.truth, self.masks, predicted_none=none)
+
     def figures(self) -> dict[str, Any]:
-        options = {"replicates": self.recipe.replicates, "seed": self.recipe.seed}
-        if isinstance(self.recipe, Refcoco):
-            return referring.refcoco(referring.compare(self.image, self.truth, self.masks), **options)
-        return referring.grefcoco(
-            referring.compare(self.image, self.truth, self.masks, predicted_none=self.none), **options
-        )
+        evaluate = referring.refcoco if isinstance(self.recipe, Refcoco) else referring.grefcoco
+        return evaluate(self.expressions(), replicates=self.recipe.replicates, seed=self.recipe.seed)
 
 
 @dataclass
@@ -153,6 +156,10 @@ class _Semantic:
         given = _phrases(case.predictions)
         self.open.names += names
         self.open.truth += [(row, names[row["index"]]) for row in _phrases(case.truth)]
+        # Classes that are in the image and not among its candidates: nothing can find them, and they count.
+        missed = [(row, row["tags"][0].lower()) for row in case.truth if row["kind"] == UNNAMED]
+        self.open.names += [name for _, name in missed]
+        self.open.truth += missed
         self.open.masks += [(given[at], names[i]) for i, at in enumerate(answers(targets, given)) if at is not None]
 
     def figures(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from stages.artifacts.manifest import Stage
+from stages.artifacts.no_target import GivenNoTarget
 
 STAGE = Stage(name="score", version="2")
 
@@ -42,6 +43,11 @@ class Grefcoco(_Scorer):
     )
     no_target_score: float = Field(
         0.0, ge=0.0, description="A predicted mask whose score is under this says that nothing is meant."
+    )
+    no_target: GivenNoTarget | None = Field(
+        None,
+        description="A calibrated decision: the file that `anyword study no-target` writes, or what it holds. A "
+        "predicted mask that it gives less than its threshold is no answer.",
     )
 
 

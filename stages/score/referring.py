@@ -62,7 +62,7 @@ def grefcoco(found: Expressions, *, replicates: int = 0, seed: int = 0) -> dict[
     none, said = found.no_target, found.predicted_none
     inside = np.where(none | said, 0.0, found.intersection)
     either = np.where(none & said, 0.0, found.union)
-    iou = np.where(none & said, 1.0, _divide(inside, either))
+    iou = grefcoco_ious(found)
     target = (~none).astype(np.float64)
 
     def over(numerator: np.ndarray, denominator: np.ndarray, statistic: Statistic) -> Interval:
@@ -84,6 +84,14 @@ def grefcoco(found: Expressions, *, replicates: int = 0, seed: int = 0) -> dict[
         "expressions": len(iou),
         "no_target": int(none.sum()),
     }
+
+
+def grefcoco_ious(found: Expressions) -> Float64[np.ndarray, " expressions"]:
+    """Each expression's IoU as gIoU averages it: 1 where nothing is meant and nothing predicted, 0 where one of the
+    two is nothing."""
+    none, said = found.no_target, found.predicted_none
+    inside = np.where(none | said, 0.0, found.intersection)
+    return np.where(none & said, 1.0, _divide(inside, found.union))
 
 
 def refcoco(found: Expressions, *, replicates: int = 0, seed: int = 0) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ def run(
     """Write `masks.parquet` for one shard: a row a target, at its image's size, with the segmenter's own score.
 
     samples, points, maps, phrases: manifests; which of the last three are needed the recipe's kind says. images:
-    folder of the images, default beside the samples. A target without a point inside gets an empty mask.
+    folder of the images, default beside the samples. A target without a point inside gets an empty mask. Where there
+    are maps and phrases, each phrase's mask also carries what attention says of it (`confidence`).
     """
     inputs = {"samples": Folder(samples, "samples")}
     if recipe.get("kind") == "attention":
@@ -44,6 +45,8 @@ def run(
     else:
         settings = SamRecipe.model_validate(recipe)
         inputs["points"] = Folder(_needed(points, "points"), "prompt")
+        if maps is not None and phrases is not None:
+            inputs["phrases"], inputs["maps"] = Folder(phrases, "parse"), Folder(maps, "attend")
         job = _from_points(inputs, settings, output, images or inputs["samples"].path, batch_size, device)
     rows = [row for outcome in job.outcomes.values() for row in outcome.rows]
     job.publish(
@@ -63,6 +66,7 @@ def _from_points(
     targets: dict[str, list[dict[str, Any]]] = {}
     for row in inputs["points"].table("points"):
         targets.setdefault(row["sample_id"], []).append(row)
+    trust = _trust(inputs)
     record = ModelRecord(id=segmenter.id, sha256=segmenter.weights_sha256)
     # The path of a checkpoint does not decide the result, its hash does: the same file elsewhere is the same recipe.
     job = Job(
@@ -99,7 +103,10 @@ def _from_points(
         cuts = cut(segmenter, encoded, encoded.size, prompts, settings.answer)
         return Outcome(
             [
-                {key: value for key, value in row.items() if key != "points"} | encode(one.mask) | {"score": one.score}
+                {key: value for key, value in row.items() if key != "points"}
+                | encode(one.mask)
+                | {"score": one.score}
+                | trust(position, row, one.mask)
                 for row, one in zip(own, cuts, strict=True)
             ]
         )
@@ -116,6 +123,7 @@ def _from_maps(inputs: dict[str, Folder], settings: AttentionRecipe, output: Pat
     parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
     word_maps = read_maps(inputs["maps"].file("maps.zarr"))
     options = settings.model_dump(exclude={"kind"})
+    trust = _trust(inputs)
     job = Job(STAGE, settings.model_dump(mode="json"), output, inputs=inputs)
 
     def one(position: int) -> Outcome:
@@ -126,7 +134,7 @@ def _from_maps(inputs: dict[str, Folder], settings: AttentionRecipe, output: Pat
             key = (target["kind"], target["index"])
             if key in found:  # predicates may be switched off
                 mask, score = found[key]
-                rows.append(target | encode(mask) | {"score": score})
+                rows.append(target | encode(mask) | {"score": score} | trust(position, target, mask))
         return Outcome(rows)
 
     job.run(lambda batch: [one(position) for position in batch], batch_size=batch_size)
@@ -157,6 +165,26 @@ def _from_words(
 
     job.run(lambda batch: [attempt(one, position) for position in batch], batch_size=batch_size)
     return job
+
+
+def _trust(inputs: Mapping[str, Folder]) -> Callable[[int, Mapping[str, Any], np.ndarray], dict[str, Any]]:
+    """What gives a target's confidence columns from its sample's position, its row and its mask: none without maps
+    and phrases, and none for a predicate, which no word of its own points at."""
+    if "maps" not in inputs or "phrases" not in inputs:
+        return lambda position, row, mask: {}
+    from stages.artifacts.maps import read_maps
+    from stages.segment.confidence import confidence
+
+    parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
+    word_maps = read_maps(inputs["maps"].file("maps.zarr"))
+
+    def columns(position: int, row: Mapping[str, Any], mask: np.ndarray) -> dict[str, Any]:
+        if row["kind"] != "phrase":
+            return {}
+        phrase = parses[row["sample_id"]].phrases[row["index"]]
+        return confidence(phrase, word_maps.of_sample(position), mask)
+
+    return columns
 
 
 def _needed(path: Path | None, name: str) -> Path:

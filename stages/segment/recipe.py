@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stages.artifacts.manifest import Stage
 
-STAGE = Stage(name="segment", version="1")
+STAGE = Stage(name="segment", version="2")
 
 
 class SamRecipe(BaseModel):
     """Segment Anything: each image encoded once, all its targets prompted by their points."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    READS: ClassVar = ("points",)
+    READS: ClassVar = ("points", "maps", "phrases")
 
     kind: Literal["segment-anything"] = "segment-anything"
     model: Literal["vit_h", "vit_l", "vit_b", "embedded"] = Field(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from stages.studies import commands_variance, paper
+from stages.studies.commands_no_target import no_target
 from stages.studies.inversion_commands import batches, inversion
 from stages.studies.options import Config, Cores, Json, Samples, ShardSize
 from stages.studies.paper import RESULTS
@@ -27,6 +28,7 @@ app.command()(paper.speed)
 app.command()(inversion)
 app.command()(batches)
 app.registered_commands.extend(commands_variance.app.registered_commands)
+app.command("no-target")(no_target)
 
 
 @app.command()

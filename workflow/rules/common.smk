@@ -1,6 +1,7 @@
 """What the rules share: the validated configuration, names, paths, and where a job finds this checkout's code."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -18,6 +19,12 @@ try:
     wf = Workflow(config)
 except AnywordError as error:
     raise WorkflowError(str(error))
+
+
+def one_of(names):
+    """Wildcard constraint: any of these names and nothing else; where there is none, nothing at all."""
+    found = [re.escape(name) for name in names]
+    return f"(?:{'|'.join(found)})" if found else r"(?!)"
 
 
 wildcard_constraints:

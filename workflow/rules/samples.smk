@@ -34,6 +34,8 @@ rule samples:
         log_of(SAMPLES),
     benchmark:
         benchmark_of(SAMPLES)
+    wildcard_constraints:
+        dataset=one_of(name for name in wf.config.datasets if not wf.chooses(name)),
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -47,3 +49,31 @@ rule samples:
     shell:
         "logged {log} anyword stage samples --index {input.index} --recipe {params.recipe:q} {params.place:q}"
         " --output {output.manifest}"
+
+
+# The same with models that choose each image's candidate classes: another environment, and a GPU where there is one.
+rule samples_by_models:
+    input:
+        index=listing_of,
+    output:
+        manifest=SAMPLES,
+    log:
+        log_of(SAMPLES),
+    benchmark:
+        benchmark_of(SAMPLES)
+    wildcard_constraints:
+        dataset=one_of(name for name in wf.config.datasets if wf.chooses(name)),
+    conda:
+        "../../envs/segment.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        recipe=lambda wildcards: wf.reader(wildcards.dataset),
+        version=version("samples"),
+        place=place({"root": "--root"}),
+        execution=execution("samples"),
+    shell:
+        "logged {log} anyword stage samples --index {input.index} --recipe {params.recipe:q} {params.place:q}"
+        " {params.execution} --output {output.manifest}"

@@ -8,7 +8,7 @@ mmsegmentation's converters and GroupViT's convert_coco_object.py.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from stages.artifacts.errors import AnywordError, SampleError
 from stages.artifacts.images import resolve_image
 from stages.artifacts.language import Parse, Phrase, Span
 from stages.artifacts.masks import encode
+from stages.artifacts.tables import UNNAMED
 from stages.samples.images import look_at
 from stages.samples.listing import Entry
 from stages.samples.reader import Place, Sample, TruthMask
@@ -56,6 +57,8 @@ def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
                 "classes": [list(one) for one in window],
                 "present": recipe["candidates"] == "truth",
             }
+            if recipe["candidates"] == "blip-clip":
+                source["choose"] = True
             yield Entry(id=name if len(windows) == 1 else f"{name}/{number + 1}", source=source)
 
 
@@ -76,13 +79,16 @@ def sample(entry: Entry, place: Place) -> Sample:
             f"{facts.width}x{facts.height}."
         )
     there = set(np.unique(values).tolist())
-    chosen = [(value, name) for value, name in source["classes"] if value in there or not source["present"]]
-    if not chosen:
+    candidates = [(value, name) for value, name in source["classes"] if value in there or not source["present"]]
+    if not candidates:
         raise SampleError(f"label map '{source['labels']}' holds none of the classes.", remedy="Leave the image out.")
-    text, phrases = listed([name for _, name in chosen])
-    truth = tuple(
-        TruthMask("phrase", i, encode(values == value)) for i, (value, _) in enumerate(chosen) if value in there
-    )
+    text, phrases = listed([name for _, name in candidates])
+    truth = [
+        TruthMask("phrase", i, encode(values == value)) for i, (value, _) in enumerate(candidates) if value in there
+    ]
+    # A class that was not chosen is in the image all the same: without it, its pixels would be ignored.
+    missed = [(value, name) for value, name in source.get("unchosen", ()) if value in there]
+    truth += [TruthMask(UNNAMED, i, encode(values == value), (name,)) for i, (value, name) in enumerate(missed)]
     return Sample(
         image=source["image"],
         sha256=facts.sha256,
@@ -91,8 +97,22 @@ def sample(entry: Entry, place: Place) -> Sample:
         text=text,
         split=source["split"],
         parse=Parse(phrases=phrases),
-        truth=truth,
+        truth=tuple(truth),
     )
+
+
+def choosable(entry: Entry) -> tuple[str, ...]:
+    """The classes that a model is to choose from for this entry: all but the background; empty if none is to."""
+    classes = entry.source.get("classes", ()) if entry.source.get("choose") else ()
+    return tuple(name for value, name in classes if value != 0)
+
+
+def chosen(entry: Entry, kept: Collection[str]) -> Entry:
+    """The entry with the background and the classes of `kept` as its candidates, in the dataset's order."""
+    classes = entry.source["classes"]
+    named = [one for one in classes if one[0] == 0 or one[1] in kept]
+    source = {**entry.source, "classes": named, "unchosen": [one for one in classes if one not in named]}
+    return entry.model_copy(update={"source": source})
 
 
 def listed(names: Sequence[str]) -> tuple[str, tuple[Phrase, ...]]:
