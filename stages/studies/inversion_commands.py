@@ -80,8 +80,8 @@ def inversion(
 
     results = Path("results")
     scores, cost = {}, {}
-    for name, one in variants.items():
-        key = study.experiment(dataset, choice, one)
+    for name, variant in variants.items():
+        key = study.experiment(dataset, choice, variant)
         taken = added["experiments"][key]
         scores[name] = read_scores(results, dataset, key)
         cost[name] = study.costs(results, dataset, taken["inverter"], taken["attender"])
