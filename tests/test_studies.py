@@ -320,3 +320,17 @@ def test_an_experiment_that_is_not_there_is_named(measured):
     shutil.rmtree(measured[0] / "data" / "attend")
     with pytest.raises(AnywordError, match="attend that an experiment was made from is not there any more"):
         speed.times(*measured, "data", "toy")
+
+
+# Parsers.
+
+
+def test_noise_is_a_row_a_kind_and_a_column_a_parser():
+    from stages.studies import parsers
+
+    score = {"phrases": {"count": 2, "miou": {"value": 0.5, "low": 0.4, "high": 0.6}}, "predicates": {"count": 0}}
+    one = parsers.miou(score)
+    assert one["value"] == 0.5 and parsers.miou(score, "predicates") is None
+    text = parsers.noise_table({"clean": {"truth": one}, "broken_grammar": {"truth": 0.25, "spacy": 0.125}}).markdown()
+    assert text.splitlines()[0] == "| text | truth | spacy |"
+    assert text.splitlines()[-1] == "| broken grammar | 0.250 | 0.125 |"

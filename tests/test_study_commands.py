@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("study")
     write_config(place, tiny_config(place))
     options = ["--config", "mine.yaml", "--like", "one", *SCENES, "--cores", "2"]
-    study(place, "ablation", *options, "--settings", "attention,pl-r1-r2", "--json", "figures.json")
+    study(place, "ablation", *options, "--settings", "pl,pl-r1-r2", "--json", "figures.json")
     return place
 
 
@@ -42,7 +42,7 @@ def test_the_ablation_leaves_its_table_in_every_form(folder):
     place = folder / "results" / "studies" / "ablation-scenes-test-20-2"
     assert files(place, "ablation") == [f"ablation.{suffix}" for suffix in ("csv", "json", "md", "png", "svg")]
     found = json.loads((folder / "figures.json").read_text())
-    assert [row["setting"] for row in found["rows"][:2]] == ["attention", "pl-r1-r2"]
+    assert [row["setting"] for row in found["rows"][:2]] == ["pl", "pl-r1-r2"]
     for row in found["rows"][:2]:
         for name in ("AP50", "mAP", "mIoU", "recall", "mIoU_by_span", "mIoU_by_iou"):
             assert row[name]["low"] <= row[name]["value"] <= row[name]["high"]
