@@ -141,7 +141,7 @@ def test_a_step_up_is_ddims_whatever_the_spacing(place):
     latents, predicted = torch.randn(2, 1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     for at, to in zip([None, 249, 499], [249, 499, 749], strict=True):
         expected = climb[to](predicted, latents)
-        torch.testing.assert_close(chain._move(model.scheduler, predicted, latents, at, to), expected)
+        torch.testing.assert_close(chain._move(model.scheduler, at, to, predicted, latents), expected)
 
 
 @pytest.mark.parametrize("scheduler", ["lcm", "tcd", "ddim"])

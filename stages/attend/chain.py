@@ -11,6 +11,7 @@ formula carries the latents from one to the next on the way up.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -67,15 +68,12 @@ def ascent(backbone: DiffusionBackbone, steps: int) -> dict[int, Step]:
     """
     import diffusers
 
-    own = backbone.scheduler
+    own: Any = backbone.scheduler
     try:
         if isinstance(own, diffusers.DDIMScheduler):
-            scheduler = diffusers.DDIMInverseScheduler.from_config(own.config, clip_sample=False)
+            scheduler = diffusers.DDIMInverseScheduler.from_config(backbone.scheduler.config, clip_sample=False)
             scheduler.set_timesteps(steps)
-            return {
-                int(t): lambda predicted, latents, t=int(t): scheduler.step(predicted, t, latents).prev_sample
-                for t in scheduler.timesteps
-            }
+            return {int(t): partial(_inverse, scheduler, int(t)) for t in scheduler.timesteps}
         timesteps = [int(t) for t in reversed(_sampler(backbone, steps).timesteps)]
     except ValueError as error:
         raise AnywordError(
@@ -83,13 +81,15 @@ def ascent(backbone: DiffusionBackbone, steps: int) -> dict[int, Step]:
             remedy="Give the attender fewer steps.",
         ) from None
     levels = [None, *timesteps]
-    return {
-        to: lambda predicted, latents, at=at, to=to: _move(own, predicted, latents, at, to)
-        for at, to in zip(levels[:-1], timesteps, strict=True)
-    }
+    return {to: partial(_move, own, at, to) for at, to in zip(levels[:-1], timesteps, strict=True)}
 
 
-def _move(scheduler: Any, predicted: torch.Tensor, latents: torch.Tensor, at: int | None, to: int) -> torch.Tensor:
+def _inverse(scheduler: Any, timestep: int, predicted: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+    moved: torch.Tensor = scheduler.step(predicted, timestep, latents).prev_sample
+    return moved
+
+
+def _move(scheduler: Any, at: int | None, to: int, predicted: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
     """DDIM's formula from one noise level (None: the image's) to another, by the prediction made on the way."""
     here = scheduler.final_alpha_cumprod if at is None else scheduler.alphas_cumprod[at]
     a, b = (one.to(latents) for one in (here, scheduler.alphas_cumprod[to]))

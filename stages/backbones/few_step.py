@@ -57,7 +57,7 @@ def merge(settings: FewStep, path: Path, parts: dict[str, Any], scheduler: Any) 
     from safetensors import SafetensorError
 
     own = type(scheduler).from_config(scheduler.config)  # a pipeline mends what it finds odd in its scheduler
-    pipe = StableDiffusionPipeline(
+    pipe: Any = StableDiffusionPipeline(
         **parts, scheduler=own, safety_checker=None, feature_extractor=None, requires_safety_checker=False
     )
     try:
