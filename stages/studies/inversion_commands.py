@@ -80,11 +80,11 @@ def inversion(
 
     results = Path("results")
     scores, cost = {}, {}
-    for name, variant in variants.items():
+    for variant in variants.values():
         key = study.experiment(dataset, choice, variant)
         taken = added["experiments"][key]
-        scores[name] = read_scores(results, dataset, key)
-        cost[name] = study.costs(results, dataset, taken["inverter"], taken["attender"])
+        scores[variant.name] = read_scores(results, dataset, key)
+        cost[variant.name] = study.costs(results, dataset, taken["inverter"], taken["attender"])
     found: dict[str, Any] = {
         "samples": samples,
         "split": split,
