@@ -55,6 +55,14 @@ def test_what_is_here_is_measured_and_what_is_not_is_a_row_with_its_reason(study
     assert lines["Segment Anyword"]["miou"] == "1.000000" and lines["GroundingDINO + SAM"]["miou"] == ""
     assert "weights absent" in lines["GroundingDINO + SAM"]["not_run"]
 
+    from stages.report.command import run as report
+
+    results, name = tmp_path / "results" / "text-only-test-0-2", "text-only-test-0-2-sam3"
+    output = results / "experiments" / name / "report" / "manifest.json"
+    choice = {"parser": "truth", "inverter": "none", "attender": "none"}  # neither has run: the page goes without maps
+    page = report(root=results, experiment=name, shards=1, recipe={"kind": "page"}, output=output, **choice)
+    assert "test-000000" in page.read_text() and not list((page.parent / "data").glob("*-maps.png"))
+
 
 def test_weights_of_another_kind_are_not_run(tmp_path):
     third = save_sam3(tmp_path / "sam3")
