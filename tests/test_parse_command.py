@@ -12,7 +12,7 @@ from stages.artifacts.manifest import Stage
 from stages.artifacts.tables import parse_of, write_table
 from stages.cli import app
 from stages.parse.command import run
-from stages.parse.parser import Parsed, ParseRequest, load_parser, recipe_of
+from stages.parse.parser import ParseRequest, load_parser, recipe_of
 
 runner = CliRunner()
 TEXTS = ["a red cat on a mat", "two dogs", "…"]
@@ -76,9 +76,12 @@ def test_truth_is_the_datasets_own_and_may_be_required(samples, tmp_path):
 
 def test_how_a_server_is_asked_is_no_part_of_the_result(samples, tmp_path, monkeypatch):
     """Another key, rate or retry makes the same manifest, so nothing downstream runs again."""
+    from stages.parse import answers, openai_client
     from stages.parse.openai_chat import Chat
 
-    monkeypatch.setattr(Chat, "_one", lambda self, text: Parsed(Parse()))
+    usage = {"requests": 1, "prompt_tokens": 5, "completion_tokens": 2}
+    said = openai_client.Said(answers.Said(objects=[]), usage)
+    monkeypatch.setattr(Chat, "_one", lambda self, text: said)
     base = {"kind": "openai", "base_url": "http://127.0.0.1:1/v1"}
     parsed(samples, base, tmp_path / "one")
     parsed(samples, {**base, "concurrency": 9, "timeout": 3, "api_key_env": "OTHER"}, tmp_path / "two")
