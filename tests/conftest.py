@@ -1,7 +1,7 @@
 """What holds for all tests."""
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # An example may take seconds where other work has the processor; how long one takes is no property of the code.
-settings.register_profile("anyword", deadline=None)
+settings.register_profile("anyword", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("anyword")
