@@ -21,7 +21,8 @@ rule adapt:
     params:
         recipe=recipe("adapters", "adapter"),
         version=version("adapt"),
-        samples=lambda wildcards, input: [f"--samples={path}" for path in input.samples],
+        # Of a single shard, input.samples is no list but its path.
+        samples=lambda wildcards, input: [f"--samples={path}" for path in input],
         images=place({"root": "--images"}),
         execution=execution("adapt"),
     shell:
