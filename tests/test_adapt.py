@@ -114,6 +114,18 @@ def test_the_workflow_plans_the_adapter_that_an_inverter_names(tmp_path, config)
     assert planned(tmp_path, config, target) == {"samples": 1, "invert": 1}
 
 
+@pytest.mark.parametrize("shard_size", [1, 2])
+def test_the_workflow_trains_the_adapter_on_one_shard_and_on_several(tmp_path, config, shard_size):
+    config["datasets"]["pairs"]["shard_size"] = shard_size
+    target = tmp_path / "results/tiny/invert/tiny/00000/manifest.json"
+    snakemake(tmp_path, config, str(target.relative_to(tmp_path)))
+    assert not Folder(target, "invert").failures
+    (adapter,) = (tmp_path / "results").rglob("adapter_model.safetensors")
+    manifest = Folder(adapter.parent / "manifest.json", "adapt").manifest
+    assert len(manifest.inputs) == 2 // shard_size
+    assert {one.id for one in manifest.samples} == {"train-000000", "train-000001"}  # one is too long, and listed
+
+
 def test_an_unknown_adapter_or_dataset_is_named(config):
     whole = {**read_config(ROOT / "config.yaml"), **config}
     attender = Workflow(whole).attend_recipe("tiny", "tiny")
