@@ -120,7 +120,7 @@ def test_the_eight_settings_are_those_of_table_6():
     ]
     used = {workflow.experiment(one).inverter for one in added["experiments"]}
     assert used == {
-        "embedded-0",
+        "none",
         "embedded-8",
         "embedded",
         f"embedded-1-{choice.adapter}",

@@ -113,7 +113,7 @@ def configuration(
     experiments: dict[str, Any] = {}
     for one in settings:
         count = steps.of(one.learning)
-        name = f"{full['inverter']}-{count}"
+        name = f"{full['inverter']}-{count}" if count else "none"  # the ladder's name for it: shared where both ran
         inverters[name] = {key: value for key, value in inverter.items() if key != "adapter"} | {"steps": count}
         if one.learning == "few":
             name += f"-{choice.adapter}"
