@@ -23,7 +23,7 @@ from stages.attend.maps import Averager
 from stages.attend.reading import Reader
 from stages.backbones.diffusion import DiffusionBackbone, load
 from stages.backbones.recipe import BackboneRecipe
-from stages.invert.recipe import TextualRecipe
+from stages.invert.recipe import Entropy, TextualRecipe
 from stages.invert.textual import optimise
 from stages.invert.words import learning_tokens
 
@@ -69,9 +69,11 @@ class Case:
             self.empty = backbone.encode(backbone.empty_ids, backbone.embed(backbone.empty_ids))
         self.recipe = TextualRecipe(steps=steps, draws=draws, lr=0.03, lr_unit="table")
 
-    def invert(self) -> None:
+    def invert(self, **changes: Any) -> None:
+        """The stage's optimisation; changes: keys of the recipe that differ from the diffusion loss alone."""
         ids = [str(n) for n in range(self.batch)]
-        optimise(self.backbone, self.latents, self.encoding, self.tokens, [[]] * self.batch, ids, self.recipe)
+        recipe = self.recipe.model_copy(update=changes)
+        optimise(self.backbone, self.latents, self.encoding, self.tokens, [[]] * self.batch, ids, recipe)
 
     def bare(self) -> None:
         """Forward and backward to the context, nothing else."""
@@ -94,16 +96,7 @@ class Case:
         from torch.utils.flop_counter import FlopCounterMode
 
         with FlopCounterMode(display=False) as counter:
-            one = self.recipe.model_copy(update={"steps": 1})
-            optimise(
-                self.backbone,
-                self.latents,
-                self.encoding,
-                self.tokens,
-                [[]] * self.batch,
-                [str(n) for n in range(self.batch)],
-                one,
-            )
+            self.invert(steps=1)
         return float(counter.get_total_flops())
 
 
@@ -116,11 +109,19 @@ def measure_invert(case: Case, peer: Case, repeats: int, clock: Callable[[], flo
             trainer.step(peer.pixels[0], peer.encoding.input_ids[0], learned, peer.draws)
 
     same = Case(peer.backbone, case.steps, case.draws)
-    sides = {"invert": case.invert, "bare": case.bare, "text": case.encode, "example": example, "same": same.invert}
+    sides = {
+        "invert": case.invert,
+        "bare": case.bare,
+        "text": case.encode,
+        "example": example,
+        "same": same.invert,
+        "entropy": lambda: case.invert(entropy=Entropy(weight=0.3)),
+    }
     times = alternate(sides, repeats, clock)
     flops = case.flops()
     return {
         "invert_over_bare": times["invert"] / times["bare"],
+        "invert_with_entropy_over_bare": times["entropy"] / times["bare"],
         "invert_text_encoder_share": times["text"] / times["invert"],
         "invert_speedup": times["example"] * BATCH / times["invert"],
         "invert_speedup_same_dtype": times["example"] * BATCH / times["same"],
@@ -172,6 +173,7 @@ def plot(figures: dict[str, float], path: Path) -> None:
 
     names = [
         "invert_over_bare",
+        "invert_with_entropy_over_bare",
         "invert_speedup",
         "invert_speedup_same_dtype",
         "attend_speedup",

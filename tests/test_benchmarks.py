@@ -29,7 +29,8 @@ def test_inversion_writes_its_figures_beside_others(scripts, tmp_path):
     inversion.main([*options, *"--steps 1 --draws 2 --chain 2 --repeats 1 --threads 1 --dtype float32".split()])
     figures = json.loads(results.read_text())
     assert figures["other"] == 1.0
-    for key in ("invert_over_bare", "invert_speedup", "attend_speedup", "attend_total_speedup", "invert_gflops"):
+    ratios = ("invert_over_bare", "invert_with_entropy_over_bare", "invert_speedup", "attend_speedup")
+    for key in (*ratios, "attend_total_speedup", "invert_gflops"):
         assert figures[key] > 0
     assert results.with_name("inversion.png").stat().st_size > 0
 
