@@ -290,6 +290,19 @@ def test_missing_folders_are_named_with_all_that_was_tried(tmp_path):
         read(tmp_path, {"kind": "voc", "root": "."})
 
 
+def test_of_known_folders_the_first_is_taken(tmp_path):
+    settings = coco_folder(tmp_path, [ref(1, 5)], [{"id": 5, "segmentation": [SQUARE]}])
+    for folder in ("coco_2014/train2014", "images/mscoco/images/train2014"):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.new("RGB", (30, 20)).save(tmp_path / folder / "picture.png")
+        (row,), _, _ = read(tmp_path, settings)
+        assert row["image"] == f"{folder}/picture.png"
+    with pytest.raises(
+        AnywordError, match=r"no images: tried \S+/images/mscoco/images/train2014, .*train2014, \S+/nowhere"
+    ):
+        read(tmp_path, {**settings, "root": "nowhere"})
+
+
 def mask(left):
     one = np.zeros((20, 30), dtype=bool)
     one[2:12, left : left + 10] = True
