@@ -268,7 +268,17 @@ def test_grandf_truths_of_another_category_or_of_one_id_count_as_officially():
     # AP alone looks at categories; mIoU and recall keep truths by id, so the square takes the circle's place.
     assert figures({"id": 2, "category_id": 7}, 2) == pytest.approx([1.0, 1.0, 0.5])
     assert figures({"id": 1}, 2)[1:] == [0.0, 0.0]
+    assert figures({"id": 1}, 2)[0] == 0.0
     assert figures({}, 0) == [None, 0.0, 0.0]
+
+
+def test_grandf_truths_of_two_images_that_share_an_id_are_those_of_the_last():
+    images = {"images": [{"id": "sa_1"}, {"id": "sa_2"}]}
+    truths = [annotation("sa_1", CIRCLE, id=1), annotation("sa_2", CIRCLE, id=1), annotation("sa_2", SQUARE, id=2)]
+    found = [annotation("sa_2", CIRCLE), annotation("sa_2", SQUARE)]
+    figures = grandf.evaluate({**images, "annotations": truths}, {**images, "annotations": []}, found, [])
+    # pycocotools loads the circle of sa_2 twice, and finds it once.
+    assert figures["AP50"]["value"] == pytest.approx(67 / 101)
 
 
 def test_grandf_recall_is_over_the_images_that_have_a_caption_prediction():

@@ -147,6 +147,7 @@ def detections(
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluation.evaluate()
     position = {one: i for i, one in enumerate(ids)}
+    counts[:] = 0  # what pycocotools counted is what counts: it keeps truths that share an id by that id
     hit, counted, score, image = [], [], [], []
     for one in evaluation.evalImgs:
         if one is not None:
