@@ -14,6 +14,7 @@ from stages.artifacts import AnywordError
 from stages.artifacts.atomic import canonical
 from stages.config import Workflow, read_config
 from stages.schema import config_schema
+from stages.studies.workflow import complete_config
 
 ROOT = Path(__file__).parents[1]
 CONFIG = read_config(ROOT / "config.yaml")
@@ -100,6 +101,14 @@ def test_the_schema_takes_the_demo_and_part_of_it_and_refuses_a_typing_error(con
     config["prompters"]["binding"]["treshold"] = 0.5
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(config, schema)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_configurations_for_real_data_hold_together(path):
+    jsonschema.validate(read_config(path), config_schema())
+    config = complete_config(path)
+    Workflow(config)
+    assert set(config["targets"]) <= set(config["experiments"])
 
 
 def test_every_top_key_of_the_demo_is_explained():

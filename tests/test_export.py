@@ -53,7 +53,9 @@ def test_glamm_files_are_what_its_evaluation_reads(export):
     predictions, captions = [], []
     for name in ("sa_0", "sa_1", "sa_2", "sa_3"):
         value = json.loads((folder / f"{name}.json").read_text())
-        assert value["image_id"] == name and len(value["phrases"]) == len(value["pred_masks"])
+        first = value[next(iter(value))]  # it tries the first key's value before the file's own
+        assert isinstance(first, str) and first == name
+        assert len(value["phrases"]) == len(value["pred_masks"]) and value["caption"]
         captions.append({"image_id": name, "labels": value["phrases"]})
         predictions += [{"image_id": name, "segmentation": one, "score": 1.0} for one in value["pred_masks"]]
     assert captions[2]["labels"] == []  # the failed one
@@ -75,18 +77,18 @@ def test_saco_has_an_entry_a_phrase_and_none_where_nothing_is_meant(export):
     samples = toys()
     samples[1].masks["phrase", 1] = np.zeros_like(SQUARE)
     folder, count = export("saco", samples)
-    value = json.loads((folder / "saco_predictions.json").read_text())
-    assert [one["text_input"] for one in value["images"][:4]] == [
-        "a red circle",
-        "a blue square",
-        "a circle",
-        "a square",
-    ]
-    assert {one["image_id"] for one in value["annotations"]} == {1, 2, 3, 5} and count == 4
-    assert value["annotations"][1]["bbox"] == pytest.approx([30 / 48, 10 / 32, 10 / 48, 20 / 32])
+    queries = json.loads((folder / "saco_images.json").read_text())["images"]
+    assert [one["text_input"] for one in queries[:4]] == ["a red circle", "a blue square", "a circle", "a square"]
+    # The reading part of sam3/eval/cgf1_eval.py: a list, loaded query by query into the truth's file.
+    predictions = json.loads((folder / "saco_predictions.json").read_text())
+    by_query = {one["id"]: [p for p in predictions if p["image_id"] == one["id"]] for one in queries}
+    assert {name for name, found in by_query.items() if found} == {1, 2, 3, 5} and count == len(predictions) == 4
+    assert by_query[2][0]["bbox"] == pytest.approx([30 / 48, 10 / 32, 10 / 48, 20 / 32])
     with contextlib.redirect_stdout(io.StringIO()):
-        loaded = COCO(folder / "saco_predictions.json")
-    np.testing.assert_array_equal(loaded.annToMask(loaded.anns[2]), SQUARE)
+        truth = COCO(folder / "saco_images.json")
+        loaded = truth.loadRes(by_query[3])
+    np.testing.assert_array_equal(loaded.annToMask(loaded.anns[1]), CIRCLE)
+    assert loaded.anns[1]["score"] == 0.75
 
 
 def test_index_pngs_hold_the_class_of_the_best_mask(export):
@@ -121,6 +123,81 @@ def test_mask_pngs_and_tables_agree(export, tmp_path):
     assert all(decode(row).sum() == row["area"] for row in rows)
     one = rle_of(rows[0])
     assert iou_matrix([one], [one]) == [[1.0]]
+
+
+def unsure():
+    """The toy samples with what a decision weighs: all of the first are sure, none of the second."""
+    samples = plain(toys())
+    for number, one in enumerate(samples):
+        value = {0: 3.0, 1: -3.0, 3: 1.0}.get(number, 0.0)
+        one.confidence = {
+            key: {"contrast": value, "attention": 0.25, "agreement": 0.5} for key in one.masks if key[0] == "phrase"
+        }
+    return samples
+
+
+@pytest.fixture
+def decision(tmp_path):
+    path = tmp_path / "no_target.json"
+    path.write_text(json.dumps({"weights": {"contrast": 2.0}, "bias": 0.0, "threshold": 0.5}))
+    return path
+
+
+def test_tables_say_how_far_masks_can_be_trusted_and_what_every_sample_answered(export, tmp_path, decision):
+    folder, _ = export("csv", unsure())
+    lines = list(csv.DictReader((folder / "masks.csv").open(newline="")))
+    assert [(one["kind"], one["contrast"], one["attention"]) for one in lines[:3]] == [
+        ("phrase", "3.0", "0.25"),
+        ("phrase", "3.0", "0.25"),
+        ("predicate", "", ""),
+    ]
+    assert {one["probability"] + one["nothing"] for one in lines} == {""}  # no decision was asked
+    samples = list(csv.DictReader((folder / "samples.csv").open(newline="")))
+    assert [(one["state"], one["phrases"], one["answered"]) for one in samples] == [
+        ("done", "2", "2"),
+        ("done", "2", "2"),
+        ("failed", "0", "0"),
+        ("done", "1", "1"),
+    ]
+    assert samples[2]["reason"] == "in prompt: no map. Look there."
+
+    run(results=tmp_path / "results", experiment="toy", form="parquet", out=tmp_path / "decided", no_target=decision)
+    rows = pq.read_table(tmp_path / "decided" / "masks.parquet").to_pylist()
+    assert [row["nothing"] for row in rows] == [False, False, None, True, True, False]
+    assert rows[0]["probability"] == pytest.approx(1 / (1 + np.exp(-6)))
+    assert [bool(decode(row).any()) for row in rows] == [row["area"] > 0 for row in rows]
+    assert [row["area"] for row in rows][3:5] == [0, 0]
+    samples = pq.read_table(tmp_path / "decided" / "samples.parquet").to_pylist()
+    assert [one["answered"] for one in samples] == [2, 0, 0, 1]
+
+
+def test_what_means_nothing_is_left_out_where_a_format_can(export, tmp_path, decision):
+    folder, count = export("coco", unsure(), no_target=decision)
+    with contextlib.redirect_stdout(io.StringIO()):
+        found = COCO(folder / "coco_images.json").loadRes(str(folder / "coco_results.json"))
+    assert count == 3 and [len(found.getAnnIds(imgIds=[number])) for number in (1, 2, 3, 4)] == [2, 0, 0, 1]
+    assert (found.anns[1]["contrast"], found.anns[1]["agreement"]) == (3.0, 0.5)
+
+    def again(form):
+        out = tmp_path / f"{form}-again"
+        run(results=tmp_path / "results", experiment="toy", form=form, out=out, no_target=decision)
+        return out
+
+    assert json.loads((again("glamm") / "sa_1.json").read_text())["phrases"] == []
+    queries = json.loads((again("saco") / "saco_images.json").read_text())["images"]
+    answered = {one["image_id"] for one in json.loads((tmp_path / "saco-again" / "saco_predictions.json").read_text())}
+    assert [one["text_input"] for one in queries if one["id"] not in answered] == ["a circle", "a square"]
+    with Image.open(again("index-png") / "000002.png") as image:
+        assert not np.asarray(image).any()
+    for line in csv.DictReader((again("mask-png") / "masks.csv").open(newline="")):
+        with Image.open(tmp_path / "mask-png-again" / line["file"]) as image:
+            assert (np.asarray(image) > 0).sum() == int(line["area"])
+            assert (int(line["area"]) == 0) == (line["nothing"] == "True")
+
+
+def test_a_decision_needs_the_columns_that_it_weighs(export, decision):
+    with pytest.raises(AnywordError, match="the masks have no 'contrast'"):
+        export("csv", no_target=decision)
 
 
 def test_what_cannot_be_exported_says_why(export, tmp_path):

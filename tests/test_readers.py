@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stages.artifacts import AnywordError, Folder, SampleError
+from stages.artifacts.atomic import sha256_file
 from stages.artifacts.masks import decode, encode
 from stages.config import models_of
 from stages.samples.command import index as list_dataset
@@ -39,6 +40,11 @@ def read(tmp_path, settings):
     )
     folder = Folder(output, "samples")
     return folder.table("samples"), folder.table("truth"), folder.failures
+
+
+def listed(tmp_path):
+    """What the index stage says of the dataset that was read last."""
+    return Folder(tmp_path / "out" / "index" / "manifest.json", "index").manifest.summary
 
 
 def exported(tmp_path, form, **more):
@@ -202,6 +208,54 @@ def test_grefcoco_skips_crowds_and_knows_expressions_without_target(tmp_path):
     assert [(row["sample_id"], int(decode(row).sum())) for row in truth] == [("1-1", 100)]
 
 
+def test_splits_expressions_and_hashes_are_printed_and_recorded(tmp_path, caplog):
+    refs = [ref(1, [1]), ref(2, [1, 2]), ref(3, [-1], text="the dragon"), ref(4, [9]), ref(5, [2], "train")]
+    annotations = [{"id": 1, "segmentation": [SQUARE]}, {"id": 2, "segmentation": [SHIFTED]}]
+    settings = coco_folder(tmp_path, refs, annotations, "grefcoco", "grefs(unc).json")
+    with caplog.at_level("INFO", logger="anyword"):
+        read(tmp_path, settings)
+    found = listed(tmp_path)
+    assert (found["samples"], found["refused"], found["images"]) == (4, 1, 1)
+    assert (found["splits"], found["tags"]) == ({"val": 3}, {"no_target": 1, "several": 1})
+    names = ["grefcoco/grefs(unc).json", "grefcoco/instances.json"]
+    assert found["files"] == {name: sha256_file(tmp_path / name) for name in names}
+    (line,) = [one for one in caplog.messages if one.startswith("grefcoco: 4 samples (1 refused) of 1 images")]
+    assert "val 3, no_target 1, several 1" in line and found["files"][names[0]][:12] in line
+
+
+@pytest.mark.parametrize(("by", "split"), [("umd", "test"), ("google", "val")])
+def test_refcocog_is_split_by_whom_the_recipe_says(tmp_path, by, split):
+    refs = [ref(1, 5, split), ref(2, 5, "train")]
+    refs[0]["sentences"] = [
+        {"sent_id": 8, "raw": "The Cup!", "sent": "the cup"},
+        {"sent_id": 9, "raw": "Mug", "sent": ""},
+    ]
+    settings = coco_folder(tmp_path, refs, [{"id": 5, "segmentation": [SQUARE]}], "refcocog", f"refs({by}).p")
+    settings |= {"kind": "refcoco", "name": "refcocog", "by": by, "split": split}
+    samples, _, _ = read(tmp_path, settings)  # every sentence of one annotation is a sample
+    assert [(row["sample_id"], row["text"]) for row in samples] == [("1-8", "The Cup!"), ("1-9", "Mug")]
+    samples, _, failures = read(tmp_path, {**settings, "sentence": "sent"})
+    assert [row["text"] for row in samples] == ["the cup"] and "text is empty" in failures["1-9"]
+
+
+def test_records_without_their_keys_or_images_are_failed_rows(tmp_path):
+    broken, nameless = ref(1, 5), ref(2, 5)
+    del broken["ann_id"]
+    nameless["sentences"] = None
+    refs = [broken, nameless, ref(3, {"no": "id"}), ref(4, 5), ref(5, 5, image_id=8), ref(6, 5, image_id=9)]
+    settings = coco_folder(tmp_path, refs, [{"id": 5, "segmentation": [SQUARE]}])
+    path = tmp_path / "refcoco" / "instances.json"
+    value = json.loads(path.read_text())
+    value["images"].append({"id": 8, "file_name": "gone.png", "height": 20, "width": 30})
+    path.write_text(json.dumps(value))
+    samples, _, failures = read(tmp_path, settings)
+    assert [row["sample_id"] for row in samples] == ["4-4"]
+    assert "has no 'ann_id'" in failures["1-1"] and "no sentences" in failures["2"]
+    assert "not of the format's form" in failures["3-3"]
+    assert "gone.png" in failures["5-5"] and "cannot be read" in failures["5-5"]
+    assert "image 9 is not in instances.json" in failures["6-6"]
+
+
 class Attack:
     def __reduce__(self):
         return os.system, ("touch attacked",)
@@ -236,11 +290,59 @@ def test_missing_folders_are_named_with_all_that_was_tried(tmp_path):
         read(tmp_path, {"kind": "voc", "root": "."})
 
 
+def test_of_known_folders_the_first_is_taken(tmp_path):
+    settings = coco_folder(tmp_path, [ref(1, 5)], [{"id": 5, "segmentation": [SQUARE]}])
+    for folder in ("coco_2014/train2014", "images/mscoco/images/train2014"):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.new("RGB", (30, 20)).save(tmp_path / folder / "picture.png")
+        (row,), _, _ = read(tmp_path, settings)
+        assert row["image"] == f"{folder}/picture.png"
+    with pytest.raises(
+        AnywordError, match=r"no images: tried \S+/images/mscoco/images/train2014, .*train2014, \S+/nowhere"
+    ):
+        read(tmp_path, {**settings, "root": "nowhere"})
+
+
 def mask(left):
     one = np.zeros((20, 30), dtype=bool)
     one[2:12, left : left + 10] = True
     columns = encode(one)
     return {"size": [20, 30], "counts": columns["counts"]}
+
+
+def test_the_pair_of_grandf_is_read_by_ids_and_in_parallel(tmp_path):
+    base = tmp_path / "GranDf" / "annotations" / "val_test"
+    base.mkdir(parents=True)
+    folder = tmp_path / "GranDf_HA_images" / "val_test"  # beside GranDf, as the documentation has it
+    folder.mkdir(parents=True)
+    names = ["sa_1", "sa_2", "sa_3", "sa_4", "sa_5"]
+    for name in names[:4]:
+        Image.new("RGB", (30, 20)).save(folder / f"{name}.jpg")
+    said = {
+        "sa_1": ("A man in a red hat", ["A man in a red hat", "a red hat", "a red hat"]),  # nested, and repeated
+        "sa_2": ("a cat", ["a cat", "a dog"]),
+        "sa_3": ("a cat", ["a cat"]),
+        "sa_5": ("a cat", ["a cat"]),
+    }
+    captions = [{"image_id": name, "caption": text, "labels": labels} for name, (text, labels) in said.items()]
+    counts = {"sa_1": 3, "sa_2": 2, "sa_3": 2, "sa_5": 1}
+    masks = [
+        {"image_id": name, "category_id": 1, "segmentation": mask(5 * i)}
+        for name, n in counts.items()
+        for i in range(n)
+    ]
+    images = [{"id": name} for name in names]
+    for kind, annotations in (("caption", captions), ("mask", masks)):
+        path = base / f"val_gcg_coco_{kind}_gt.json"
+        path.write_text(json.dumps({"images": images, "annotations": annotations}))
+    (row,), truth, failures = read(tmp_path, {"kind": "grandf", "root": ".", "texts": "."})
+    assert texts_of(row) == ["A man in a red hat", "a red hat", "a red hat"]
+    assert row["image"] == "GranDf_HA_images/val_test/sa_1.jpg"
+    assert [np.argwhere(decode(one).any(axis=0)).min() for one in truth] == [0, 5, 10]
+    assert "phrase 'a dog' is not in its text" in failures["sa_2"]
+    assert "1 phrases but 2 masks" in failures["sa_3"] and "no caption" in failures["sa_4"]
+    assert "cannot be read" in failures["sa_5"]
+    assert len(listed(tmp_path)["files"]) == 2
 
 
 def grandf_train(tmp_path, name, value, images):
@@ -260,11 +362,17 @@ def test_grandf_spans_that_stripping_has_shifted_are_found_again(tmp_path):
             "a dog": {"token_positives": [13, 18], "rle_masks": [mask(15)]},
         },
     }
+    again = {
+        "file_name": "a.png",
+        "caption": '"a dog by A dog"',
+        "groundings": {"a dog": {"token_positives": [10, 15], "rle_masks": [[mask(0)]]}},  # the second one is meant
+    }
     absent = {**record, "groundings": {"a bird": {"token_positives": [0, 6], "rle_masks": [mask(0)]}}}
-    settings = grandf_train(tmp_path, "GranDf_HA_GCG_train.json", [record, absent], "GranDf_HA_images/train")
-    (row,), truth, failures = read(tmp_path, {**settings, "part": "ha"})
+    settings = grandf_train(tmp_path, "GranDf_HA_GCG_train.json", [record, absent, again], "GranDf_HA_images/train")
+    (row, second), truth, failures = read(tmp_path, {**settings, "part": "ha"})
     assert texts_of(row) == ["A cat", "a dog"]
-    assert [int(decode(one).sum()) for one in truth] == [150, 100]  # overlapping masks of a phrase are united
+    assert second["phrases"][0]["span"] == {"start": 9, "end": 14}
+    assert [int(decode(one).sum()) for one in truth] == [150, 100, 100]  # overlapping masks of a phrase are united
     (reason,) = failures.values()
     assert "phrase 'a bird' is not in its text 'A cat beside a dog'" in reason
 
@@ -287,9 +395,17 @@ def test_grandf_of_flickr_unites_the_boxes_of_a_phrase(tmp_path):
             {**common, "tokens_positive": [[12, 18]], "sam_mask": mask(0), "ignore": 1},
         ],
     }
+    for box, area in (([30, 0, 5, 5], 25), ([0, 0, 0.5, 5], 2), ([0, 0, 5, 5], 0)):  # outside, thin, without area
+        value["annotations"].append(
+            {"image_id": 1, "bbox": box, "area": area, "tokens_positive": [[12, 18]], "sam_mask": mask(0)}
+        )
+    value["images"].append({"id": 2, "file_name": "a.png", "caption": "two dogs", "height": 20, "width": 30})
+    value["images"].append({"id": 3, "file_name": "a.png", "caption": "one two three", "height": "20", "width": "30"})
+    value["annotations"].append({"image_id": 3, "bbox": [0, 0, 5, 5], "tokens_positive": [], "sam_mask": mask(0)})
     settings = grandf_train(tmp_path, "flickr_mergedGT_GCG_train.json", value, "flikcr_30k/train")
-    (row,), (one,), _ = read(tmp_path, {**settings, "part": "flickr"})
+    (row,), (one,), failures = read(tmp_path, {**settings, "part": "flickr"})
     assert texts_of(row) == ["two dogs"] and decode(one).sum() == 200
+    assert "fewer than three words" in failures["a-000001"] and "IndexError" in failures["a-000002"]
 
 
 def test_label_maps_are_indices_never_colours(tmp_path):
@@ -309,6 +425,70 @@ def test_label_maps_are_indices_never_colours(tmp_path):
     assert row["text"] == "background, person"
     assert [int(decode(one).sum()) for one in truth] == [15 * 30 - 25, 25]  # 255 is in neither
     assert "colour image" in failures["b"] and "cannot be read" in failures["c"]
+
+
+def label_maps(tmp_path, base, values, listing):
+    for folder in ("JPEGImages", *(str(name) for name in {one.rsplit("/", 1)[0] for one in values}), "ImageSets"):
+        (tmp_path / base / folder).mkdir(parents=True, exist_ok=True)
+    for name, map_ in values.items():
+        Image.fromarray(np.asarray(map_, dtype=np.uint8)).save(tmp_path / base / name)
+        Image.new("RGB", (map_.shape[1], map_.shape[0])).save(
+            tmp_path / base / "JPEGImages" / f"{name.rsplit('/', 1)[1][:-4]}.jpg"
+        )
+    (tmp_path / base / listing).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / base / listing).write_text("".join(f"{name.rsplit('/', 1)[1][:-4]}\n" for name in values))
+
+
+def test_context_leaves_out_or_counts_the_background_and_refuses_other_numberings(tmp_path):
+    good = np.zeros((6, 8), dtype=np.uint8)
+    good[:2], good[2:3] = 59, 255
+    other = good.copy()
+    other[0, 0] = 181  # of the 459 classes' own maps
+    folder = "SegmentationClassContext"
+    # The year that some codes keep the same data under.
+    label_maps(
+        tmp_path,
+        "VOCdevkit/VOC2012",
+        {f"{folder}/a.png": good, f"{folder}/b.png": other},
+        "ImageSets/SegmentationContext/val.txt",
+    )
+    (row,), truth, failures = read(tmp_path, {"kind": "context", "root": "."})
+    assert row["text"] == "wood" and [int(decode(one).sum()) for one in truth] == [16]
+    assert "holds the value 181, which is no class" in failures["b"]
+    (row,), truth, _ = read(tmp_path, {"kind": "context", "root": ".", "background": True})
+    assert row["text"] == "background, wood" and [int(decode(one).sum()) for one in truth] == [24, 16]
+
+
+def test_coco_object_has_no_ignored_value(tmp_path):
+    values = np.zeros((6, 8), dtype=np.uint8)
+    values[:2] = 80
+    for name, extra in (("a", 0), ("b", 255)):
+        (tmp_path / "annotations" / "val2017").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / "val2017").mkdir(parents=True, exist_ok=True)
+        values[5, 7] = extra
+        Image.fromarray(values).save(tmp_path / "annotations" / "val2017" / f"{name}_instanceTrainIds.png")
+        Image.new("RGB", (8, 6)).save(tmp_path / "images" / "val2017" / f"{name}.jpg")
+    (row,), _, failures = read(tmp_path, {"kind": "coco-object", "root": "."})
+    assert row["text"] == "background, toothbrush"
+    assert "holds the value 255" in failures["b"]
+
+
+def test_voc_takes_the_augmented_maps_and_lists_with_more_columns(tmp_path):
+    plain, larger = np.zeros((6, 8), dtype=np.uint8), np.full((6, 8), 12, dtype=np.uint8)
+    label_maps(
+        tmp_path,
+        "VOC2012",
+        {"SegmentationClass/a.png": plain, "SegmentationClassAug/a.png": larger},
+        "ImageSets/Segmentation/val.txt",
+    )
+    (tmp_path / "VOC2012/ImageSets/Segmentation/val.txt").write_text("a  1\n\n")
+    (row,), _, _ = read(tmp_path, {"kind": "voc", "root": "."})
+    assert row["text"] == "background"
+    (row,), _, _ = read(tmp_path, {"kind": "voc", "root": ".", "labels": "SegmentationClassAug"})
+    assert row["text"] == "dog"
+    (tmp_path / "VOC2012/ImageSets/Segmentation/val.txt").write_text("\n")
+    with pytest.raises(AnywordError, match="an empty list"):
+        read(tmp_path, {"kind": "voc", "root": "."})
 
 
 words = st.sampled_from(["cat", "a", "red", "dog", "Cat", "catalogue", "d'or", "über"])

@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stages.artifacts import AnywordError, Folder, SampleError
-from stages.artifacts.images import read_image
+from stages.artifacts.images import decode_image, read_image
 from stages.artifacts.masks import decode
 from stages.artifacts.tables import parse_of
 from stages.samples import command
@@ -95,6 +97,88 @@ BAD = {
     "a mask of another size": ({"phrases": ["cat"], "masks": ["dot2.png"]}, "its image 30x20"),
     "an unknown column": ({"captoin": "x"}, "captoin"),
 }
+
+
+RAMP = np.linspace(100, 4095, 20 * 30).reshape(20, 30)  # 12 bits of a scanner
+
+
+def grey(root, name, values, **options):
+    Image.fromarray(values).save(root / name, **options)
+    return name
+
+
+def test_a_folder_of_grey_images_of_8_and_16_bits(tmp_path):
+    """Medical images: never wrapped, never cut; deep ones are spread over what a model can see."""
+    root = tmp_path / "scans"
+    root.mkdir()
+    deep = [
+        grey(root, "ramp.png", RAMP.astype(np.uint16)),
+        grey(root, "ramp.tif", RAMP.astype(np.uint16)),
+        grey(root, "packed.tif", RAMP.astype(np.uint16), compression="tiff_lzw"),
+        grey(root, "high.png", (RAMP + 60_000).astype(np.uint16)),  # would wrap as signed, and vanish as 8 bits
+        grey(root, "hounsfield.tif", (RAMP - 1024).astype(np.int32)),
+        grey(root, "float.tif", RAMP.astype(np.float32)),
+    ]
+    plain = [grey(root, name, (RAMP / 32).astype(np.uint8)) for name in ("plain.png", "plain.tif")]
+    flat = grey(root, "flat.png", np.full((20, 30), 700, dtype=np.uint16))
+    unknown = RAMP.astype(np.float32)
+    unknown[0, :2] = np.nan, np.inf
+    unknown = grey(root, "unknown.tif", unknown)
+    names = [*deep, *plain, flat, unknown]
+    (shard,) = make(tmp_path, root, [row(name, name, "a dark lesion") for name in names])
+    assert shard.failures == {}
+    seen = {one["image"]: read_image(root, one["image"], one["image_sha256"]) for one in shard.table("samples")}
+    assert all(pixels.shape == (20, 30, 3) and pixels.dtype == np.uint8 for pixels in seen.values())
+    wanted = (RAMP - RAMP.min()) / (RAMP.max() - RAMP.min()) * 255
+    for name in deep:
+        assert np.abs(seen[name][..., 0] - wanted).max() <= 1, name
+    for name in plain:
+        np.testing.assert_array_equal(seen[name][..., 2], (RAMP / 32).astype(np.uint8))
+    assert not seen[flat].any()
+    assert seen[unknown][0, :2, 0].tolist() == [0, 255]
+    assert np.abs(seen[unknown][1:, :, 0] - wanted[1:]).max() <= 2
+
+
+def test_a_grey_tiff_whose_zero_is_white_is_turned_round(tmp_path):
+    grey(tmp_path, "a.tif", RAMP.astype(np.uint16), tiffinfo={262: 0})
+    data = (tmp_path / "a.tif").read_bytes()
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.tag_v2[262] == 0
+    assert decode_image(data, "a.tif")[0, 0, 0] == 255
+
+
+def test_what_would_be_cut_or_left_out_of_an_image_is_refused(tmp_path, photos):
+    pages = [Image.fromarray((RAMP + i).astype(np.uint16)) for i in range(3)]
+    pages[0].save(photos / "stack.tif", save_all=True, append_images=pages[1:])
+    (photos / "dark.png").write_bytes(png16(np.stack([RAMP] * 3, axis=-1)))
+    (photos / "bright.png").write_bytes(png16(np.stack([RAMP * 16] * 3, axis=-1)))
+    rows = [row(name, name) for name in ("stack.tif", "dark.png", "bright.png")]
+    (shard,) = make(tmp_path, photos, rows)
+    assert [one["image"] for one in shard.table("samples")] == ["bright.png"]
+    assert "is a stack of 3 pages" in shard.failures["stack.tif"]
+    assert "16-bit colours that use the lower bits only" in shard.failures["dark.png"]
+
+
+def png16(values):
+    """A PNG of 16-bit RGB, which Pillow reads but does not write."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, _ = values.shape
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
+def test_runs_as_numbers_are_a_mask_too(tmp_path, photos):
+    runs = {"size": [20, 30], "counts": [20, 40, 540]}
+    short = {"size": [20, 30], "counts": [20, 40, 539]}
+    rows = [row(name, phrases=["a black cat"], masks=[mask]) for name, mask in (("a", runs), ("b", short))]
+    (shard,) = make(tmp_path, photos, rows)
+    (truth,) = shard.table("truth")
+    assert decode(truth).sum() == 40 and decode(truth)[:, 1:3].all()
+    assert "does not cover its image" in shard.failures["b"]
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -230,6 +230,71 @@ def test_grandf_without_any_prediction_is_zero():
     assert [found[name]["value"] for name in ("AP50", "mIoU", "recall")] == [0.0, 0.0, 0.0]
 
 
+def test_grandf_ties_follow_the_order_of_ids_as_numbers_or_as_text():
+    """All scores are 1.0, so the wrong detection comes first or last by its image's id alone."""
+    values = {}
+    for wrong, right in ((2, 10), ("2", "10")):
+        images = {"images": [{"id": right}, {"id": wrong}]}
+        truth = {**images, "annotations": [annotation(right, CIRCLE, id=1)]}
+        found = [annotation(right, CIRCLE), annotation(wrong, CIRCLE)]  # without scores: 1.0
+        values[wrong] = grandf.evaluate(truth, {**images, "annotations": []}, found, [])["AP50"]["value"]
+    assert values == pytest.approx({2: 0.5, "2": 1.0})
+
+
+def test_grandf_an_overlap_of_exactly_half_counts():
+    half = rectangle(4, 4, 8, 12)
+    found = grandf_case([half], ["circle"], [rectangle(4, 4, 12, 12)], ["circle"])
+    assert [found[name]["value"] for name in ("AP50", "mIoU", "recall")] == pytest.approx([1.0, 0.5, 1.0])
+
+
+def test_grandf_two_empty_masks_of_one_phrase_are_a_pair_of_recall_only():
+    nothing = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    found = grandf_case([nothing], ["circle"], [nothing], ["circle"])
+    assert [found[name]["value"] for name in ("AP50", "mIoU", "recall")] == [0.0, 0.0, 1.0]
+
+
+def test_grandf_truths_of_another_category_or_of_one_id_count_as_officially():
+    images = {"images": [{"id": "sa_1"}]}
+    labels = {**images, "annotations": [{"image_id": "sa_1", "labels": ["circle", "square"]}]}
+    found = [annotation("sa_1", CIRCLE, score=1.0)]
+    said = [{"image_id": "sa_1", "labels": ["circle"]}]
+
+    def figures(first, second):
+        truths = [annotation("sa_1", CIRCLE, id=1), annotation("sa_1", SQUARE, **first)]
+        result = grandf.evaluate({**images, "annotations": truths[:second]}, labels, found, said)
+        return [result[name]["value"] for name in ("AP50", "mIoU", "recall")]
+
+    assert figures({"id": 2}, 2) == pytest.approx([51 / 101, 1.0, 0.5])
+    # AP alone looks at categories; mIoU and recall keep truths by id, so the square takes the circle's place.
+    assert figures({"id": 2, "category_id": 7}, 2) == pytest.approx([1.0, 1.0, 0.5])
+    assert figures({"id": 1}, 2)[1:] == [0.0, 0.0]
+    assert figures({"id": 1}, 2)[0] == 0.0
+    assert figures({}, 0) == [None, 0.0, 0.0]
+
+
+def test_grandf_truths_of_two_images_that_share_an_id_are_those_of_the_last():
+    images = {"images": [{"id": "sa_1"}, {"id": "sa_2"}]}
+    truths = [annotation("sa_1", CIRCLE, id=1), annotation("sa_2", CIRCLE, id=1), annotation("sa_2", SQUARE, id=2)]
+    found = [annotation("sa_2", CIRCLE), annotation("sa_2", SQUARE)]
+    figures = grandf.evaluate({**images, "annotations": truths}, {**images, "annotations": []}, found, [])
+    # pycocotools loads the circle of sa_2 twice, and finds it once.
+    assert figures["AP50"]["value"] == pytest.approx(67 / 101)
+
+
+def test_grandf_recall_is_over_the_images_that_have_a_caption_prediction():
+    images = {"images": [{"id": "sa_1"}, {"id": "sa_2"}]}
+    truth = {
+        **images,
+        "annotations": [annotation(one["id"], CIRCLE, id=i + 1) for i, one in enumerate(images["images"])],
+    }
+    labels = {**images, "annotations": [{"image_id": one["id"], "labels": ["circle"]} for one in images["images"]]}
+    found = [annotation("sa_1", CIRCLE, score=1.0)]
+    said = [{"image_id": "sa_1", "labels": ["circle"]}]
+    assert grandf.evaluate(truth, labels, found, said)["recall"]["value"] == 1.0
+    said.append({"image_id": "sa_2", "labels": []})  # it answered nothing
+    assert grandf.evaluate(truth, labels, found, said)["recall"]["value"] == 0.5
+
+
 def test_expressions_without_target():
     nothing = np.zeros((HEIGHT, WIDTH), dtype=bool)
     cases = [(nothing, nothing), (nothing, CIRCLE), (CIRCLE, nothing), (CIRCLE, CIRCLE)]

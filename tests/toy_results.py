@@ -51,6 +51,8 @@ class Toy:
     masks: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
     tags: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     failed: str | None = None
+    confidence: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
+    """What segment says of a mask beside its score."""
 
 
 CIRCLE, SQUARE = rectangle(4, 4, 14, 24), rectangle(30, 10, 40, 30)
@@ -172,7 +174,11 @@ def _write_shard(root, shard, name, experiment, parser):
         phrases=phrases,
         maps=maps,
     )
-    masks = [row for toy in done for row in _masks(toy, toy.masks, score=0.75)]
+    masks = [
+        {**row, **toy.confidence.get((row["kind"], row["index"]), {})}
+        for toy in done
+        for row in _masks(toy, toy.masks, score=0.75)
+    ]
     publish("segment", {"masks.parquet": lambda p: write_table(p, "masks", masks)}, samples=source, points=prompts)
 
 

@@ -8,13 +8,24 @@ from stages.artifacts.errors import AnywordError
 from stages.artifacts.progress import track
 
 
-def run(*, results: Path, experiment: str, form: str, out: Path, dataset: str | None = None) -> int:
+def run(
+    *,
+    results: Path,
+    experiment: str,
+    form: str,
+    out: Path,
+    dataset: str | None = None,
+    no_target: Path | None = None,
+) -> int:
     """Export `experiment` below `results` to the new folder `out`; gives the number of masks written.
 
+    With `no_target`, the file of a calibrated decision, phrases that mean nothing are exported as such.
+
     Raises:
-        AnywordError: no such experiment (or several, and `dataset` does not say which), no such format, or `out`
-            holds something already.
+        AnywordError: no such experiment (or several, and `dataset` does not say which), no such format, `out` holds
+            something already, or `no_target` is no decision or weighs what the masks do not have.
     """
+    from stages.artifacts.no_target import read_no_target
     from stages.export.formats import FORMATS
     from stages.export.results import read
 
@@ -22,6 +33,7 @@ def run(*, results: Path, experiment: str, form: str, out: Path, dataset: str | 
         raise AnywordError(f"format '{form}' is none of {', '.join(FORMATS)}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AnywordError(f"{out}: is not empty.", remedy="Name a new folder.")
+    decision = read_no_target(no_target) if no_target is not None else None
     found = sorted(path for path in results.glob("*/experiments/*") if path.name == experiment and path.is_dir())
     if dataset is not None:
         found = [path for path in found if path.parts[-3] == dataset]
@@ -33,4 +45,4 @@ def run(*, results: Path, experiment: str, form: str, out: Path, dataset: str | 
             remedy=f"Name one by --dataset: {several}." if found else f"It has {', '.join(there) or 'none'}.",
         )
     out.mkdir(parents=True, exist_ok=True)
-    return FORMATS[form](track(read(found[0].parents[1], experiment), f"export {form}"), out)
+    return FORMATS[form](track(read(found[0].parents[1], experiment, decision), f"export {form}"), out)

@@ -15,15 +15,19 @@ def export(
         str, typer.Option("--format", help="coco, glamm, saco, index-png, mask-png, csv or parquet.")
     ] = "coco",
     dataset: Annotated[str | None, typer.Option(help="Its dataset; needed where several have that experiment.")] = None,
+    no_target: Annotated[
+        Path | None,
+        typer.Option(help="A no-target decision (no_target.json): phrases that it gives too little mean nothing."),
+    ] = None,
     results: Annotated[Path, typer.Option(help="Where the workflow wrote.")] = Path("results"),
 ) -> None:
     """Write an experiment's masks in a format that other tools read.
 
     coco: results for COCO.loadRes, with the images file beside it. glamm: a file an image for GLaMM's own
-    evaluation. saco: SA-Co's dialect, an entry a phrase. index-png: label maps. mask-png: a picture a phrase. csv,
-    parquet: a line a mask.
+    evaluation. saco: SA-Co's dialect, an entry a phrase, for its evaluator. index-png: label maps. mask-png: a
+    picture a phrase. csv, parquet: a line a mask, and a line a sample.
     """
     from stages.export.command import run
 
-    count = run(results=results, experiment=experiment, form=form, out=out, dataset=dataset)
+    count = run(results=results, experiment=experiment, form=form, out=out, dataset=dataset, no_target=no_target)
     typer.echo(f"wrote {count} masks to {out}")

@@ -1,12 +1,14 @@
 """The formats: each function writes one into a new folder and returns how many masks it wrote.
 
+A mask of which the no-target decision says "nothing" comes without a pixel (`results.read`): formats that can leave an
+answer out do so, in the others it is empty.
+
 What comes from data (ids, phrases) never becomes a file name, except where the format demands the image's id and the
 id is a plain one.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import logging
@@ -21,8 +23,9 @@ from PIL import Image
 from stages.artifacts.atomic import write_bytes, write_json
 from stages.artifacts.compose import label_map
 from stages.artifacts.errors import AnywordError
-from stages.artifacts.masks import decode, rle_of
+from stages.artifacts.masks import decode
 from stages.export.results import Exported, Mask
+from stages.export.tables import COLUMNS, area, box, confidence, line, parquet, score, table_csv, write_csv
 
 log = logging.getLogger("anyword")
 
@@ -30,8 +33,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 
 
 def coco(samples: Iterable[Exported], out: Path) -> int:
-    """coco_results.json: the list that `COCO.loadRes` takes (RLE, box, real scores; `phrase` beside them), and
-    coco_images.json: the data set that it loads into. A category is a phrase's words."""
+    """coco_results.json: the list that `COCO.loadRes` takes (RLE, box, real scores; beside them the phrase and how far
+    the mask can be trusted), and coco_images.json: the data set that it loads into. A category is a phrase's words."""
     images: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     categories: dict[str, int] = {}
@@ -46,18 +49,19 @@ def coco(samples: Iterable[Exported], out: Path) -> int:
                 "caption": one.sample["text"],
             }
         )
-        for mask in one.phrases:
+        for mask in one.meant:
             category = categories.setdefault(mask.phrase.lower(), len(categories) + 1)
             results.append(
                 {
                     "image_id": one.number,
                     "category_id": category,
                     "segmentation": _segmentation(mask),
-                    "bbox": _box(mask),
-                    "score": _score(mask),
+                    "bbox": box(mask),
+                    "score": score(mask),
                     "phrase": mask.phrase,
                     "start": mask.row["start"],
                     "end": mask.row["end"],
+                    **confidence(mask),
                 }
             )
     names = [{"id": number, "name": name} for name, number in categories.items()]
@@ -81,19 +85,20 @@ def glamm(samples: Iterable[Exported], out: Path) -> int:
         value = {
             "image_id": one.id,
             "caption": one.sample["text"],
-            "phrases": [mask.phrase for mask in one.phrases],
-            "pred_masks": [_segmentation(mask) for mask in one.phrases],
+            "phrases": [mask.phrase for mask in one.meant],
+            "pred_masks": [_segmentation(mask) for mask in one.meant],
         }
         write_bytes(out / f"{one.id}.json", json.dumps(value, ensure_ascii=False).encode())
-        count += len(one.phrases)
+        count += len(one.meant)
     return count
 
 
 def saco(samples: Iterable[Exported], out: Path) -> int:
-    """saco_predictions.json, the COCO dialect of SA-Co: an "image" is an image with one `text_input`; no annotation
-    means that nothing is meant. Boxes and areas are fractions of the image, as there."""
+    """saco_predictions.json, the list that sam3/eval/cgf1_eval.py takes, and saco_images.json, the data set it belongs
+    to, in SA-Co's dialect of COCO: an "image" is an image with one `text_input`, and one without a prediction says that
+    nothing is meant. Boxes and areas are fractions of the image, as there."""
     images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+    predictions: list[dict[str, Any]] = []
     for one in samples:
         width, height = one.sample["width"], one.sample["height"]
         for mask in one.phrases:
@@ -108,26 +113,24 @@ def saco(samples: Iterable[Exported], out: Path) -> int:
                     "sample_id": one.id,
                 }
             )
-            x, y, w, h = _box(mask)
+            x, y, w, h = box(mask)
             if w * h == 0:
                 continue
-            annotations.append(
+            predictions.append(
                 {
-                    "id": len(annotations) + 1,
                     "image_id": number,
                     "category_id": 1,
                     "segmentation": _segmentation(mask),
                     "bbox": [x / width, y / height, w / width, h / height],
-                    "area": _area(mask) / (width * height),
-                    "iscrowd": 0,
-                    "score": _score(mask),
+                    "area": area(mask) / (width * height),
+                    "score": score(mask),
+                    **confidence(mask),
                 }
             )
-    write_json(
-        out / "saco_predictions.json",
-        {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "object"}]},
-    )
-    return len(annotations)
+    categories = [{"id": 1, "name": "object"}]
+    write_json(out / "saco_images.json", {"images": images, "categories": categories, "annotations": []})
+    write_json(out / "saco_predictions.json", predictions)
+    return len(predictions)
 
 
 def index_png(samples: Iterable[Exported], out: Path) -> int:
@@ -164,33 +167,8 @@ def mask_png(samples: Iterable[Exported], out: Path) -> int:
         for k, mask in enumerate(one.phrases, start=1):
             name = f"{one.number:06d}/{k:02d}.png"
             _save(out / name, Image.fromarray(decode(mask.row).astype(np.uint8) * 255))
-            lines.append({"file": name, **_line(one, mask)})
-    _write_csv(out / "masks.csv", ["file", *COLUMNS], lines)
-    return len(lines)
-
-
-COLUMNS = (
-    *("sample_id", "image", "width", "height", "kind", "index", "start", "end", "phrase"),
-    *("area", "x", "y", "box_width", "box_height", "score"),
-)
-
-
-def table_csv(samples: Iterable[Exported], out: Path) -> int:
-    """masks.csv: a line a mask, without its pixels."""
-    lines = [_line(one, mask) for one in samples for mask in one.masks]
-    _write_csv(out / "masks.csv", COLUMNS, lines)
-    return len(lines)
-
-
-def parquet(samples: Iterable[Exported], out: Path) -> int:
-    """masks.parquet: the same columns, and `counts` (COCO RLE)."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    lines = [{**_line(one, mask), "counts": mask.row["counts"]} for one in samples for mask in one.masks]
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(lines, schema=_schema()), sink, compression="zstd")
-    write_bytes(out / "masks.parquet", sink.getvalue())
+            lines.append({"file": name, **line(one, mask)})
+    write_csv(out / "masks.csv", ["file", *COLUMNS], lines)
     return len(lines)
 
 
@@ -205,50 +183,8 @@ FORMATS: dict[str, Callable[[Iterable[Exported], Path], int]] = {
 }
 
 
-def _schema() -> Any:
-    import pyarrow as pa
-
-    text, whole, real = pa.string(), pa.int32(), pa.float64()
-    kinds = {"sample_id": text, "image": text, "kind": text, "phrase": text, "score": real}
-    return pa.schema([*((name, kinds.get(name, whole)) for name in COLUMNS), ("counts", text)])
-
-
-def _line(one: Exported, mask: Mask) -> dict[str, Any]:
-    x, y, width, height = (int(value) for value in _box(mask))
-    return {
-        "sample_id": one.id,
-        "image": one.sample["image"],
-        "width": one.sample["width"],
-        "height": one.sample["height"],
-        **{name: mask.row[name] for name in ("kind", "index", "start", "end")},
-        "phrase": mask.phrase,
-        "area": _area(mask),
-        "x": x,
-        "y": y,
-        "box_width": width,
-        "box_height": height,
-        "score": _score(mask),
-    }
-
-
 def _segmentation(mask: Mask) -> dict[str, Any]:
     return {"size": [mask.row["height"], mask.row["width"]], "counts": mask.row["counts"]}
-
-
-def _score(mask: Mask) -> float:
-    return float(mask.row["score"] or 0.0)
-
-
-def _area(mask: Mask) -> int:
-    from pycocotools import mask as coco_mask
-
-    return int(coco_mask.area(rle_of(mask.row)))
-
-
-def _box(mask: Mask) -> list[float]:
-    from pycocotools import mask as coco_mask
-
-    return [float(value) for value in coco_mask.toBbox(rle_of(mask.row))]
 
 
 def _own_phrase(one: Exported, index: int) -> str:
@@ -273,11 +209,3 @@ def _save(path: Path, image: Image.Image) -> None:
     image.save(sink, "PNG")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, sink.getvalue())
-
-
-def _write_csv(path: Path, columns: Iterable[str], lines: Iterable[dict[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    write_bytes(path, text.getvalue().encode())

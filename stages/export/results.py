@@ -12,9 +12,14 @@ from typing import Any
 from stages.artifacts.compose import answers
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.folder import Folder, check_lineage
+from stages.artifacts.masks import columns_of, empty
+from stages.artifacts.no_target import NoTarget
 from stages.artifacts.tables import parse_of, targets_of
 
 log = logging.getLogger("anyword")
+
+CONFIDENCE = ("contrast", "attention", "agreement")
+"""Columns of the masks table, beside the score, that say how far a mask can be trusted."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,10 @@ class Mask:
     """Its row of the masks table."""
     phrase: str
     """Its words in the text."""
+    probability: float | None = None
+    """That its object is there, by the no-target decision; None without one, and of a predicate."""
+    nothing: bool | None = None
+    """Whether the decision says that the phrase means nothing: the row's mask is then empty."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +58,19 @@ class Exported:
     def phrases(self) -> list[Mask]:
         return [mask for mask in self.masks if mask.row["kind"] == "phrase"]
 
+    @property
+    def meant(self) -> list[Mask]:
+        """The phrases that mean something."""
+        return [mask for mask in self.phrases if not mask.nothing]
 
-def read(root: Path, experiment: str) -> Iterator[Exported]:
-    """Every sample of `experiment` below `root` (results/{dataset}); failed ones without masks.
+
+def read(root: Path, experiment: str, decision: NoTarget | None = None) -> Iterator[Exported]:
+    """Every sample of `experiment` below `root` (results/{dataset}); failed ones without masks. A phrase of which
+    `decision` says that it means nothing has an empty mask.
 
     Raises:
-        AnywordError: the experiment has no finished masks, or only some shards have.
+        AnywordError: the experiment has no finished masks, or only some shards have; the decision weighs a column that
+            the masks do not have.
     """
     shards = sorted(path.parent for path in (root / "samples").glob("[0-9]*/manifest.json"))
     if not shards:
@@ -77,8 +93,18 @@ def read(root: Path, experiment: str) -> Iterator[Exported]:
             if row is None:
                 log.warning("sample '%s' is left out: %s", name, failures.get(name, "it has no row"))
                 continue
-            masks = tuple(Mask(one, row["text"][one["start"] : one["end"]]) for one in found[name])
+            masks = tuple(_mask(one, row["text"], decision) for one in found[name])
             yield Exported(number, row, masks, failures.get(name), _answers(row, masks))
+
+
+def _mask(row: dict[str, Any], text: str, decision: NoTarget | None) -> Mask:
+    words = text[row["start"] : row["end"]]
+    if decision is None or row["kind"] != "phrase":
+        return Mask(row, words)
+    probability = float(decision.probabilities([row])[0])
+    nothing = not decision.means_something(row)
+    pixels = columns_of(empty(row["height"], row["width"])) if nothing else {}
+    return Mask({**row, **pixels}, words, probability, nothing)
 
 
 def _answers(row: dict[str, Any], masks: tuple[Mask, ...]) -> dict[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -16,13 +17,15 @@ from stages.artifacts.images import read_image
 from stages.artifacts.manifest import NAME, Manifest, fingerprint, write_manifest
 from stages.artifacts.shard import Failure, Job, Outcome, Result, attempt
 from stages.artifacts.tables import UNNAMED, targets_of, unnamed, write_table
-from stages.samples.listing import Entry, in_shards, with_unique_ids
+from stages.samples.listing import Contents, Entry, in_shards, told, with_unique_ids
 from stages.samples.reader import DRAWN, Place, Reader, reader_of
 from stages.samples.readers.semantic import choosable, chosen
 from stages.samples.recipe import INDEX, STAGE, CandidateFilter
 
 if TYPE_CHECKING:
     from stages.samples.candidates import Chooser
+
+log = logging.getLogger("anyword")
 
 LISTING = "listing.json"
 _BATCH = 256  # images looked at between two saves
@@ -39,6 +42,7 @@ def index(*, recipe: Mapping[str, Any], output: Path, root: Path | None = None, 
     place = Place(root, texts)
     shards = samples = failed = 0
     truth = False
+    contents = Contents()
     for shard in in_shards(with_unique_ids(reader.entries(settings, place)), settings["shard_size"]):
         job = Job(
             INDEX,
@@ -51,6 +55,7 @@ def index(*, recipe: Mapping[str, Any], output: Path, root: Path | None = None, 
         rows = [entry.model_dump(mode="json") for entry in shard]
         job.publish({LISTING: lambda path, rows=rows: write_json(path, rows)})  # type: ignore[misc]
         truth = truth or reader.has_truth(shard)
+        contents.add(shard)
         shards, samples = shards + 1, samples + len(shard)
         failed += sum(entry.problem is not None for entry in shard)
     _drop_shards_from(output.parent, shards)
@@ -59,9 +64,17 @@ def index(*, recipe: Mapping[str, Any], output: Path, root: Path | None = None, 
         recipe=settings,
         inputs={},
         fingerprint=fingerprint(INDEX, settings, {}, {}),
-        summary={"shards": shards, "samples": samples, "refused": failed, "truth": truth},
+        summary={
+            "shards": shards,
+            "samples": samples,
+            "refused": failed,
+            "truth": truth,
+            **contents.summary(),
+            "files": place.read,
+        },
     )
     write_manifest(output, manifest)
+    log.info("%s", told(manifest))
     return manifest
 
 

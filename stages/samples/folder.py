@@ -44,12 +44,12 @@ class GivenPhrase(BaseModel):
 
 
 class GivenMask(BaseModel):
-    """A mask as COCO writes one: [height, width] and its runs, as text."""
+    """A mask as COCO writes one: [height, width] and its runs, as text or as numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     size: tuple[int, int]
-    counts: str
+    counts: str | tuple[int, ...]
 
 
 class Row(BaseModel):
@@ -74,6 +74,7 @@ def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
         raise AnywordError(f"{place.texts}: no such file.", remedy="Set `texts` of the dataset to its CSV or JSONL.")
     if not place.root.is_dir():
         raise AnywordError(f"{place.root}: no such folder.", remedy="Set `root` of the dataset to its images.")
+    place.note(place.texts)
     read = _jsonl if place.texts.suffix.lower() in (".jsonl", ".ndjson") else _csv
     empty = True
     for record, problem in read(place.texts):

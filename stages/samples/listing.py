@@ -7,14 +7,19 @@ row of the shard's manifest.
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from stages.artifacts.manifest import Manifest
+
 _SHOWN = 60  # characters of a bad value that a message quotes
 MAX_ID = 200
+COUNTED = frozenset({"no_target", "several"})
+"""Tags of gRefCOCO's reader: expressions of no target, and of more than one."""
 
 
 class Entry(BaseModel):
@@ -27,6 +32,48 @@ class Entry(BaseModel):
     """What the same reader needs to make the sample: an image path, a scene's number."""
     problem: str | None = None
     """Why this row can make no sample, in one line."""
+
+
+class Contents:
+    """What a listing holds, counted as it is read."""
+
+    def __init__(self) -> None:
+        self.images: set[str] = set()
+        self.splits: Counter[str] = Counter()
+        self.tags: Counter[str] = Counter()
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        for source in (entry.source for entry in entries if entry.problem is None):
+            if "image" in source:
+                self.images.add(source["image"])
+            self.splits[str(source.get("split", ""))] += 1
+            self.tags.update(tag for tag in source.get("tags", ()) if tag in COUNTED)
+
+    def summary(self) -> dict[str, Any]:
+        """Samples by split, samples by tag (of those that datasets themselves set), and distinct images; a reader that
+        draws its images names none."""
+        counts: dict[str, Any] = {"splits": dict(sorted(self.splits.items())), "tags": dict(sorted(self.tags.items()))}
+        return {**counts, "images": len(self.images)} if self.images else counts
+
+
+def told(index: Manifest) -> str:
+    """What a dataset turned out to hold, in one line.
+
+    >>> summary = {"samples": 3, "refused": 1, "splits": {"val": 2}, "tags": {}, "images": 2, "files": {"a.csv": "0f"}}
+    >>> from stages.artifacts.manifest import Stage
+    >>> stage = Stage(name="index", version="1")
+    >>> told(Manifest(stage=stage, recipe={"kind": "folder"}, inputs={}, fingerprint="", summary=summary))
+    'folder: 3 samples (1 refused) of 2 images; val 2; read a.csv (sha256 0f)'
+    """
+    summary = index.summary
+    images = f" of {summary['images']} images" if "images" in summary else ""
+    counts = [*summary["splits"].items(), *summary["tags"].items()]
+    parts = [
+        f"{index.recipe['kind']}: {summary['samples']} samples ({summary['refused']} refused){images}",
+        ", ".join(f"{name or 'no split'} {count}" for name, count in counts),
+        ", ".join(f"read {name} (sha256 {sha256[:12]})" for name, sha256 in summary["files"].items()),
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def id_problem(sample_id: str) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from stages.artifacts.atomic import sha256_file
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.language import Parse
 from stages.samples.listing import Entry
@@ -43,6 +44,14 @@ class Place:
     """Folder of the images."""
     texts: Path | None = None
     """The table of texts."""
+    read: dict[str, str] = field(default_factory=dict)
+    """SHA-256 by name of the annotation files that `entries` has read: releases of one dataset differ."""
+
+    def note(self, path: Path) -> None:
+        """Note an annotation file, under its path below `texts` or `root`."""
+        bases = (base for base in (self.texts, self.root) if base is not None and path.is_relative_to(base))
+        names = (path.relative_to(base).as_posix() for base in bases)
+        self.read[next((name for name in names if name != "."), path.name)] = sha256_file(path)
 
 
 @dataclass(frozen=True)

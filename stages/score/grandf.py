@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +102,8 @@ def detections(
     """Match detections to truths with pycocotools (segm, category 1, at most 100 an image) at each IoU threshold.
 
     Official runs give every detection the score 1.0. Ties then keep the order of images (by their id's text) and of
-    detections in the file, and AP depends on that order; with real scores it does not.
+    detections in the file, and AP depends on that order; with real scores it does not. Truths and predictions of
+    another category than 1 play no part.
 
     Raises:
         AnywordError: a prediction for an image that the truth does not list.
@@ -110,6 +111,7 @@ def detections(
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    predictions = [one for one in predictions if _counted(one)]
     known = {image["id"] for image in mask_truth["images"]}
     stray = next((one["image_id"] for one in predictions if one["image_id"] not in known), None)
     if stray is not None:
@@ -120,7 +122,7 @@ def detections(
         truth.dataset = {
             "images": [{"height": 0, "width": 0, **one} for one in mask_truth["images"]],  # read, never used
             "categories": [{"id": 1, "name": "object"}],
-            "annotations": [_annotation(one) for one in mask_truth["annotations"]],
+            "annotations": [_annotation(one) for one in mask_truth["annotations"] if _counted(one)],
         }
         truth.createIndex()
         counts = np.asarray([len(truth.imgToAnns[one]) for one in ids], dtype=np.int64)
@@ -133,7 +135,7 @@ def detections(
                     "image_id": one["image_id"],
                     "category_id": 1,
                     "segmentation": rle_of(one["segmentation"]),
-                    "score": one["score"],
+                    "score": one.get("score", 1.0),
                 }
                 for one in predictions
             ]
@@ -145,6 +147,7 @@ def detections(
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluation.evaluate()
     position = {one: i for i, one in enumerate(ids)}
+    counts[:] = 0  # what pycocotools counted is what counts: it keeps truths that share an id by that id
     hit, counted, score, image = [], [], [], []
     for one in evaluation.evalImgs:
         if one is not None:
@@ -222,17 +225,20 @@ def evaluate(
 ) -> dict[str, Any]:
     """AP50, mIoU and recall (each a fraction with its interval), and `mIoU_per_image`.
 
-    `AP50` takes the scores of `predictions` as they are: 1.0 throughout for the official figure. An image without a
-    caption prediction counts as one that answered nothing (the official script stops there).
+    `AP50` takes the scores of `predictions` as they are: 1.0 throughout for the official figure, and where there are
+    none; it is None without any truth (officially -1). An image with no entry in `captions` is left out of recall,
+    its truths too, as the official function leaves it out: an image that answered nothing has an entry without labels.
+    Of truths that share an id the last one counts, in mIoU and recall, since the official code keeps them by id.
     """
     found = detections(mask_truth, predictions)
-    truth_of, masks_of = _by_image(mask_truth["annotations"]), _by_image(predictions)
+    kept = {one["id"]: one for one in mask_truth["annotations"]}
+    truth_of, masks_of = _by_image(kept.values()), _by_image(predictions)
     labels_of = {one["image_id"]: one["labels"] for one in reversed(caption_truth["annotations"])}
     given_of = {one["image_id"]: one["labels"] for one in reversed(captions)}
     ids = [image["id"] for image in caption_truth["images"]]
     ious = [image_ious(truth_of[one], masks_of[one]) for one in ids]
     miou = np.asarray([image_miou(one) for one in ious])
-    positives = np.asarray([len(labels_of.get(one, ())) for one in ids])
+    positives = np.asarray([len(labels_of.get(one, ())) if one in given_of else 0 for one in ids])
     hits = np.asarray(
         [
             image_recall(matrix, labels_of.get(one, ()), given_of.get(one, ()), similarity)
@@ -283,6 +289,10 @@ def bert_similarity(folder: str) -> Similarity:
     return similarity
 
 
+def _counted(one: Mapping[str, Any]) -> bool:
+    return bool(one.get("category_id", 1) == 1)
+
+
 def _annotation(one: Mapping[str, Any]) -> dict[str, Any]:
     from pycocotools import mask as coco
 
@@ -291,7 +301,7 @@ def _annotation(one: Mapping[str, Any]) -> dict[str, Any]:
     return {**one, "segmentation": rle, "category_id": 1, "iscrowd": one.get("iscrowd", 0), "area": area}
 
 
-def _by_image(annotations: Sequence[Mapping[str, Any]]) -> defaultdict[Hashable, list[Mapping[str, Any]]]:
+def _by_image(annotations: Iterable[Mapping[str, Any]]) -> defaultdict[Hashable, list[Mapping[str, Any]]]:
     grouped: defaultdict[Hashable, list[Mapping[str, Any]]] = defaultdict(list)
     for one in annotations:
         grouped[one["image_id"]].append(one)

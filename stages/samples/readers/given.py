@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,8 @@ def file_of(place: Path | None, conventions: Sequence[str], what: str) -> Path:
     raise AnywordError(f"no {what}: tried {tried}.", remedy="Set `texts` to the folder that holds it.")
 
 
-def read_json(path: Path, kind: type) -> Any:
-    """A JSON file whose top level is a `kind`; AnywordError where it is not."""
+def read_json(path: Path, kind: type, place: Place) -> Any:
+    """A JSON file whose top level is a `kind`, noted in `place`; AnywordError where it is not."""
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
@@ -63,6 +63,7 @@ def read_json(path: Path, kind: type) -> Any:
         raise AnywordError(f"{path}: no JSON ({error}).", remedy="Fetch the file again.") from None
     if not isinstance(value, kind):
         raise AnywordError(f"{path}: holds no {kind.__name__} at its top level.", remedy="Is it the right file?")
+    place.note(path)
     return value
 
 
@@ -146,6 +147,20 @@ def entry(
     return Entry(id=name, source={} if problem else source, problem=problem)
 
 
+def listed(name: str, make: Callable[[], Entry]) -> Entry:
+    """The entry of one record of an annotation file; a failed row where the record lacks a key or has another form."""
+    try:
+        return make()
+    except SampleError as error:
+        return Entry(id=name, problem=str(error))
+    except AnywordError:
+        raise
+    except KeyError as error:
+        return Entry(id=name, problem=f"its record has no {error}.")
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        return Entry(id=name, problem=f"its record is not of the format's form ({type(error).__name__}).")
+
+
 def has_truth(entries: list[Entry]) -> bool:
     return any("masks" in one.source for one in entries)
 
@@ -185,7 +200,7 @@ def sample(entry: Entry, place: Place) -> Sample:
 
 
 def segmentation(parts: list[Any], height: int, width: int) -> Rle:
-    """COCO segmentations as one mask: RLE (compressed or not) and lists of polygons, united.
+    """COCO segmentations as one mask: RLE (compressed or not) and lists of polygons or of RLE, united.
 
     Overlapping polygons stay one mask (adding them, as REFER does, gives pixels of value 2 that some metrics then
     drop). Polygons of an odd length or under three corners are left out, as ReLA does.
@@ -200,6 +215,7 @@ def segmentation(parts: list[Any], height: int, width: int) -> Rle:
         if isinstance(part, dict):
             found.append(coco_rle(part, height, width))
         elif isinstance(part, list):
+            found += [coco_rle(one, height, width) for one in part if isinstance(one, dict)]
             polygons = [one for one in part if isinstance(one, list) and len(one) >= 6 and len(one) % 2 == 0]
             found += coco.frPyObjects(polygons, height, width) if polygons else []
     if not found:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stages.artifacts.language import Span
 from stages.samples.listing import Entry
 from stages.samples.reader import Place
-from stages.samples.readers.given import entry, file_of, find, folder_of, has_truth, read_json, sample
+from stages.samples.readers.given import entry, file_of, find, folder_of, has_truth, listed, read_json, sample
 
 __all__ = ["entries", "has_truth", "sample"]
 
@@ -43,11 +44,11 @@ def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
     name = FILES[part][split]
     path = file_of(place.texts, [f"{base}train/{name}" for base in ANNOTATIONS] + [name], name)
     if part == "flickr":
-        yield from _flickr(read_json(path, dict), folder, split)
+        yield from _flickr(read_json(path, dict, place), folder, split)
     elif part == "refcocog":
-        yield from _refcocog(read_json(path, list), folder, split)
+        yield from _refcocog(read_json(path, list, place), folder, split)
     else:
-        yield from _grounded(read_json(path, list), folder, split)
+        yield from _grounded(read_json(path, list, place), folder, split)
 
 
 def _evaluation(place: Place, split: str, folder: Path) -> Iterator[Entry]:
@@ -57,6 +58,7 @@ def _evaluation(place: Place, split: str, folder: Path) -> Iterator[Entry]:
         read_json(
             file_of(place.texts, [f"{base}{split}_gcg_coco_{kind}_gt.json" for base in bases], f"{kind}s of {split}"),
             dict,
+            place,
         )
         for kind in ("caption", "mask")
     )
@@ -66,86 +68,119 @@ def _evaluation(place: Place, split: str, folder: Path) -> Iterator[Entry]:
         found[one["image_id"]].append(one["segmentation"])
     for image in captions["images"]:
         name = str(image["id"])
-        one = said.get(image["id"])
-        if one is None:
-            yield Entry(id=name, problem="the caption file has no caption of this image.")
-            continue
-        labels, own = one["labels"], found[image["id"]]
-        if len(labels) != len(own):
-            yield Entry(id=name, problem=f"{len(labels)} phrases but {len(own)} masks.")
-            continue
-        spans = _spans(one["caption"], labels)
-        yield entry(
-            name,
-            image=(folder / (image.get("file_name") or f"{name}.jpg")).as_posix(),
-            text=one["caption"],
-            spans=spans,
-            masks=[(i, [mask]) for i, mask in enumerate(own)],
-            split=split,
-        )
+        yield listed(name, partial(_captioned, name, image, said.get(image["id"]), found[image["id"]], folder, split))
+
+
+def _captioned(
+    name: str, image: dict[str, Any], one: dict[str, Any] | None, own: list[Any], folder: Path, split: str
+) -> Entry:
+    if one is None:
+        return Entry(id=name, problem="the caption file has no caption of this image.")
+    if len(one["labels"]) != len(own):
+        return Entry(id=name, problem=f"{len(one['labels'])} phrases but {len(own)} masks.")
+    return entry(
+        name,
+        image=(folder / (image.get("file_name") or f"{name}.jpg")).as_posix(),
+        text=one["caption"],
+        spans=_spans(one["caption"], one["labels"]),
+        masks=[(i, [mask]) for i, mask in enumerate(own)],
+        split=split,
+    )
 
 
 def _grounded(records: list[dict[str, Any]], folder: Path, split: str) -> Iterator[Entry]:
-    """GranDf_HA and OpenPsg: {file_name, caption, groundings: {phrase: {token_positives, rle_masks}}}.
-
-    Captions were stripped of quotes after their spans were counted, so a span is believed only where it says the
-    phrase; otherwise the phrase is looked for.
-    """
+    """GranDf_HA and OpenPsg: {file_name, caption, groundings: {phrase: {token_positives, rle_masks}}}."""
     for number, record in enumerate(records):
-        text = record["caption"].strip('"').strip()
-        spans: list[Span | str] = []
-        for phrase, one in record["groundings"].items():
-            start, end = one.get("token_positives") or (-1, -1)
-            fits = 0 <= start < end and text[start:end] == phrase
-            spans.append(Span(start=start, end=end) if fits else (find(text, [phrase])[0] or phrase))
-        masks = [(i, one["rle_masks"]) for i, one in enumerate(record["groundings"].values())]
-        image = (folder / record["file_name"]).as_posix()
-        yield entry(_name(record["file_name"], number), image=image, text=text, spans=spans, masks=masks, split=split)
+        name = _name(record, "file_name", number)
+        yield listed(name, partial(_grounding, name, record, folder, split))
+
+
+def _grounding(name: str, record: dict[str, Any], folder: Path, split: str) -> Entry:
+    """Captions were stripped of quotes after their spans were counted, so a span is believed only where it says the
+    phrase, as it stands or moved by what was stripped; otherwise the phrase is looked for."""
+    whole = record["caption"]
+    text = whole.strip('"').strip()
+    moved = whole.index(text)
+    spans: list[Span | str] = []
+    for phrase, one in record["groundings"].items():
+        start, end = one.get("token_positives") or (0, 0)
+        places = [(start - shift, end - shift) for shift in (0, moved)]
+        fits = [Span(start=s, end=e) for s, e in places if 0 <= s < e and text[s:e].lower() == phrase.lower()]
+        spans.append(fits[0] if fits else find(text, [phrase])[0] or phrase)
+    return entry(
+        name,
+        image=(folder / record["file_name"]).as_posix(),
+        text=text,
+        spans=spans,
+        masks=[(i, one["rle_masks"]) for i, one in enumerate(record["groundings"].values())],
+        split=split,
+    )
 
 
 def _refcocog(records: list[dict[str, Any]], folder: Path, split: str) -> Iterator[Entry]:
     """RefCOCOg_GCG: one-key dicts {id: {img_file_name, caption, refs: [{sentence, segmentation}]}}."""
     for number, record in enumerate(records):
         for one in record.values():
-            text, refs = one["caption"].strip('"').strip(), one["refs"]
-            yield entry(
-                _name(one["img_file_name"], number),
-                image=(folder / one["img_file_name"]).as_posix(),
-                text=text,
-                spans=_spans(text, [ref["sentence"] for ref in refs]),
-                masks=[(i, [ref["segmentation"]]) for i, ref in enumerate(refs)],
-                split=split,
-            )
+            name = _name(one, "img_file_name", number)
+            yield listed(name, partial(_described, name, one, folder, split))
+
+
+def _described(name: str, one: dict[str, Any], folder: Path, split: str) -> Entry:
+    text, refs = one["caption"].strip('"').strip(), one["refs"]
+    return entry(
+        name,
+        image=(folder / one["img_file_name"]).as_posix(),
+        text=text,
+        spans=_spans(text, [ref["sentence"] for ref in refs]),
+        masks=[(i, [ref["segmentation"]]) for i, ref in enumerate(refs)],
+        split=split,
+    )
 
 
 def _flickr(data: dict[str, Any], folder: Path, split: str) -> Iterator[Entry]:
     """flickr_mergedGT: COCO with captions on the images; several boxes of one phrase are one phrase here."""
     found: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
     for one in data["annotations"]:
-        if not one.get("ignore"):
-            found[one["image_id"]].append(one)
+        found[one["image_id"]].append(one)
     for number, image in enumerate(data["images"]):
-        text = image["caption"]
-        parts: dict[tuple[int, int], list[Any]] = {}
-        for one in found[image["id"]]:
+        name = _name(image, "file_name", number)
+        yield listed(name, partial(_boxed, name, image, found[image["id"]], folder, split))
+
+
+def _boxed(name: str, image: dict[str, Any], annotations: list[dict[str, Any]], folder: Path, split: str) -> Entry:
+    """What the official reader leaves out is left out: short captions (a failed row), ignored annotations, and those
+    without an area or outside of the image. Of several spans the first is taken."""
+    text, width, height = image["caption"], int(image["width"]), int(image["height"])
+    if len(text.split(" ")) < 3:
+        return Entry(id=name, problem="its caption has fewer than three words: the official reader leaves it out.")
+    parts: dict[tuple[int, int], list[Any]] = {}
+    for one in annotations:
+        if not one.get("ignore") and _inside(one, width, height):
             start, end = one["tokens_positive"][0]
             parts.setdefault((start, end), []).append(one["sam_mask"])
-        spans = [Span(start=s, end=e) if 0 <= s < e <= len(text) else f"characters {s}:{e}" for s, e in parts]
-        yield entry(
-            f"{_name(image['file_name'], number)}",
-            image=(folder / image["file_name"]).as_posix(),
-            text=text,
-            spans=spans,
-            masks=list(enumerate(parts.values())),
-            split=split,
-            size=(image["height"], image["width"]),
-        )
+    return entry(
+        name,
+        image=(folder / image["file_name"]).as_posix(),
+        text=text,
+        spans=[Span(start=s, end=e) if 0 <= s < e <= len(text) else f"characters {s}:{e}" for s, e in parts],
+        masks=list(enumerate(parts.values())),
+        split=split,
+        size=(height, width),
+    )
+
+
+def _inside(one: dict[str, Any], width: int, height: int) -> bool:
+    x, y, w, h = one["bbox"]
+    across, down = min(x + w, width) - max(x, 0), min(y + h, height) - max(y, 0)
+    return bool(min(across, down) > 0 and one.get("area", w * h) > 0 and min(w, h) >= 1)
 
 
 def _spans(text: str, phrases: list[str]) -> list[Span | str]:
-    return [span or phrase for span, phrase in zip(find(text, phrases), phrases, strict=True)]
+    """Where each phrase stands. Phrases may lie within one another and be repeated more often than they are said."""
+    apart = find(text, phrases)
+    return [span or find(text, [one])[0] or one for span, one in zip(apart, phrases, strict=True)]
 
 
-def _name(file: str, number: int) -> str:
+def _name(record: dict[str, Any], key: str, number: int) -> str:
     """A unique id: captions repeat images."""
-    return f"{Path(file).stem}-{number:06d}"
+    return f"{Path(str(record.get(key, ''))).stem or 'record'}-{number:06d}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from stages.artifacts.errors import AnywordError
 from stages.artifacts.language import Span
 from stages.samples.listing import Entry
 from stages.samples.reader import Place
-from stages.samples.readers.given import entry, file_of, folder_of, has_truth, read_json, sample
+from stages.samples.readers.given import entry, file_of, folder_of, has_truth, listed, read_json, sample
 
 __all__ = ["entries", "has_truth", "sample"]
 
@@ -44,8 +45,10 @@ def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
         [f"{folder}{refs_name}({by}).{suffix}" for folder in (f"{name}/", "") for suffix in ("json", "p")],
         f"references of {name} by {by}",
     )
-    instances = read_json(file_of(refs_file.parent, ["instances.json"], "instances.json"), dict)
-    refs = read_json(refs_file, list) if refs_file.suffix == ".json" else read_pickle(refs_file)
+    instances = read_json(file_of(refs_file.parent, ["instances.json"], "instances.json"), dict, place)
+    refs = read_json(refs_file, list, place) if refs_file.suffix == ".json" else read_pickle(refs_file)
+    if refs_file.suffix == ".p":
+        place.note(refs_file)
     folder = folder_of(place.root, IMAGES, "images").relative_to(place.root or Path())
     images = {one["id"]: one for one in instances["images"]}
     annotations = {one["id"]: one for one in instances["annotations"]}
@@ -53,32 +56,51 @@ def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
     if not wanted:
         there = sorted({str(one.get("split")) for one in refs})
         raise AnywordError(f"{refs_file}: no reference of split '{split}'.", remedy=f"It has {', '.join(there)}.")
-    for ref in wanted:
-        for sentence in ref["sentences"]:
-            identifier = f"{ref['ref_id']}-{sentence['sent_id']}"
-            text = str(sentence.get(recipe["sentence"]) or "").strip()
-            image = images.get(ref["image_id"])
-            if image is None:
-                yield Entry(id=identifier, problem=f"image {ref['image_id']} is not in instances.json.")
-                continue
-            ids = ref["ann_id"] if isinstance(ref["ann_id"], list) else [ref["ann_id"]]
-            targets = [annotations.get(one) for one in ids if one != -1]
-            if None in targets:
-                yield Entry(id=identifier, problem=f"annotation {ids[targets.index(None)]} is not in instances.json.")
-                continue
-            parts = [one["segmentation"] for one in targets if one and not (general and one.get("iscrowd"))]
-            tags = ["no_target"] if not ids or -1 in ids else ["several"] if len(ids) > 1 else []
-            yield entry(
-                identifier,
-                image=(folder / image["file_name"]).as_posix(),
-                text=text,
-                spans=[Span(start=0, end=len(text))] if text else [],
-                masks=[(0, parts)] if targets else [],
-                split=str(ref["split"]),
-                size=(image["height"], image["width"]),
-                referred=0,
-                tags=tags,
-            )
+    read = partial(_expression, images, annotations, folder, recipe)
+    for number, ref in enumerate(wanted):
+        sentences = ref.get("sentences")
+        if not isinstance(sentences, list):
+            yield Entry(id=f"{ref.get('ref_id', number)}", problem="its reference has no sentences.")
+            continue
+        for at, sentence in enumerate(sentences):
+            said = sentence if isinstance(sentence, dict) else {}
+            identifier = f"{ref.get('ref_id', number)}-{said.get('sent_id', at)}"
+            yield listed(identifier, partial(read, identifier, ref, said))
+
+
+def _expression(
+    images: dict[int, dict[str, Any]],
+    annotations: dict[int, dict[str, Any]],
+    folder: Path,
+    recipe: dict[str, Any],
+    identifier: str,
+    ref: dict[str, Any],
+    sentence: dict[str, Any],
+) -> Entry:
+    """The entry of one sentence. Nothing is meant where `ann_id` is [-1] (gRefCOCO)."""
+    general = recipe["kind"] == "grefcoco"
+    text = str(sentence.get(recipe["sentence"]) or "").strip()
+    image = images.get(ref["image_id"])
+    if image is None:
+        return Entry(id=identifier, problem=f"image {ref['image_id']} is not in instances.json.")
+    ids = ref["ann_id"] if isinstance(ref["ann_id"], list) else [ref["ann_id"]]
+    targets = [annotations.get(one) for one in ids if one != -1]
+    if None in targets:
+        missing = next(one for one in ids if one != -1 and one not in annotations)
+        return Entry(id=identifier, problem=f"annotation {missing} is not in instances.json.")
+    parts = [one["segmentation"] for one in targets if one and not (general and one.get("iscrowd"))]
+    tags = ["no_target"] if not targets else ["several"] if len(targets) > 1 else []
+    return entry(
+        identifier,
+        image=(folder / image["file_name"]).as_posix(),
+        text=text,
+        spans=[Span(start=0, end=len(text))] if text else [],
+        masks=[(0, parts)] if targets else [],
+        split=str(ref["split"]),
+        size=(int(image["height"]), int(image["width"])),
+        referred=0,
+        tags=tags,
+    )
 
 
 def read_pickle(path: Path) -> list[dict[str, Any]]:

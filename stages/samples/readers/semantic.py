@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from jaxtyping import UInt8
 
 BACKGROUND = "background"
+VOID = 255
+"""Ignored pixels. COCO-Object has none: its conversion makes them background."""
 LISTS = {
     "voc": [f"{base}ImageSets/Segmentation/{{split}}.txt" for base in ("", "VOC2012/", "VOCdevkit/VOC2012/")],
     "context": [
@@ -48,7 +50,8 @@ def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
     if recipe["candidates"] == "all":
         size = recipe["window"]
         windows = [classes[i : i + size] for i in range(0, len(classes), size)]
-    for name, image, labels in _files(recipe, place.root):
+    known = [value for value, _ in classes] + [0] + ([] if recipe["kind"] == "coco-object" else [VOID])
+    for name, image, labels in _files(recipe, place):
         for number, window in enumerate(windows):
             source = {
                 "image": image,
@@ -56,6 +59,7 @@ def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
                 "split": recipe["split"],
                 "classes": [list(one) for one in window],
                 "present": recipe["candidates"] == "truth",
+                "known": sorted(set(known)),
             }
             if recipe["candidates"] == "blip-clip":
                 source["choose"] = True
@@ -79,6 +83,12 @@ def sample(entry: Entry, place: Place) -> Sample:
             f"{facts.width}x{facts.height}."
         )
     there = set(np.unique(values).tolist())
+    strange = there.difference(source.get("known", there))
+    if strange:
+        raise SampleError(
+            f"label map '{source['labels']}' holds the value {min(strange)}, which is no class of this dataset.",
+            remedy="Use the label maps of the conversion that docs/datasets.md names, or set `classes`.",
+        )
     candidates = [(value, name) for value, name in source["classes"] if value in there or not source["present"]]
     if not candidates:
         raise SampleError(f"label map '{source['labels']}' holds none of the classes.", remedy="Leave the image out.")
@@ -152,9 +162,9 @@ def _classes(recipe: dict[str, Any]) -> list[tuple[int, str]]:
     return [(0, BACKGROUND), *numbered] if recipe["background"] else numbered
 
 
-def _files(recipe: dict[str, Any], root: Path) -> Iterator[tuple[str, str, str]]:
-    """Id, image and label map (paths below `root`) of each image, in the order of the dataset's own list."""
-    kind, split = recipe["kind"], recipe["split"]
+def _files(recipe: dict[str, Any], place: Place) -> Iterator[tuple[str, str, str]]:
+    """Id, image and label map (paths below the root) of each image, in the order of the dataset's own list."""
+    kind, split, root = recipe["kind"], recipe["split"], place.root or Path()
     if kind == "coco-object":
         yield from _coco(root, split)
         return
@@ -167,7 +177,12 @@ def _files(recipe: dict[str, Any], root: Path) -> Iterator[tuple[str, str, str]]
         )
     base = Path(found).parents[2]
     maps = "SegmentationClassContext" if kind == "context" else recipe["labels"]
-    for name in (root / found).read_text(encoding="utf-8").split():
+    place.note(root / found)
+    lines = (root / found).read_text(encoding="utf-8").splitlines()
+    names = [line.split()[0] for line in lines if line.strip()]
+    if not names:
+        raise AnywordError(f"{root / found}: an empty list.", remedy="Fetch the file again.")
+    for name in names:
         stem = f"{name}.jpg" if not (root / base / "JPEGImages" / f"{name}.png").is_file() else f"{name}.png"
         yield name, (base / "JPEGImages" / stem).as_posix(), (base / maps / f"{name}.png").as_posix()
 
