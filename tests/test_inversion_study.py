@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from tiny_workflow import ROOT, tiny_config, write_config
 
 from stages.artifacts import AnywordError
@@ -191,11 +192,14 @@ def study(folder, *arguments):
 def test_the_study_runs_its_variants_and_writes_its_tables(tmp_path):
     write_config(tmp_path, tiny_config(tmp_path))
     options = ["--part", "steps", "--steps", "0", "--samples", "2", "--inverter", "tiny", "--attender", "tiny"]
+    options += ["--synonyms", "1"]
     said = study(tmp_path, "inversion", *options, "--segmenter", "attention", "--json", str(tmp_path / "all.json"))
-    folder = tmp_path / "results/studies/inversion-val-0-2"
+    folder = tmp_path / "results/studies/inversion-val-0-2-synonyms-1"
     assert (folder / "steps.md").read_text().strip() in said
     found = json.loads((tmp_path / "all.json").read_text())["parts"]["steps"]["variants"]
     assert set(found) == {"base", "steps-0"}
+    ran = yaml.safe_load((folder / "config.yaml").read_text())["datasets"][folder.name]
+    assert ran["synonyms"] == 1 and ran["split"] == "val"
     assert found["base"]["cost"]["steps"] == 2 and found["steps-0"]["cost"]["steps"] == 0
     assert found["base"]["cost"]["invert"] > 0 and found["base"]["cost"]["attend"] > 0
     assert (folder / "steps.png").stat().st_size > 0 and (folder / "steps.csv").stat().st_size > 0

@@ -15,6 +15,14 @@ def inversion(
     samples: Annotated[int, typer.Option(help="Scenes of the embedded world.", min=1)] = 64,
     split: Annotated[str, typer.Option(help="val to choose by, test for figures.")] = "val",
     first: Annotated[int, typer.Option(help="Number of the first scene.", min=0)] = 0,
+    synonyms: Annotated[
+        float | None,
+        typer.Option(
+            help="Chance of a phrase of unseen synonyms in a caption that can have one; default: 0.46.",
+            min=0.0,
+            max=1.0,
+        ),
+    ] = None,
     inverter: Annotated[str, typer.Option(help="The base: one of the configuration's inverters.")] = "embedded",
     attender: Annotated[str, typer.Option(help="The base: one of the configuration's attenders.")] = "direct",
     prompter: Annotated[
@@ -73,6 +81,9 @@ def inversion(
     choice = Choice(inverter=inverter, attender=attender, prompter=prompter, segmenter=segmenter, parser=parser)
     dataset = f"inversion-{split}-{first}-{samples}"
     scenes = {"kind": "world", "split": split, "first": first, "count": samples, "shard_size": shard_size}
+    if synonyms is not None:
+        dataset += f"-synonyms-{synonyms:g}"
+        scenes["synonyms"] = synonyms
     variants = {one.name: one for ones in by_part.values() for one in ones}
     added = study.configuration(base, choice, list(variants.values()), dataset=scenes, name=dataset, pairs=pairs)
     folder = Path("results") / "studies" / (dataset if prompter == study.UNBOUND else f"{dataset}-{prompter}")
@@ -89,6 +100,7 @@ def inversion(
         "samples": samples,
         "split": split,
         "first": first,
+        "synonyms": synonyms,
         "base": {"inverter": inverter, "attender": attender, "prompter": prompter, "segmenter": segmenter},
         "parts": {},
     }
