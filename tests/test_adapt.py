@@ -110,6 +110,10 @@ def test_the_workflow_plans_the_adapter_that_an_inverter_names(tmp_path, config)
     snakemake(tmp_path, config, *indices)
     target = "results/tiny/invert/tiny/00000/manifest.json"
     assert planned(tmp_path, config, target) == {"samples": 2, "adapt": 1, "invert": 1}
+    # Also where the pairs are listed already and the adapter lies deep below what is asked for.
+    score = "results/tiny/experiments/one/score/manifest.json"
+    plan = snakemake(tmp_path, config, "--dry-run", "--printshellcmds", score)
+    assert "stage adapt --samples=results/pairs/samples/00000/manifest.json" in plan.stdout + plan.stderr
     config["inverters"]["tiny"]["adapter"] = None
     assert planned(tmp_path, config, target) == {"samples": 1, "invert": 1}
 

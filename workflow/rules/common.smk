@@ -168,9 +168,17 @@ def mapped(pattern):
 
 def every_shard(pattern):
     """Input function: `pattern` for all shards of the dataset, known once its index is there."""
-    return lambda wildcards: expand(
-        mapped(pattern)(wildcards), shard=shards_of(wildcards.dataset)
-    )
+
+    def paths(wildcards):
+        shards = shards_of(wildcards.dataset)
+        # Asked for here too, though only `adapt` reads it: of a checkpoint that is done already, Snakemake tells the
+        # jobs that asked from the start, not those that come into being while shards become known.
+        found = wf.adapter_of(wf.experiment(wildcards.experiment).inverter)
+        if found and uses_maps(wildcards):
+            summary_of(found[1])
+        return expand(mapped(pattern)(wildcards), shard=shards)
+
+    return paths
 
 
 def report_of(experiment):
