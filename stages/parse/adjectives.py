@@ -105,9 +105,18 @@ def _predicative(clause: Word) -> list[Word]:
 def _joined_qualities(word: Word) -> list[Word]:
     found = [c for c in word.children if c.index < word.index and c.lower in lists.SHADES]
     for child in word.having("conj"):
-        if child.pos == "ADJ" and not child.subjects:
+        if (child.pos == "ADJ" and not child.subjects) or is_joined_quality(child):
             found += [child, *_joined_qualities(child)]
     return found
+
+
+def is_joined_quality(word: Word) -> bool:
+    """ "hot and creamy", read as an adjective and a noun: a bare singular joined to what is said of something."""
+    head = word.head
+    if word.dep != "conj" or word.tag != "NN" or head is None or head.pos != "ADJ":
+        return False
+    said = head.dep in ("xcomp", "acomp") or bool(head.having("cop"))
+    return said and all(child.dep in ("cc", "punct", "advmod", "conj") for child in word.children)
 
 
 def _complements(verb: Word) -> list[Word]:
@@ -115,7 +124,7 @@ def _complements(verb: Word) -> list[Word]:
     return [
         quality
         for c in verb.having("xcomp", "acomp", "oprd")
-        if c.pos == "ADJ" and not c.having("mark", "aux", "cop")
+        if c.pos == "ADJ" and (verb.lower in lists.RAISING or not c.having("mark", "aux", "cop"))
         for quality in [c, *_joined_qualities(c)]
     ]
 

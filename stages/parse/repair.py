@@ -1,0 +1,150 @@
+"""What a small pipeline misreads time and again, put right in its tree by agreement and government alone.
+
+A verb in -s read as a plural noun ("a hiker waves"), a participle as a noun ("a fountain made of marble"), a main
+verb as an auxiliary ("sleeps curled up"), a particle as a preposition ("picks up a phone"). Labels and heads change,
+no word is added and no offset moves.
+"""
+
+from __future__ import annotations
+
+from stages.parse import lists
+from stages.parse.tree import Tree, Word
+
+_OF_THE_NOUN = frozenset("det amod nummod nmod:poss poss compound case nmod:desc det:predet prep".split())
+
+
+def repaired(tree: Tree) -> Tree:
+    """The tree, its words changed in place."""
+    for word in tree.words:
+        if _is_verb_in_s(word):
+            _part_from_noun(word, tree, "VBZ")
+        elif word.pos == "NOUN" and word.tag == "VBN" and word.objects and _noun_before(word, tree) is not None:
+            _part_from_noun(word, tree, "VBN")
+        elif word.dep == "aux" and word.pos == "VERB" and word.lower not in lists.AUXILIARIES:
+            _lead(word)
+        elif word.pos == "NUM" and word.text.isdigit():
+            _number_the_noun(word, tree)
+    for word in tree.words:
+        if word.pos == "VERB":
+            _join_particle(word, tree)
+            _relate(word)
+    return tree
+
+
+def _attach(word: Word, head: Word | None, dep: str) -> None:
+    if word.head is not None:
+        word.head.children.remove(word)
+    word.head, word.dep = head, dep
+    if head is not None:
+        head.children.append(word)
+        head.children.sort(key=lambda child: child.index)
+
+
+def _noun_before(word: Word, tree: Tree) -> Word | None:
+    """The noun right before a word, read as its modifier."""
+    before = tree.words[word.index - 1] if word.index else None
+    modifies = before is not None and before.head is word and before.dep in ("compound", "amod", "nmod:desc")
+    return before if modifies and before is not None and before.pos in ("NOUN", "PROPN") else None
+
+
+def _is_verb_in_s(word: Word) -> bool:
+    """A plural behind "a" with a noun between them ("a hiker waves"), or joined to a verb in -s that has no subject
+    ("the waiter smiles and pours")."""
+    if word.pos not in ("NOUN", "PROPN") or not word.lower.endswith("s") or word.lower.endswith("ss"):
+        return False
+    singular = any(c.lower in ("a", "an") for c in word.having("det"))
+    counted = any(c.lower in lists.COUNTS_AFTER_A for c in word.children)
+    plural = word.tag in ("NNS", "NNPS") or word.lower.endswith("es")
+    joined = any(c.pos == "VERB" and c.tag == "VBZ" and not c.subjects for c in word.having("conj"))
+    noun = word.lefts[-1] if word.lefts else None
+    between = noun is not None and noun.index == word.index - 1 and noun.dep in ("compound", "nmod:desc", "amod")
+    if not between or noun is None or noun.pos not in ("NOUN", "PROPN"):
+        return False
+    if joined and word.having("det"):
+        return True
+    # "wearing a tennis shoes" is broken grammar, not a verb.
+    needed = word.dep not in ("obj", "dobj") and (not word.case or _lacks_verb(word))
+    return singular and plural and not counted and needed
+
+
+def _lacks_verb(word: Word) -> bool:
+    """A whole sentence with nothing but nouns at its root."""
+    root = word
+    while root.head is not None:
+        root = root.head
+    ends = any(child.text == "." for child in root.children)
+    return ends and root.pos in ("NOUN", "PROPN") and not root.subjects
+
+
+def _part_from_noun(word: Word, tree: Tree, tag: str) -> None:
+    """ "[a hiker] waves": the noun before takes over what belongs to a noun; the word becomes its verb."""
+    noun = _noun_before(word, tree)
+    if noun is None:
+        return
+    head, dep, placed = word.head, word.dep, bool(word.case)
+    for child in list(word.children):
+        if child is not noun and child.index < word.index and child.dep in _OF_THE_NOUN:
+            _attach(child, noun, child.dep)
+    word.pos, word.tag = "VERB", tag
+    if tag == "VBN":  # "around a fountain made of marble"
+        _attach(noun, head, dep)
+        _attach(word, noun, "acl")
+    elif placed and head is not None and head.pos in ("NOUN", "PROPN"):  # "a lamp with a crooked shade glows"
+        _attach(noun, head, dep)
+        _attach(word, head, "acl")
+    else:
+        _attach(noun, word, "nsubj")
+
+
+def _number_the_noun(number: Word, tree: Tree) -> None:
+    """ "player 12", "kid in blue 7": the number is the noun's, and so is the colour."""
+    head, before = number.head, tree.words[number.index - 1] if number.index else None
+    if head is None or before is None:
+        return
+    if number.dep == "flat" and head is before and head.pos in ("NOUN", "PROPN"):
+        number.dep = "nummod"
+    elif before.head is number and before.lower in lists.COLOURS and number.case == "in":
+        for child in list(number.children):
+            if child is not before:
+                _attach(child, before, child.dep)
+        _attach(before, head, number.dep)
+        _attach(number, head, "nummod")
+
+
+def _lead(word: Word) -> None:
+    """ "a dog sleeps curled up": the verb taken for an auxiliary leads, and the participle completes it."""
+    other = word.head
+    if other is None or other.pos != "VERB":
+        return
+    head, dep = other.head, other.dep
+    _attach(word, head, dep)
+    for child in list(other.children):
+        if child.index < word.index:
+            _attach(child, word, child.dep)
+    _attach(other, word, "advcl")
+
+
+def _join_particle(verb: Word, tree: Tree) -> None:
+    """ "picks up a phone": the phone is an object, not a place, where the verb makes one word with its particle."""
+    if verb.index + 1 >= len(tree.words) or verb.having("obj", "dobj"):
+        return
+    if verb.tag == "VBN" and not any(c.lower in lists.FORMS_OF_HAVE for c in verb.having("aux")):
+        return  # "a cup put on a table"
+    particle = tree.words[verb.index + 1]
+    if verb.lower not in lists.PHRASAL.get(particle.lower, frozenset()):
+        return
+    noun = particle.head
+    if noun is None or noun.head is not verb or particle.dep != "case" or noun.having("case") != [particle]:
+        return
+    _attach(particle, verb, "compound:prt")
+    _attach(noun, verb, "obj")
+
+
+def _relate(verb: Word) -> None:
+    """ "the girl the boy is talking to", read with two subjects: the first is what the clause is about."""
+    subjects = [s for s in verb.having("nsubj") if s.index < verb.index and s.pos in ("NOUN", "PROPN")]
+    if len(subjects) != 2 or verb.head is not None or verb.having("punct"):
+        return
+    first = subjects[0]
+    _attach(first, None, "ROOT")
+    _attach(verb, first, "acl:relcl")
