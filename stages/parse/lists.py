@@ -93,7 +93,10 @@ STATES = frozenset(
     """parked seated placed perched located situated positioned stacked covered filled tied hung attached dressed
     surrounded decorated wrapped mounted docked moored planted buried topped loaded lined framed""".split()
 )
-"""Forms in -ed that, behind a noun and without an object, are participles whatever the tagger says."""
+"""Participles that, behind a noun and without an object, are participles whatever the tagger says."""
+
+STRONG_PARTICIPLES = frozenset("bent cut built stuck made".split())
+"""The same of forms without -ed, which may have an agent further off ("cut into slices by the cook")."""
 
 DRESSED = frozenset("wearing wears wear wore dressed clad clothed outfitted attired".split())
 """Verbs that a bare colour completes ("dressed in black", "wearing white")."""

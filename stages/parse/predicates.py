@@ -62,7 +62,7 @@ def is_passive(verb: Word) -> bool:
         return True
     if verb.lower in lists.SAME_PARTICIPLE and _agent(verb) is None:
         return False
-    if verb.lower in lists.STATES and not verb.having(*_OBJECTS, "aux"):
+    if verb.lower in lists.STATES | lists.STRONG_PARTICIPLES and not verb.having(*_OBJECTS, "aux"):
         return True  # "blue truck parked next to van", also where it is read as a past tense
     if verb.tag == "VBN" and verb.having("nsubj") and not verb.having("aux", *_OBJECTS):
         return True  # "person bent over": a past participle without its auxiliary

@@ -8,6 +8,7 @@ no word is added and no offset moves.
 from __future__ import annotations
 
 from stages.parse import lists
+from stages.parse.spelling import reading
 from stages.parse.tree import Tree, Word
 
 _OF_THE_NOUN = frozenset("det amod nummod nmod:poss poss compound case nmod:desc det:predet prep".split())
@@ -16,12 +17,19 @@ _OF_THE_NOUN = frozenset("det amod nummod nmod:poss poss compound case nmod:desc
 def repaired(tree: Tree) -> Tree:
     """The tree, its words changed in place."""
     for word in tree.words:
-        if _is_verb_in_s(word):
-            _part_from_noun(word, tree, "VBZ")
+        if _is_verb(word, tree):
+            _part_from_noun(word, tree, "VBZ" if word.lower.endswith("s") else "VBP")
+        elif _is_joined_verb(word, tree):
+            _join_to_verb(word, tree)
+        elif word.pos in ("NOUN", "ADJ") and word.lower.endswith("ing") and _is_placed_participle(word, tree):
+            _attach(word, word.head, "acl")
+            word.pos, word.tag = "VERB", "VBG"
         elif word.pos == "NOUN" and word.tag == "VBN" and word.objects and _noun_before(word, tree) is not None:
             _part_from_noun(word, tree, "VBN")
         elif word.dep == "aux" and word.pos == "VERB" and word.lower not in lists.AUXILIARIES:
             _lead(word)
+        elif word.pos == "VERB" and (reading(word.text) or "").endswith("ing"):
+            word.tag = "VBG"  # "sleepin", whatever the tagger makes of its ending
         elif word.pos == "NUM" and word.text.isdigit():
             _number_the_noun(word, tree)
     for word in tree.words:
@@ -47,21 +55,26 @@ def _noun_before(word: Word, tree: Tree) -> Word | None:
     return before if modifies and before is not None and before.pos in ("NOUN", "PROPN") else None
 
 
-def _is_verb_in_s(word: Word) -> bool:
-    """A plural behind "a" with a noun between them ("a hiker waves"), or joined to a verb in -s that has no subject
-    ("the waiter smiles and pours")."""
-    if word.pos not in ("NOUN", "PROPN") or not word.lower.endswith("s") or word.lower.endswith("ss"):
+def _is_verb(word: Word, tree: Tree) -> bool:
+    """A noun with an object ("hold hands"), or a word in -s that no noun phrase can hold."""
+    if word.pos not in ("NOUN", "PROPN"):
         return False
+    before = _noun_before(word, tree)
+    if word.having("obj", "dobj") and not word.case:
+        return before is not None or bool(word.subjects)
+    return before is not None and word.lower.endswith("s") and not word.lower.endswith("ss") and _stands_out(word, before)
+
+
+def _stands_out(word: Word, before: Word) -> bool:
+    """A word in -s behind a noun with an article of its own ("[an old man] naps"), behind "a" ("a hiker waves"), or
+    joined to a verb in -s that has no subject ("the waiter smiles and pours")."""
+    if before.having("det"):
+        return True
+    if word.having("det") and any(c.tag == "VBZ" and c.pos == "VERB" and not c.subjects for c in word.having("conj")):
+        return True
     singular = any(c.lower in ("a", "an") for c in word.having("det"))
     counted = any(c.lower in lists.COUNTS_AFTER_A for c in word.children)
     plural = word.tag in ("NNS", "NNPS") or word.lower.endswith("es")
-    joined = any(c.pos == "VERB" and c.tag == "VBZ" and not c.subjects for c in word.having("conj"))
-    noun = word.lefts[-1] if word.lefts else None
-    between = noun is not None and noun.index == word.index - 1 and noun.dep in ("compound", "nmod:desc", "amod")
-    if not between or noun is None or noun.pos not in ("NOUN", "PROPN"):
-        return False
-    if joined and word.having("det"):
-        return True
     # "wearing a tennis shoes" is broken grammar, not a verb.
     needed = word.dep not in ("obj", "dobj") and (not word.case or _lacks_verb(word))
     return singular and plural and not counted and needed
@@ -80,6 +93,7 @@ def _part_from_noun(word: Word, tree: Tree, tag: str) -> None:
     """ "[a hiker] waves": the noun before takes over what belongs to a noun; the word becomes its verb."""
     noun = _noun_before(word, tree)
     if noun is None:
+        word.pos, word.tag = "VERB", tag
         return
     head, dep, placed = word.head, word.dep, bool(word.case)
     for child in list(word.children):
@@ -94,6 +108,37 @@ def _part_from_noun(word: Word, tree: Tree, tag: str) -> None:
         _attach(word, head, "acl")
     else:
         _attach(noun, word, "nsubj")
+
+
+def _is_joined_verb(word: Word, tree: Tree) -> bool:
+    """ "perches on a branch and nibbles a nut": a plural right between "and" and an article."""
+    if word.dep != "conj" or word.tag != "NNS" or not word.index or word.index + 2 >= len(tree.words):
+        return False
+    after = tree.words[word.index + 1]
+    and_before = tree.words[word.index - 1].dep == "cc"
+    return and_before and after.dep in ("det", "nmod:poss") and after.head is not None and after.head is not word
+
+
+def _join_to_verb(word: Word, tree: Tree) -> None:
+    """The plural becomes a verb beside the sentence's first one; what follows is its object."""
+    lead = word
+    while lead.head is not None:
+        lead = lead.head
+    target = tree.words[word.index + 1].head
+    if lead.pos != "VERB" or not lead.subjects or target is None:
+        return
+    word.pos, word.tag = "VERB", "VBZ"
+    _attach(word, lead, "conj")
+    if target.index > word.index and not target.case:
+        _attach(target, word, "obj")
+
+
+def _is_placed_participle(word: Word, tree: Tree) -> bool:
+    """ "woman on left texting": a participle behind a bare position."""
+    if word.index < 2 or word.head is None or word.head.pos not in ("NOUN", "PROPN") or word.dep != "nmod":
+        return False
+    position, case = tree.words[word.index - 1], tree.words[word.index - 2]
+    return position.lower in lists.POSITIONS and position.head is word and case.dep == "case" and case.head is word
 
 
 def _number_the_noun(number: Word, tree: Tree) -> None:
@@ -134,7 +179,9 @@ def _join_particle(verb: Word, tree: Tree) -> None:
     if verb.lower not in lists.PHRASAL.get(particle.lower, frozenset()):
         return
     noun = particle.head
-    if noun is None or noun.head is not verb or particle.dep != "case" or noun.having("case") != [particle]:
+    if noun is None or noun.head is not verb or any(c is not particle for c in noun.having("case")):
+        return
+    if particle.dep not in ("case", "amod", "advmod"):
         return
     _attach(particle, verb, "compound:prt")
     _attach(noun, verb, "obj")
