@@ -22,7 +22,7 @@ def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
         elif child.dep in ("acl", "advcl") and child.pos in ("VERB", "ADJ"):
             found += _complements(child) + _worn(child)
     found += _worn(noun)
-    if noun.index + 2 < len(tree.words) and _agent_before(tree.words[noun.index + 2], tree) is noun:
+    if noun.index + 2 < len(tree.words) and _wearer_before(tree.words[noun.index + 2], tree) is noun:
         found += _with_its_own(tree.words[noun.index + 2])
     clause = noun.head
     if noun.dep in ("nsubj", "nsubj:pass", "nsubjpass", "nsubj:outer") and clause is not None:
@@ -32,17 +32,20 @@ def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
     words = {
         id(word): word
         for word in found
-        if _counts(word) and word is not noun and _agent_before(word, tree) in (None, noun)
+        if _counts(word) and word is not noun and _wearer_before(word, tree) in (None, noun)
     }
     return sorted(words.values(), key=lambda word: word.index)
 
 
-def _agent_before(word: Word, tree: Tree) -> Word | None:
-    """The agent that wears a colour: in "held by a woman in black" black is the woman's, whatever the tree says."""
+def _wearer_before(word: Word, tree: Tree) -> Word | None:
+    """Who wears a colour, where the noun right before it says so, whatever the tree says: in "held by a woman in
+    black" and "car behind the woman in black" the woman."""
     if word.index < 2 or not is_worn_colour(word) or word.case != "in":
         return None
     before = tree.words[word.index - 2]
-    return before if before.dep == "obl:agent" or (before.head is not None and before.head.dep == "agent") else None
+    agent = before.dep == "obl:agent" or (before.head is not None and before.head.dep == "agent")
+    beside = before.pos in ("NOUN", "PROPN") and before.case in lists.BESIDE
+    return before if agent or beside else None
 
 
 def is_verb_of_clause(word: Word) -> bool:

@@ -81,6 +81,12 @@ PARTS = frozenset(
 )
 """Nouns that, said to be with a thing, are a part of it ("horse with brown spots")."""
 
+ROWS = frozenset("row column line side shelf level".split())
+"""Where a thing is, if another noun stands bare behind it: "second row third kid"."""
+
+BESIDE = frozenset("behind beside near by of to between against past beyond after before than".split())
+"""Prepositions whose noun wears the colour behind it: "car behind the person in red", but "guy on a bike in red"."""
+
 HANDS = frozenset("hand hands arm arms finger fingers leg legs foot feet".split())
 """Parts that do things by themselves ("with one hand holding a cup")."""
 
@@ -140,28 +146,26 @@ SAME_PARTICIPLE = frozenset("run come overcome become".split())
 
 
 def _verb_forms(bases: str) -> frozenset[str]:
-    """The regular forms of verbs, and the irregular ones that are given with a slash: "take/took/taken"."""
+    """Every form of verbs; irregular pasts follow a slash ("take/took/taken"). Final t, p, g, m double ("put")."""
     forms: set[str] = set()
     for entry in bases.split():
         base, *irregular = entry.split("/")
-        stem = base[:-1] if base.endswith("e") else base
-        doubled = stem + stem[-1] if base[-3:-2] not in "aeiou" and base[-2] in "aeiou" and base[-1] in "bdgmnpt" else stem
-        third = base + "es" if base.endswith(("ch", "sh", "s", "x")) else base + "s"
-        if base.endswith("y") and base[-2] not in "aeiou":
-            third, stem_ed = base[:-1] + "ies", base[:-1] + "i"
-        else:
-            stem_ed = doubled
-        forms |= {base, third, doubled + "ing", *(irregular or [stem_ed + "ed"])}
+        stem = base.removesuffix("e")
+        if base[-1] in "tpgm" and base[-2] in "aeiou" and base[-3] not in "aeiou":
+            stem += base[-1]
+        past = base[:-1] + "ied" if base.endswith("ry") else stem + "ed"
+        third = base[:-1] + "ies" if base.endswith("ry") else base + ("es" if base[-2:] in ("ch", "sh") else "s")
+        forms |= {base, third, stem + "ing", *(irregular or [past])}
     return frozenset(forms)
 
 
 PHRASAL = {
     "up": _verb_forms(
-        """pick hold/held lift raise put/put throw/threw/thrown fold clean wipe zip tie button set/set light/lit chop
-        cut/cut tear/tore/torn wrap open fill load dig/dug kick prop stack line roll hang/hung"""
+        """pick hold/held lift raise put/put throw/threw/thrown fold clean wipe zip set/set light/lit chop
+        cut/cut tear/tore/torn wrap fill load dig/dug kick prop stack line roll hang/hung"""
     ),
     "down": _verb_forms("put/put set/set lay/laid take/took/taken knock tear/tore/torn chop write/wrote/written"),
-    "on": _verb_forms("put/put try turn switch"),
+    "on": _verb_forms("put/put switch") | frozenset(("trying", "tries", "tried")),
     "off": _verb_forms("take/took/taken turn switch show cut/cut wipe brush shake/shook/shaken"),
     "out": _verb_forms(
         "take/took/taken carry hand pull blow/blew/blown put/put throw/threw/thrown stretch hold/held pour lay/laid"

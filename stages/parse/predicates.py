@@ -29,7 +29,12 @@ def predicates_of(tree: Tree, index: Index) -> tuple[Predicate, ...]:
 def is_predicate(word: Word, index: Index) -> bool:
     if word.pos != "VERB" or word.dep in ("aux", "aux:pass", "auxpass", "cop", "case", "mark", "compound", "fixed"):
         return False
-    if index(word) is not None or word.lower in lists.FORMS_OF_BE or word.having("expl"):
+    if (
+        index(word) is not None
+        or word.lower in lists.FORMS_OF_BE
+        or word.lower in ("upside", "sideways")
+        or word.having("expl")
+    ):
         return False
     if is_verb_of_clause(word):
         return True

@@ -24,7 +24,7 @@ def repaired(tree: Tree) -> Tree:
         elif word.pos in ("NOUN", "ADJ") and word.lower.endswith("ing") and _is_placed_participle(word, tree):
             _attach(word, word.head, "acl")
             word.pos, word.tag = "VERB", "VBG"
-        elif word.pos == "NOUN" and word.tag == "VBN" and word.objects and _noun_before(word, tree) is not None:
+        elif word.pos == "NOUN" and _is_participle(word) and word.objects and _noun_before(word, tree) is not None:
             _part_from_noun(word, tree, "VBN")
         elif word.dep == "aux" and word.pos == "VERB" and word.lower not in lists.AUXILIARIES:
             _lead(word)
@@ -35,8 +35,14 @@ def repaired(tree: Tree) -> Tree:
     for word in tree.words:
         if word.pos == "VERB":
             _join_particle(word, tree)
+            _own_part(word, tree)
+            _part_raised(word, tree)
             _relate(word)
     return tree
+
+
+def _is_participle(noun: Word) -> bool:
+    return noun.tag == "VBN" or noun.lower in lists.STRONG_PARTICIPLES
 
 
 def _attach(word: Word, head: Word | None, dep: str) -> None:
@@ -62,7 +68,9 @@ def _is_verb(word: Word, tree: Tree) -> bool:
     before = _noun_before(word, tree)
     if word.having("obj", "dobj") and not word.case:
         return before is not None or bool(word.subjects)
-    return before is not None and word.lower.endswith("s") and not word.lower.endswith("ss") and _stands_out(word, before)
+    return (
+        before is not None and word.lower.endswith("s") and not word.lower.endswith("ss") and _stands_out(word, before)
+    )
 
 
 def _stands_out(word: Word, before: Word) -> bool:
@@ -195,3 +203,30 @@ def _relate(verb: Word) -> None:
     first = subjects[0]
     _attach(first, None, "ROOT")
     _attach(verb, first, "acl:relcl")
+
+
+def _own_part(verb: Word, tree: Tree) -> None:
+    """ "guys arm on the left", with "arm" read as a verb."""
+    before = tree.words[verb.index - 1] if verb.index else None
+    if verb.lower not in lists.PARTS or before is None or before.lower not in lists.OWNERS:
+        return
+    if before.head is verb and before.dep == "nsubj" and not verb.having("obj", "dobj"):
+        before.dep, verb.pos, verb.tag = "nmod:poss", "NOUN", "NN"
+
+
+def _part_raised(verb: Word, tree: Tree) -> None:
+    """ "sheep with head turned": a bare participle right behind a part of something is about the part."""
+    part = tree.words[verb.index - 1] if verb.index else None
+    if part is None or part.lower not in lists.PARTS or part.case != "with" or verb.tag not in ("VBN", "VBD"):
+        return
+    owner = part.governor
+    if verb.having("obj", "dobj", "aux", "aux:pass") or part in verb.subjects or owner is None or part.head is None:
+        return
+    finite = any(child.text == "." for child in verb.children)
+    if finite or part.dep != "nmod" or part.head.pos not in ("NOUN", "PROPN"):
+        return
+    if verb.subjects and verb.head is None:  # the fragment's noun leads, not the participle
+        noun = verb.subjects[0]
+        _attach(noun, None, "ROOT")
+    verb.tag = "VBN"
+    _attach(verb, part, "acl")

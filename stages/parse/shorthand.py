@@ -9,7 +9,7 @@ import re
 
 _FORMS = re.compile(
     r"""(?<![\w/])(?:
-    (?P<without>w/o(?!\w)) | (?P<with>w/(?=\s|\w)) | (?P<number>\#(?=\d)) |
+    (?P<without>w/o(?:ut)?(?!\w)) | (?P<with>w/(?=\s|\w)) | (?P<number>\#(?=\d)) |
     (?P<joined>(?:infront|ontop|nextto|inbetween|infrontof|ontopof)(?!\w))
     )""",
     re.VERBOSE | re.IGNORECASE,
@@ -40,10 +40,19 @@ def spelled_out(text: str, places: tuple[int, ...]) -> tuple[str, tuple[int, ...
         if match.lastgroup == "with" and end < len(text) and not text[end].isspace():
             full += " "
         parts.append(full)
-        # The characters of the long form stand along those of the short one.
-        found += [places[begin + (end - begin) * i // len(full)] for i in range(len(full))]
+        found += [places[begin + i] for i in _along(full, end - begin)]
         done = end
     return "".join([*parts, text[done:]]), (*found, *places[done:])
+
+
+def _along(full: str, length: int) -> list[int]:
+    """Where each character of a long form stands in its short form of `length` characters: letter by letter from
+    the end where it has as many, else evenly."""
+    letters = sum(not c.isspace() for c in full)
+    if letters > length:
+        return [length * i // len(full) for i in range(len(full))]
+    ranks = [sum(not c.isspace() for c in full[i:]) for i in range(len(full))]
+    return [min(length - max(rank, 1), length - 1) for rank in ranks]
 
 
 def _full(match: re.Match[str]) -> str:

@@ -15,8 +15,8 @@ from stages.artifacts.atomic import canonical, sha256_file, sha256_of
 from stages.artifacts.language import Parse
 from stages.parse.extract import extract
 from stages.parse.parser import Answer, Parsed, ParseRequest
-from stages.parse.repair import repaired
 from stages.parse.recipe import SpacyParser
+from stages.parse.repair import repaired
 from stages.parse.spelling import reading
 from stages.parse.tree import Clean, tree_of
 
