@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from stages.artifacts import AnywordError
 from stages.artifacts.language import words
 from stages.parse.parser import Parsed, ParseRequest, load_parser
-from stages.studies.gold import compare, read_gold
+from stages.studies.gold import SECOND, compare, read_gold
 
-CAPTIONS = [gold.text for gold in read_gold()]
+CAPTIONS = [gold.text for gold in [*read_gold(), *read_gold(SECOND)]]
 
 
 @pytest.fixture(scope="module")

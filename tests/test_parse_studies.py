@@ -150,3 +150,16 @@ def test_the_scripted_server_answers_from_the_truth_and_now_and_then_wrongly(tmp
     assert right.count(False) <= 1
     assert sum(answer.usage["dropped_words"] for answer in answers) == 1
     assert all(answer.usage["cost"] > 0 for answer in answers)
+
+
+def test_captions_of_another_hand_are_reported_beside_the_first():
+    from stages.studies import parsing as study
+    from stages.studies.gold import SECOND
+
+    others = [gold for gold in read_gold(SECOND) if gold.part == "test"][:8]
+    recipes = {"spacy": {"kind": "spacy"}}
+    alone, beside = study.study(recipes, GOLDS[:4]), study.study(recipes, GOLDS[:4], others)
+    assert set(beside["spacy"]["another_hand"]) >= set(study.FIGURES)
+    assert all(beside["spacy"][key] == alone["spacy"][key] for key in study.FIGURES)
+    assert beside["captions_of_another_hand"] == 8
+    assert [row[1] for row in study.table(beside)][:2] == ["clean", "another hand"]

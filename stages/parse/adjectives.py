@@ -22,7 +22,7 @@ def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
         elif child.dep in ("acl", "advcl") and child.pos in ("VERB", "ADJ"):
             found += _complements(child) + _worn(child)
     found += _worn(noun)
-    if noun.index + 2 < len(tree.words) and _agent_before(tree.words[noun.index + 2], tree) is noun:
+    if noun.index + 2 < len(tree.words) and _wearer_before(tree.words[noun.index + 2], tree) is noun:
         found += _with_its_own(tree.words[noun.index + 2])
     clause = noun.head
     if noun.dep in ("nsubj", "nsubj:pass", "nsubjpass", "nsubj:outer") and clause is not None:
@@ -32,17 +32,20 @@ def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
     words = {
         id(word): word
         for word in found
-        if _counts(word) and word is not noun and _agent_before(word, tree) in (None, noun)
+        if _counts(word) and word is not noun and _wearer_before(word, tree) in (None, noun)
     }
     return sorted(words.values(), key=lambda word: word.index)
 
 
-def _agent_before(word: Word, tree: Tree) -> Word | None:
-    """The agent that wears a colour: in "held by a woman in black" black is the woman's, whatever the tree says."""
+def _wearer_before(word: Word, tree: Tree) -> Word | None:
+    """Who wears a colour, where the noun right before it says so, whatever the tree says: in "held by a woman in
+    black" and "car behind the woman in black" the woman."""
     if word.index < 2 or not is_worn_colour(word) or word.case != "in":
         return None
     before = tree.words[word.index - 2]
-    return before if before.dep == "obl:agent" or (before.head is not None and before.head.dep == "agent") else None
+    agent = before.dep == "obl:agent" or (before.head is not None and before.head.dep == "agent")
+    beside = before.pos in ("NOUN", "PROPN") and before.case in lists.BESIDE
+    return before if agent or beside else None
 
 
 def is_verb_of_clause(word: Word) -> bool:
@@ -105,9 +108,18 @@ def _predicative(clause: Word) -> list[Word]:
 def _joined_qualities(word: Word) -> list[Word]:
     found = [c for c in word.children if c.index < word.index and c.lower in lists.SHADES]
     for child in word.having("conj"):
-        if child.pos == "ADJ" and not child.subjects:
+        if (child.pos == "ADJ" and not child.subjects) or is_joined_quality(child):
             found += [child, *_joined_qualities(child)]
     return found
+
+
+def is_joined_quality(word: Word) -> bool:
+    """ "hot and creamy", read as an adjective and a noun: a bare singular joined to what is said of something."""
+    head = word.head
+    if word.dep != "conj" or word.tag != "NN" or head is None or head.pos != "ADJ":
+        return False
+    said = head.dep in ("xcomp", "acomp") or bool(head.having("cop"))
+    return said and all(child.dep in ("cc", "punct", "advmod", "conj") for child in word.children)
 
 
 def _complements(verb: Word) -> list[Word]:
@@ -115,7 +127,7 @@ def _complements(verb: Word) -> list[Word]:
     return [
         quality
         for c in verb.having("xcomp", "acomp", "oprd")
-        if c.pos == "ADJ" and not c.having("mark", "aux", "cop")
+        if c.pos == "ADJ" and (verb.lower in lists.RAISING or not c.having("mark", "aux", "cop"))
         for quality in [c, *_joined_qualities(c)]
     ]
 

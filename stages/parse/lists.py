@@ -28,12 +28,15 @@ POSITIONS = frozenset(
 ADVERBIALS = frozenset(
     """left right top bottom front back middle center centre rear side sides background foreground distance corner
     edge end ends air midair mid-air motion action use way time day night midst vicinity line row order
-    direction height direction far beginning
+    direction height far beginning oclock o'clock
     """.split()
 )
 """Nouns that name no thing after a preposition: "in front of", "on the left", "at the edge of", "in mid air"."""
 
-ADVERBIAL_CASES = frozenset("in on at to from of near by along toward towards off with during".split())
+ADVERBIAL_CASES = frozenset("in on at to from of near by along toward towards off with during mid".split())
+
+ONLY_IN = frozenset("line row motion action use order midst".split())
+"""Of those, the ones that name no thing after "in" alone: "in line", but "hung on a line"."""
 
 VIEWERS = frozenset("camera viewer photographer lens".split())
 """Who looks at the image: not in it where something looks at, faces or is close to them."""
@@ -78,6 +81,12 @@ PARTS = frozenset(
 )
 """Nouns that, said to be with a thing, are a part of it ("horse with brown spots")."""
 
+ROWS = frozenset("row column line side shelf level".split())
+"""Where a thing is, if another noun stands bare behind it: "second row third kid"."""
+
+BESIDE = frozenset("behind beside near by of to between against past beyond after before than".split())
+"""Prepositions whose noun wears the colour behind it: "car behind the person in red", but "guy on a bike in red"."""
+
 HANDS = frozenset("hand hands arm arms finger fingers leg legs foot feet".split())
 """Parts that do things by themselves ("with one hand holding a cup")."""
 
@@ -90,7 +99,10 @@ STATES = frozenset(
     """parked seated placed perched located situated positioned stacked covered filled tied hung attached dressed
     surrounded decorated wrapped mounted docked moored planted buried topped loaded lined framed""".split()
 )
-"""Forms in -ed that, behind a noun and without an object, are participles whatever the tagger says."""
+"""Participles that, behind a noun and without an object, are participles whatever the tagger says."""
+
+STRONG_PARTICIPLES = frozenset("bent cut built stuck made".split())
+"""The same of forms without -ed, which may have an agent further off ("cut into slices by the cook")."""
 
 DRESSED = frozenset("wearing wears wear wore dressed clad clothed outfitted attired".split())
 """Verbs that a bare colour completes ("dressed in black", "wearing white")."""
@@ -108,3 +120,58 @@ REQUESTS = frozenset(
     """find segment show locate select highlight mark detect identify click point mask pick spot give ground""".split()
 )
 """What a user asks of the tool, not of the scene: "find the red car"."""
+
+COUNTS_AFTER_A = frozenset("few dozen hundred thousand couple pair lot bunch half".split())
+"""Words that let a plural follow "a": "a few dogs"."""
+
+AUXILIARIES = frozenset(
+    """be am is are was were been being 's 're 'm have has had having 've 'd do does did can could may might must shall
+    should will would 'll get gets got getting keep keeps kept used ought need wo ca""".split()
+)
+
+FORMS_OF_HAVE = frozenset("have has had having 've".split())
+
+RAISING = frozenset("appear appears appeared seem seems seemed look looks looked".split())
+"""Verbs whose "to be" says something of their subject: "appears to be tired"."""
+
+INTRANSITIVE = frozenset(
+    """look looks looking looked stare stares staring gaze gazes gazing peer peers peering sit sits sitting sat stand
+    stands standing lie lies lying sleep sleeps sleeping kneel kneels kneeling crouch crouches crouching lean leans
+    leaning smile smiles smiling""".split()
+)
+"""Verbs without a direct object: "dog looking out window", "the chair the cat is sitting on"."""
+
+SAME_PARTICIPLE = frozenset("run come overcome become".split())
+"""Present and past participle alike, and rarely a passive: "three surfers run toward the sea"."""
+
+
+def _verb_forms(bases: str) -> frozenset[str]:
+    """Every form of verbs; irregular pasts follow a slash ("take/took/taken"). Final t, p, g, m double ("put")."""
+    forms: set[str] = set()
+    for entry in bases.split():
+        base, *irregular = entry.split("/")
+        stem = base.removesuffix("e")
+        if base[-1] in "tpgm" and base[-2] in "aeiou" and base[-3] not in "aeiou":
+            stem += base[-1]
+        past = base[:-1] + "ied" if base.endswith("ry") else stem + "ed"
+        third = base[:-1] + "ies" if base.endswith("ry") else base + ("es" if base[-2:] in ("ch", "sh") else "s")
+        forms |= {base, third, stem + "ing", *(irregular or [past])}
+    return frozenset(forms)
+
+
+PHRASAL = {
+    "up": _verb_forms(
+        """pick hold/held lift raise put/put throw/threw/thrown fold clean wipe zip set/set light/lit chop
+        cut/cut tear/tore/torn wrap fill load dig/dug kick prop stack line roll hang/hung"""
+    ),
+    "down": _verb_forms("put/put set/set lay/laid take/took/taken knock tear/tore/torn chop write/wrote/written"),
+    "on": _verb_forms("put/put switch") | frozenset(("trying", "tries", "tried")),
+    "off": _verb_forms("take/took/taken turn switch show cut/cut wipe brush shake/shook/shaken"),
+    "out": _verb_forms(
+        "take/took/taken carry hand pull blow/blew/blown put/put throw/threw/thrown stretch hold/held pour lay/laid"
+    ),
+    "away": _verb_forms("throw/threw/thrown put/put take/took/taken carry push clear"),
+    "over": _verb_forms("knock hand tip turn push"),
+    "in": _verb_forms("reel plug"),
+}
+"""Verbs that make one word with a particle, whose object may stand behind it: "picks up a phone"."""

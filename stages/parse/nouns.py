@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from stages.parse import lists
-from stages.parse.adjectives import is_bare_owner, is_worn_colour
+from stages.parse.adjectives import is_bare_owner, is_joined_quality, is_worn_colour
 from stages.parse.tree import Tree, Word
 
 NOMINAL = frozenset(
@@ -42,6 +42,8 @@ def is_root(word: Word) -> bool:
         return False
     if word.pos in ("NOUN", "PROPN") or (word.pos == "PRON" and word.lower in ("one", "ones")):
         return _is_thing(word)
+    if word.pos == "ADJ" and word.dep in NOMINAL and word.having("nmod:poss", "poss") and not word.having("cop"):
+        return _is_thing(word)  # "with her back to us"
     return word.pos in ("ADJ", "NUM") and _is_headless(word)
 
 
@@ -51,6 +53,8 @@ def _is_thing(word: Word) -> bool:
     if word.dep in ("compound", "nmod:desc", "amod") and word.head is not None:
         return False  # it modifies another noun
     if word.dep in ("case", "mark", "cc", "advmod", "discourse", "compound:prt", "fixed", "det"):
+        return False
+    if is_joined_quality(word):
         return False
     if _is_idiom(word) or _is_frame(word) or _is_adverbial(word) or _is_viewer(word) or is_worn_colour(word):
         return False
@@ -96,6 +100,8 @@ def _is_frame(word: Word) -> bool:
 def _is_adverbial(word: Word) -> bool:
     """ "on the left", "in front of the house", "in mid air"."""
     if word.lower not in lists.ADVERBIALS or word.case not in lists.ADVERBIAL_CASES:
+        return False
+    if word.lower in lists.ONLY_IN and word.case != "in":
         return False
     owners = word.having("nmod:poss", "poss")
     if owners and word.lower in ("back", "top", "front"):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from stages.artifacts.manifest import Stage
 
-STAGE = Stage(name="parse", version="1")
+STAGE = Stage(name="parse", version="2")
 
 
 class _Parser(BaseModel):

@@ -82,12 +82,23 @@ def referred_of(tree: Tree, nouns: Nouns) -> int | None:
         return None
     root = next((word for word in roots if word.subjects or nouns.index(word) is not None), roots[0])
     head = _told_of(root, nouns)
+    if head is not None and not root.subjects and _is_denied(head):
+        # "not the dog the cat"; "the cat not the dog" has its head before
+        return next((i for i, word in enumerate(nouns.roots) if word.index > head.index and not word.case), None)
+    if head is not None and head.lower in lists.ROWS and not head.objects:
+        # "second row third kid"
+        later = [word for word in nouns.roots if word.index > head.index and not word.case]
+        head = later[0] if later and not root.subjects else head
     if head is None:
         # "left | woman": a fragment whose root names nothing; but not "someone left a bag"
         plain = [word for word in nouns.roots if not word.case and not root.subjects]
         return nouns.index(plain[0]) if plain else None
     clauses = [c for c in root.having("conj", "parataxis") if c.subjects]
     return None if clauses or _is_joined(head, nouns) else nouns.index(head)
+
+
+def _is_denied(noun: Word) -> bool:
+    return any(child.lower == "not" for child in noun.lefts)
 
 
 def _told_of(root: Word, nouns: Nouns) -> Word | None:
@@ -107,6 +118,8 @@ def _is_joined(head: Word, nouns: Nouns) -> bool:
     """ "a cat and a dog" is about no single one. A bare noun joined across another phrase ("girl in hat and glasses")
     more likely belongs to that phrase."""
     for other in head.having("conj", "list"):
+        if not any(c.dep in ("cc", "punct") for one in (head, *head.having("conj", "list")) for c in one.children):
+            continue  # "girl brown hair": set side by side, not joined
         between = any(head.index < word.index < other.index for word in nouns.roots)
         if nouns.index(other) is not None and (not between or other.having("det", "nummod")):
             return True

@@ -16,6 +16,7 @@ from stages.artifacts.language import Parse
 from stages.parse.extract import extract
 from stages.parse.parser import Answer, Parsed, ParseRequest
 from stages.parse.recipe import SpacyParser
+from stages.parse.repair import repaired
 from stages.parse.spelling import reading
 from stages.parse.tree import Clean, tree_of
 
@@ -73,7 +74,7 @@ class SpacyPipeline:
 def _read(clean: Clean, doc: Doc) -> Parsed:
     if not clean.text:
         return Parsed(Parse(notes=("There is no word to read.",)))
-    return Parsed(extract(tree_of(clean, doc)))
+    return Parsed(extract(repaired(tree_of(clean, doc))))
 
 
 def pipeline_path(name: str) -> Path:

@@ -32,6 +32,8 @@ def _slips() -> dict[str, str]:
             forms |= {word[:i] + word[i + 1 :] for i in range(1, len(word) - 1)}
         if len(word) > 3:
             forms |= {word[:i] + word[i] + word[i:] for i in range(1, len(word))}
+        if word.endswith("ing"):
+            forms.add(word[:-1])  # "sittin"
         for form in forms - KNOWN - _REAL:
             found[form] = word if form not in found else None  # two readings: none
     return {form: word for form, word in found.items() if word is not None}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stages.artifacts.language import Span
+from stages.parse.shorthand import spelled_out
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -46,7 +47,7 @@ class Clean:
         if len(letters) > 3 and all(not c.islower() for c in letters) and any(c.isupper() for c in letters):
             # One letter for one: "İ".lower() has two characters.
             characters = [c.lower() if len(c.lower()) == 1 else c for c in characters]
-        return cls("".join(characters), tuple(places))
+        return cls(*spelled_out("".join(characters), tuple(places)))
 
     def span(self, start: int, end: int) -> Span:
         """Characters start:end of the cleaned text, as a span of the text as given."""

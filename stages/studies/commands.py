@@ -114,12 +114,15 @@ def parsing(
     json: Json = None,
     config: Config = None,
 ) -> None:
-    """F1 of nouns, of (noun, adjective) and of (verb, subject, object) on gold captions, clean and under noise."""
+    """F1 of nouns, of (noun, adjective) and of (verb, subject, object) on gold captions, clean and under noise.
+
+    Without --gold, a second set of captions, of another hand, is reported beside it.
+    """
     from stages.artifacts.atomic import write_json
     from stages.artifacts.errors import AnywordError
     from stages.parse.catalogue import recipe_named, recipes
     from stages.studies import parsing as study
-    from stages.studies.gold import FILE, read_gold
+    from stages.studies.gold import FILE, SECOND, read_gold
     from stages.studies.scores import markdown
 
     if part not in ("test", "dev", "all"):
@@ -127,9 +130,10 @@ def parsing(
     golds = [one for one in read_gold(gold or FILE) if part in ("all", one.part)]
     if not golds:
         raise AnywordError(f"{gold or FILE}: holds no captions of part '{part}'.", remedy="Use --part all.")
+    others = [one for one in read_gold(SECOND) if part in ("all", one.part)] if gold is None else []
     names = [name.strip() for name in parsers.split(",") if name.strip()]
     chosen = {name: recipe_named(name, config) for name in names} if names else recipes(config)
-    found = study.study(chosen, golds) | {"part": part}
+    found = study.study(chosen, golds, others) | {"part": part}
     if json is not None:
         write_json(json, found)
     typer.echo(markdown(["parser", "text", *study.FIGURES, "seconds"], study.table(found)))

@@ -1,4 +1,5 @@
-"""The gold captions (`data/gold_captions.txt`) and how a parse is held against them."""
+"""The gold captions (`data/gold_captions.txt`, and those of another hand, `data/gold_captions_second.txt`) and how a
+parse is held against them."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from stages.artifacts import AnywordError
 from stages.artifacts.language import Parse, Span
 
 FILE = Path(__file__).parent / "data" / "gold_captions.txt"
+SECOND = FILE.with_name("gold_captions_second.txt")
 
 Triple = tuple[Span, Span | None, Span | None]
 

@@ -16,17 +16,22 @@ from stages.world.noise import KINDS
 FIGURES = ("noun_f1", "adjective_f1", "predicate_f1", "referred")
 
 
-def study(recipes: Mapping[str, Mapping[str, Any]], golds: Sequence[Gold]) -> dict[str, Any]:
-    """For each parser that can run here: the four figures, seconds, cost, the figures by register and under noise.
+def study(
+    recipes: Mapping[str, Mapping[str, Any]], golds: Sequence[Gold], others: Sequence[Gold] = ()
+) -> dict[str, Any]:
+    """For each parser that can run here: the four figures, seconds, cost, the figures by register and under noise,
+    and, where there are `others`, the four figures on those captions of another hand.
 
     A parser that cannot run, or whose server fails, is listed under `not_run` with its reason.
     """
     found: dict[str, Any] = {"captions": len(golds), "not_run": {}}
+    if others:
+        found["captions_of_another_hand"] = len(others)
     for name, recipe in recipes.items():
         missing = "it repeats the gold" if recipe.get("kind") == "truth" else _lacking(recipe)
         if missing is None:
             try:
-                found[name] = _figures(load_parser(recipe), golds)
+                found[name] = _figures(load_parser(recipe), golds, others)
             except AnywordError as error:
                 missing = str(error)
         if missing is not None:
@@ -41,7 +46,7 @@ def _lacking(recipe: Mapping[str, Any]) -> str | None:
         return str(error)
 
 
-def _figures(parser: Parser, golds: Sequence[Gold]) -> dict[str, Any]:
+def _figures(parser: Parser, golds: Sequence[Gold], others: Sequence[Gold]) -> dict[str, Any]:
     parser.parse([ParseRequest("warm", golds[0].text)])  # loading is no part of the seconds
     began = time.perf_counter()
     parses, cost = _parses(parser, golds)
@@ -55,12 +60,15 @@ def _figures(parser: Parser, golds: Sequence[Gold]) -> dict[str, Any]:
     for kind in KINDS:
         noisy = [spoilt(gold, kind) for gold in golds]
         noise[kind] = compare(_parses(parser, noisy)[0], noisy)
+    other_parses, other_cost = _parses(parser, others)
+    another = {"another_hand": compare(other_parses, others) | {"cost": other_cost}} if others else {}
     return {
         **compare(parses, golds),
         "seconds": round(seconds, 3),
         "cost": cost,
         "by_register": by_register,
         "noise": noise,
+        **another,
     }
 
 
@@ -81,11 +89,13 @@ def _count(golds: Sequence[Gold], register: str) -> int:
 
 
 def table(found: Mapping[str, Any]) -> list[list[str]]:
-    """Rows for the eye: every parser, clean and under each noise."""
+    """Rows for the eye: every parser, clean, on the captions of another hand and under each noise."""
     rows = []
     for name, figures in found.items():
         if isinstance(figures, Mapping) and "noun_f1" in figures:
             rows.append([name, "clean", *(f"{figures[key]:.3f}" for key in FIGURES), f"{figures['seconds']:.2f}"])
+            if "another_hand" in figures:
+                rows.append(["", "another hand", *(f"{figures['another_hand'][key]:.3f}" for key in FIGURES), ""])
             for kind, under in figures["noise"].items():
                 rows.append(["", kind.replace("_", " "), *(f"{under[key]:.3f}" for key in FIGURES), ""])
     return rows

@@ -1,0 +1,232 @@
+"""What a small pipeline misreads time and again, put right in its tree by agreement and government alone.
+
+A verb in -s read as a plural noun ("a hiker waves"), a participle as a noun ("a fountain made of marble"), a main
+verb as an auxiliary ("sleeps curled up"), a particle as a preposition ("picks up a phone"). Labels and heads change,
+no word is added and no offset moves.
+"""
+
+from __future__ import annotations
+
+from stages.parse import lists
+from stages.parse.spelling import reading
+from stages.parse.tree import Tree, Word
+
+_OF_THE_NOUN = frozenset("det amod nummod nmod:poss poss compound case nmod:desc det:predet prep".split())
+
+
+def repaired(tree: Tree) -> Tree:
+    """The tree, its words changed in place."""
+    for word in tree.words:
+        if _is_verb(word, tree):
+            _part_from_noun(word, tree, "VBZ" if word.lower.endswith("s") else "VBP")
+        elif _is_joined_verb(word, tree):
+            _join_to_verb(word, tree)
+        elif word.pos in ("NOUN", "ADJ") and word.lower.endswith("ing") and _is_placed_participle(word, tree):
+            _attach(word, word.head, "acl")
+            word.pos, word.tag = "VERB", "VBG"
+        elif word.pos == "NOUN" and _is_participle(word) and word.objects and _noun_before(word, tree) is not None:
+            _part_from_noun(word, tree, "VBN")
+        elif word.dep == "aux" and word.pos == "VERB" and word.lower not in lists.AUXILIARIES:
+            _lead(word)
+        elif word.pos == "VERB" and (reading(word.text) or "").endswith("ing"):
+            word.tag = "VBG"  # "sleepin", whatever the tagger makes of its ending
+        elif word.pos == "NUM" and word.text.isdigit():
+            _number_the_noun(word, tree)
+    for word in tree.words:
+        if word.pos == "VERB":
+            _join_particle(word, tree)
+            _own_part(word, tree)
+            _part_raised(word, tree)
+            _relate(word)
+    return tree
+
+
+def _is_participle(noun: Word) -> bool:
+    return noun.tag == "VBN" or noun.lower in lists.STRONG_PARTICIPLES
+
+
+def _attach(word: Word, head: Word | None, dep: str) -> None:
+    if word.head is not None:
+        word.head.children.remove(word)
+    word.head, word.dep = head, dep
+    if head is not None:
+        head.children.append(word)
+        head.children.sort(key=lambda child: child.index)
+
+
+def _noun_before(word: Word, tree: Tree) -> Word | None:
+    """The noun right before a word, read as its modifier."""
+    before = tree.words[word.index - 1] if word.index else None
+    modifies = before is not None and before.head is word and before.dep in ("compound", "amod", "nmod:desc")
+    return before if modifies and before is not None and before.pos in ("NOUN", "PROPN") else None
+
+
+def _is_verb(word: Word, tree: Tree) -> bool:
+    """A noun with an object ("hold hands"), or a word in -s that no noun phrase can hold."""
+    if word.pos not in ("NOUN", "PROPN"):
+        return False
+    before = _noun_before(word, tree)
+    if word.having("obj", "dobj") and not word.case:
+        return before is not None or bool(word.subjects)
+    return (
+        before is not None and word.lower.endswith("s") and not word.lower.endswith("ss") and _stands_out(word, before)
+    )
+
+
+def _stands_out(word: Word, before: Word) -> bool:
+    """A word in -s behind a noun with an article of its own ("[an old man] naps"), behind "a" ("a hiker waves"), or
+    joined to a verb in -s that has no subject ("the waiter smiles and pours")."""
+    if before.having("det"):
+        return True
+    if word.having("det") and any(c.tag == "VBZ" and c.pos == "VERB" and not c.subjects for c in word.having("conj")):
+        return True
+    singular = any(c.lower in ("a", "an") for c in word.having("det"))
+    counted = any(c.lower in lists.COUNTS_AFTER_A for c in word.children)
+    plural = word.tag in ("NNS", "NNPS") or word.lower.endswith("es")
+    # "wearing a tennis shoes" is broken grammar, not a verb.
+    needed = word.dep not in ("obj", "dobj") and (not word.case or _lacks_verb(word))
+    return singular and plural and not counted and needed
+
+
+def _lacks_verb(word: Word) -> bool:
+    """A whole sentence with nothing but nouns at its root."""
+    root = word
+    while root.head is not None:
+        root = root.head
+    ends = any(child.text == "." for child in root.children)
+    return ends and root.pos in ("NOUN", "PROPN") and not root.subjects
+
+
+def _part_from_noun(word: Word, tree: Tree, tag: str) -> None:
+    """ "[a hiker] waves": the noun before takes over what belongs to a noun; the word becomes its verb."""
+    noun = _noun_before(word, tree)
+    if noun is None:
+        word.pos, word.tag = "VERB", tag
+        return
+    head, dep, placed = word.head, word.dep, bool(word.case)
+    for child in list(word.children):
+        if child is not noun and child.index < word.index and child.dep in _OF_THE_NOUN:
+            _attach(child, noun, child.dep)
+    word.pos, word.tag = "VERB", tag
+    if tag == "VBN":  # "around a fountain made of marble"
+        _attach(noun, head, dep)
+        _attach(word, noun, "acl")
+    elif placed and head is not None and head.pos in ("NOUN", "PROPN"):  # "a lamp with a crooked shade glows"
+        _attach(noun, head, dep)
+        _attach(word, head, "acl")
+    else:
+        _attach(noun, word, "nsubj")
+
+
+def _is_joined_verb(word: Word, tree: Tree) -> bool:
+    """ "perches on a branch and nibbles a nut": a plural right between "and" and an article."""
+    if word.dep != "conj" or word.tag != "NNS" or not word.index or word.index + 2 >= len(tree.words):
+        return False
+    after = tree.words[word.index + 1]
+    and_before = tree.words[word.index - 1].dep == "cc"
+    return and_before and after.dep in ("det", "nmod:poss") and after.head is not None and after.head is not word
+
+
+def _join_to_verb(word: Word, tree: Tree) -> None:
+    """The plural becomes a verb beside the sentence's first one; what follows is its object."""
+    lead = word
+    while lead.head is not None:
+        lead = lead.head
+    target = tree.words[word.index + 1].head
+    if lead.pos != "VERB" or not lead.subjects or target is None:
+        return
+    word.pos, word.tag = "VERB", "VBZ"
+    _attach(word, lead, "conj")
+    if target.index > word.index and not target.case:
+        _attach(target, word, "obj")
+
+
+def _is_placed_participle(word: Word, tree: Tree) -> bool:
+    """ "woman on left texting": a participle behind a bare position."""
+    if word.index < 2 or word.head is None or word.head.pos not in ("NOUN", "PROPN") or word.dep != "nmod":
+        return False
+    position, case = tree.words[word.index - 1], tree.words[word.index - 2]
+    return position.lower in lists.POSITIONS and position.head is word and case.dep == "case" and case.head is word
+
+
+def _number_the_noun(number: Word, tree: Tree) -> None:
+    """ "player 12", "kid in blue 7": the number is the noun's, and so is the colour."""
+    head, before = number.head, tree.words[number.index - 1] if number.index else None
+    if head is None or before is None:
+        return
+    if number.dep == "flat" and head is before and head.pos in ("NOUN", "PROPN"):
+        number.dep = "nummod"
+    elif before.head is number and before.lower in lists.COLOURS and number.case == "in":
+        for child in list(number.children):
+            if child is not before:
+                _attach(child, before, child.dep)
+        _attach(before, head, number.dep)
+        _attach(number, head, "nummod")
+
+
+def _lead(word: Word) -> None:
+    """ "a dog sleeps curled up": the verb taken for an auxiliary leads, and the participle completes it."""
+    other = word.head
+    if other is None or other.pos != "VERB":
+        return
+    head, dep = other.head, other.dep
+    _attach(word, head, dep)
+    for child in list(other.children):
+        if child.index < word.index:
+            _attach(child, word, child.dep)
+    _attach(other, word, "advcl")
+
+
+def _join_particle(verb: Word, tree: Tree) -> None:
+    """ "picks up a phone": the phone is an object, not a place, where the verb makes one word with its particle."""
+    if verb.index + 1 >= len(tree.words) or verb.having("obj", "dobj"):
+        return
+    if verb.tag == "VBN" and not any(c.lower in lists.FORMS_OF_HAVE for c in verb.having("aux")):
+        return  # "a cup put on a table"
+    particle = tree.words[verb.index + 1]
+    if verb.lower not in lists.PHRASAL.get(particle.lower, frozenset()):
+        return
+    noun = particle.head
+    if noun is None or noun.head is not verb or any(c is not particle for c in noun.having("case")):
+        return
+    if particle.dep not in ("case", "amod", "advmod"):
+        return
+    _attach(particle, verb, "compound:prt")
+    _attach(noun, verb, "obj")
+
+
+def _relate(verb: Word) -> None:
+    """ "the girl the boy is talking to", read with two subjects: the first is what the clause is about."""
+    subjects = [s for s in verb.having("nsubj") if s.index < verb.index and s.pos in ("NOUN", "PROPN")]
+    if len(subjects) != 2 or verb.head is not None or verb.having("punct"):
+        return
+    first = subjects[0]
+    _attach(first, None, "ROOT")
+    _attach(verb, first, "acl:relcl")
+
+
+def _own_part(verb: Word, tree: Tree) -> None:
+    """ "guys arm on the left", with "arm" read as a verb."""
+    before = tree.words[verb.index - 1] if verb.index else None
+    if verb.lower not in lists.PARTS or before is None or before.lower not in lists.OWNERS:
+        return
+    if before.head is verb and before.dep == "nsubj" and not verb.having("obj", "dobj"):
+        before.dep, verb.pos, verb.tag = "nmod:poss", "NOUN", "NN"
+
+
+def _part_raised(verb: Word, tree: Tree) -> None:
+    """ "sheep with head turned": a bare participle right behind a part of something is about the part."""
+    part = tree.words[verb.index - 1] if verb.index else None
+    if part is None or part.lower not in lists.PARTS or part.case != "with" or verb.tag not in ("VBN", "VBD"):
+        return
+    owner = part.governor
+    if verb.having("obj", "dobj", "aux", "aux:pass") or part in verb.subjects or owner is None or part.head is None:
+        return
+    finite = any(child.text == "." for child in verb.children)
+    if finite or part.dep != "nmod" or part.head.pos not in ("NOUN", "PROPN"):
+        return
+    if verb.subjects and verb.head is None:  # the fragment's noun leads, not the participle
+        noun = verb.subjects[0]
+        _attach(noun, None, "ROOT")
+    verb.tag = "VBN"
+    _attach(verb, part, "acl")
