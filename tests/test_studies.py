@@ -96,7 +96,8 @@ def test_the_eight_settings_are_those_of_table_6():
     data, adapters = ablation.pairs_for("embedded", 3, 2)
     base = merged(base, {"datasets": {name: recipe, **data}, "adapters": adapters})
     choice = ablation.Choice(like="truth", attention="attention", adapter=next(iter(adapters)))
-    added = ablation.configuration(base, choice, dataset=name, steps=ablation.steps_of("", 16))
+    own = base["inverters"]["embedded"]["steps"]
+    added = ablation.configuration(base, choice, dataset=name, steps=ablation.steps_of("", own))
     workflow = Workflow(merged(base, added))
     rows = []
     for one in ablation.SETTINGS:
@@ -111,17 +112,17 @@ def test_the_eight_settings_are_those_of_table_6():
     assert rows == [
         (False, 0, False, False, False),
         (True, 0, False, False, False),
-        (True, 8, False, False, False),
-        (True, 16, False, False, False),
-        (True, 16, False, True, False),
-        (True, 16, False, False, True),
-        (True, 16, False, True, True),
+        (True, own // 2, False, False, False),
+        (True, own, False, False, False),
+        (True, own, False, True, False),
+        (True, own, False, False, True),
+        (True, own, False, True, True),
         (True, 1, True, True, True),
     ]
     used = {workflow.experiment(one).inverter for one in added["experiments"]}
     assert used == {
         "none",
-        "embedded-8",
+        f"embedded-{own // 2}",
         "embedded",
         f"embedded-1-{choice.adapter}",
     }  # the recipe itself is shared
