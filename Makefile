@@ -7,8 +7,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# Jobs that compute take two; the third lets small ones, such as parsing, run while those still start.
-CORES ?= 3
+CORES ?= 2
 SNAKEMAKE := $(BIN)/snakemake --profile workflow/profiles/local --cores $(CORES)
 
 .PHONY: demo test lint train bench
