@@ -6,8 +6,6 @@ Weights are read from safetensors only, in float32 and eval mode, and hashed for
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from stages import REPOSITORY
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.manifest import ModelRecord
+from stages.backbones import hub
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
-
-_FILES = ("*.json", "*.txt", "*.safetensors")
 
 
 @dataclass(frozen=True)
@@ -93,15 +89,8 @@ def _load(cls: Any, kind: str, path: str, offline: bool, device: torch.device) -
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-    folder = _locate(path, kind, offline)
-    found = _model_type(folder)
-    if found != kind:
-        raise AnywordError(f"{folder}: holds a model of type '{found}', not '{kind}'.", remedy=f"Name a {kind} model.")
-    if not any(folder.glob("*.safetensors")):
-        raise AnywordError(
-            f"{folder}: holds no .safetensors weights, and pickled ones are never read.",
-            remedy="Choose a revision that has them, or convert once with save_pretrained.",
-        )
+    folder = hub.locate(path, offline=offline, what=kind)
+    hub.check(folder, (kind,), f"{kind} model")
     try:
         model = cls.from_pretrained(folder, use_safetensors=True, local_files_only=True, dtype=torch.float32)
         processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
@@ -111,44 +100,5 @@ def _load(cls: Any, kind: str, path: str, offline: bool, device: torch.device) -
         ) from error
     # A folder's place is this machine's affair; its hash says which model it is.
     name = folder.name if Path(path).expanduser().is_dir() else path
-    record = ModelRecord(id=name, sha256=_hash(folder))
+    record = ModelRecord(id=name, sha256=hub.hash_of(folder))
     return record, model.to(device).eval().requires_grad_(False), processor
-
-
-def _locate(path: str, kind: str, offline: bool) -> Path:
-    """The folder of a model: as given, else below the repository, else the hub (its cache only, if offline)."""
-    for folder in (Path(path).expanduser(), REPOSITORY / path):
-        if folder.is_dir():
-            return folder
-    if path.count("/") != 1 or path.startswith((".", "/", "~")):
-        raise AnywordError(f"{kind} '{path}': no such folder.", remedy="Give the folder that holds config.json.")
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(path, local_files_only=offline, allow_patterns=list(_FILES)))
-    except (OSError, ValueError) as error:  # huggingface_hub's errors derive from these
-        how = "in the hub cache (offline: true)" if offline else "on the hub"
-        raise AnywordError(
-            f"{kind} '{path}': neither a folder nor {how} ({type(error).__name__}).",
-            remedy="Give a local folder, or set offline: false once to fetch it.",
-        ) from error
-
-
-def _model_type(folder: Path) -> str | None:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AnywordError(
-            f"{folder / 'config.json'}: not readable ({type(error).__name__}).",
-            remedy="Save the model with save_pretrained.",
-        ) from error
-    return config.get("model_type") if isinstance(config, dict) else None
-
-
-def _hash(folder: Path) -> str:
-    """One hash of every file that decides what the model computes, by name."""
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in _FILES for path in folder.glob(pattern)):
-        with path.open("rb") as file:
-            digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()

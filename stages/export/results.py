@@ -102,7 +102,7 @@ def _mask(row: dict[str, Any], text: str, decision: NoTarget | None) -> Mask:
     if decision is None or row["kind"] != "phrase":
         return Mask(row, words)
     probability = float(decision.probabilities([row])[0])
-    nothing = not decision.means_something(row)
+    nothing = probability < decision.threshold
     pixels = columns_of(empty(row["height"], row["width"])) if nothing else {}
     return Mask({**row, **pixels}, words, probability, nothing)
 
