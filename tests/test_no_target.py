@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from stages.artifacts import AnywordError, Folder
 from stages.artifacts.language import Parse, Phrase, Span
 from stages.artifacts.masks import decode, encode
-from stages.artifacts.no_target import NoTarget, read_no_target, sigmoid
+from stages.artifacts.no_target import NoTarget, read_no_target
 from stages.artifacts.tables import read_table, targets_of, write_table
 from stages.config import models_of
 from stages.samples.command import index as list_dataset
@@ -163,12 +164,12 @@ def test_a_logistic_regression_finds_the_weights_that_made_the_answers():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(4000, 2)) * [0.1, 3.0] + [0.8, 0.0]
     truth = np.array([12.0, -0.5])
-    answers = rng.random(4000) < sigmoid(values @ truth - 9.0)
+    answers = rng.random(4000) < expit(values @ truth - 9.0)
     weights, bias = calibration.fit_logistic(values, answers)
     assert weights == pytest.approx(truth, rel=0.12)
     assert bias == pytest.approx(-9.0, rel=0.12)
     # Calibration in the large: the mean probability is the share of yes.
-    assert sigmoid(values @ weights + bias).mean() == pytest.approx(answers.mean(), abs=1e-6)
+    assert expit(values @ weights + bias).mean() == pytest.approx(answers.mean(), abs=1e-6)
 
 
 def test_the_fit_is_where_the_penalised_likelihood_is_flat():
@@ -176,7 +177,7 @@ def test_the_fit_is_where_the_penalised_likelihood_is_flat():
     values, answers = rng.normal(size=(40, 3)), rng.random(40) < 0.4
     weights, bias = calibration.fit_logistic(values, answers, ridge=0.7)
     spread = values.std(axis=0)
-    gap = sigmoid(values @ weights + bias) - answers
+    gap = expit(values @ weights + bias) - answers
     scaled = (values - values.mean(axis=0)) / spread
     assert scaled.T @ gap + 0.7 * weights * spread == pytest.approx(np.zeros(3), abs=1e-6)
 
@@ -185,7 +186,7 @@ def test_answers_that_a_column_tells_apart_without_an_error_still_give_finite_we
     values, answers = np.array([[0.1], [0.2], [0.8], [0.9]]), np.array([False, False, True, True])
     weights, bias = calibration.fit_logistic(values, answers)
     assert 0 < weights[0] < 20
-    assert ((sigmoid(values @ weights + bias) > 0.5) == answers).all()
+    assert ((expit(values @ weights + bias) > 0.5) == answers).all()
     flat, _ = calibration.fit_logistic(np.column_stack([values, np.ones(4)]), answers)
     assert flat[1] == 0
     with pytest.raises(AnywordError, match="with and without a target"):

@@ -46,7 +46,9 @@ class NoTarget(BaseModel):
         Raises:
             AnywordError: a column that the decision weighs is missing.
         """
-        return sigmoid(self.bias + features(rows, list(self.weights)) @ np.array(list(self.weights.values())))
+        from scipy.special import expit
+
+        return np.asarray(expit(self.bias + features(rows, list(self.weights)) @ np.array(list(self.weights.values()))))
 
     def means_something(self, row: Row) -> bool:
         return float(self.probabilities([row])[0]) >= self.threshold
@@ -61,12 +63,6 @@ def features(rows: Sequence[Row], names: Sequence[str]) -> Float64[np.ndarray, "
                 remedy="Run segment again, with maps and phrases (the workflow gives it both).",
             )
     return np.array([[float(row[name]) for name in names] for row in rows], dtype=np.float64).reshape(-1, len(names))
-
-
-def sigmoid(logits: Float64[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
-    """1 / (1 + exp(-x)), without overflow."""
-    small = np.exp(-np.abs(logits))
-    return np.where(logits >= 0, 1.0, small) / (1.0 + small)
 
 
 def read_no_target(path: Path) -> NoTarget:

@@ -1,6 +1,6 @@
 """Fitting a probability to yes-no answers, and how honest it is.
 
-Logistic regression by Newton's method with a little ridge (Bishop, Pattern Recognition and Machine Learning, 4.3.3),
+Logistic regression with a little ridge (Bishop, Pattern Recognition and Machine Learning, 4.3.3),
 reliability by equal bins and the expected calibration error (Naeini et al., AAAI 2015; Guo et al., ICML 2017).
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages.artifacts.errors import AnywordError
-from stages.artifacts.no_target import NoTarget, sigmoid
+from stages.artifacts.no_target import NoTarget
 from stages.score.bootstrap import resamples
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ def fit_logistic(
     Raises:
         AnywordError: all answers are the same.
     """
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
     if answers.all() or not answers.any():
         raise AnywordError(
             "a decision needs expressions with and without a target to be fitted on.", remedy="Use more scenes."
@@ -46,20 +49,16 @@ def fit_logistic(
     weights = np.zeros(design.shape[1])
     weights[-1] = np.log(answers.mean() / (1 - answers.mean()))
 
-    def loss(w: np.ndarray) -> float:
+    def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
         logits = design @ w
-        return float(np.logaddexp(0, logits).sum() - logits[answers].sum() + 0.5 * (penalty * w * w).sum())
+        value = np.logaddexp(0, logits).sum() - logits[answers].sum() + 0.5 * (penalty * w * w).sum()
+        return float(value), design.T @ (expit(logits) - answers) + penalty * w
 
-    for _ in range(100):
-        p = sigmoid(design @ weights)
-        gradient = design.T @ (p - answers) + penalty * weights
-        if np.abs(gradient).max() < 1e-9 * len(values):
-            break
-        curvature = design.T @ (design * (p * (1 - p))[:, None]) + np.diag(penalty) + 1e-12 * np.eye(len(weights))
-        step, size = np.linalg.solve(curvature, gradient), 1.0
-        while loss(weights - size * step) > loss(weights) and size > 1e-8:
-            size /= 2
-        weights = weights - size * step
+    def curvature(w: np.ndarray) -> np.ndarray:
+        p = expit(design @ w)
+        return design.T @ (design * (p * (1 - p))[:, None]) + np.diag(penalty)
+
+    weights = minimize(loss, weights, jac=True, hess=curvature, method="trust-exact", options={"gtol": 1e-8}).x
     own = np.where(used, weights[:-1] / np.where(used, spread, 1.0), 0.0)
     return own, float(weights[-1] - own @ mean)
 
