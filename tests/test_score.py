@@ -12,7 +12,7 @@ from toy_results import CIRCLE, HEIGHT, SQUARE, WIDTH, rectangle, toys, write_re
 from stages.artifacts import AnywordError, ArtifactError, Folder
 from stages.artifacts.compose import answers, label_map, referred_all
 from stages.artifacts.masks import areas, decode, encode, iou_matrix, overlap, rle_of, union
-from stages.score import grandf, referring, semantic
+from stages.score import average_precision, grandf, referring, semantic
 from stages.score.bootstrap import mean, paired_difference
 from stages.score.command import run
 
@@ -181,24 +181,34 @@ def test_average_precision_is_pycocotools_own(seed):
         )
         for ((one, (x, y)), dx, dy) in moved
     ]
+    for one in truth[::7]:
+        one["iscrowd"] = 1
     given = {"images": [{"id": i} for i in images], "annotations": truth}
-    ours = grandf.detections(given, found).average_precision()
-    ours_mean = grandf.detections(given, found, grandf.COCO_THRESHOLDS).average_precision()
+    matching = average_precision.Matching(given, found)  # one for all, as in scoring: its IoUs are shared
+    unscored = matching.detections(scored=False).average_precision()
+    scored = matching.detections(average_precision.COCO_THRESHOLDS)
+    ours, ours_mean = scored.first().average_precision(), scored.average_precision()
+    assert matching.detections().average_precision() == ours
     official = COCO()
     official.dataset = {
         "images": [{"id": one, "height": HEIGHT, "width": WIDTH} for one in images],
         "categories": [{"id": 1}],
-        "annotations": [{**one, "category_id": 1, "iscrowd": 0, "area": 144} for one in truth],
+        "annotations": [{"category_id": 1, "iscrowd": 0, "area": 144} | one for one in truth],
     }
     official.createIndex()
-    evaluation = COCOeval(official, official.loadRes([dict(one) for one in found]), "segm")
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-    assert 0 < evaluation.stats[1] < 1
-    assert ours == pytest.approx(evaluation.stats[1], abs=1e-12)
-    assert 0 < evaluation.stats[0] < ours
-    assert ours_mean == pytest.approx(evaluation.stats[0], abs=1e-12)
+
+    def stats(results):
+        evaluation = COCOeval(official, official.loadRes(results), "segm")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        return evaluation.stats
+
+    mean, at_half = stats([dict(one) for one in found])[:2]
+    assert 0 < mean < at_half < 1
+    assert ours == pytest.approx(at_half, abs=1e-12)
+    assert ours_mean == pytest.approx(mean, abs=1e-12)
+    assert unscored == pytest.approx(stats([{**one, "score": 1.0} for one in found])[1], abs=1e-12)
 
 
 def grandf_case(masks, labels, truth=(CIRCLE, SQUARE), truth_labels=("circle", "square")):

@@ -8,158 +8,27 @@ predictions [{image_id, labels}]; a mask's phrase is the label at its position.
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.masks import areas, iou_matrix, rle_of
-from stages.score.bootstrap import Interval, quantiles, resamples
+from stages.score.average_precision import Detections, Matching
+from stages.score.bootstrap import quantiles, resamples
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float64, Int64
+    from jaxtyping import Float64
 
 Similarity = Callable[[str, str], float]
 THRESHOLD = 0.5  # of IoU and of text similarity alike
-COCO_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
-"""IoU .5 to .95, over which COCO's mAP is the mean."""
 
 
 def equality(one: str, other: str) -> float:
     """Text similarity without a model: 1 for the same string, else 0."""
     return float(one == other)
-
-
-@dataclass(frozen=True)
-class Detections:
-    """What average precision is made of, over all images, a row an IoU threshold; detections by falling score."""
-
-    hit: Bool[np.ndarray, "thresholds detections"]
-    counts: Bool[np.ndarray, "thresholds detections"]
-    """False where the detection fell on a crowd, which is neither right nor wrong."""
-    image: Int64[np.ndarray, " detections"]
-    """Position of the detection's image."""
-    truths: Int64[np.ndarray, " images"]
-    """Number of truths of each image."""
-
-    def average_precision(self, draws: Int64[np.ndarray, " images"] | None = None) -> float:
-        """COCO's AP (101 recalls), the mean over the thresholds; each image counted `draws` times (once by default)."""
-        truths = int(self.truths.sum() if draws is None else (self.truths * draws).sum())
-        if truths == 0:
-            return float("nan")
-        weight = np.ones(len(self.image)) if draws is None else draws[self.image].astype(np.float64)
-        reached = _hits_for_recalls(truths)
-        found = np.cumsum(weight)
-        whole = bool(self.counts.all())  # without crowds the same detections count at every threshold
-        precisions = [
-            _precision(np.cumsum(hit * weight), found if whole else np.cumsum(counts * weight), reached)
-            for hit, counts in zip(self.hit, self.counts, strict=True)
-        ]
-        return float(np.mean(precisions))
-
-    def interval(self, *, replicates: int, seed: int) -> Interval:
-        drawn = [
-            self.average_precision(draws) for chunk in resamples(len(self.truths), replicates, seed) for draws in chunk
-        ]
-        return quantiles(self.average_precision(), np.asarray(drawn, dtype=np.float64))
-
-
-def _hits_for_recalls(truths: int) -> Float64[np.ndarray, " recalls"]:
-    """How many hits reach each of COCO's 101 recalls, by its own comparison (hits / truths >= recall)."""
-    recalls = np.linspace(0.0, 1.0, 101)
-    least = np.ceil(recalls * truths)
-    least += least / truths < recalls
-    return least - ((least - 1) / truths >= recalls)
-
-
-def _precision(
-    hits: Float64[np.ndarray, " detections"],
-    found: Float64[np.ndarray, " detections"],
-    reached: Float64[np.ndarray, " recalls"],
-) -> float:
-    """AP at one threshold: the precision at each recall, the best there or at a higher one; 0 where none gets there.
-
-    hits, found: running counts of detections that are right, and of all.
-    """
-    at = np.searchsorted(hits, reached, side="left")
-    at = at[at < len(hits)]
-    if not len(at):
-        return 0.0
-    best = np.maximum.reduceat(hits / (found + np.spacing(1)), at)
-    return float(np.maximum.accumulate(best[::-1]).sum() / len(reached))
-
-
-def detections(
-    mask_truth: Mapping[str, Any],
-    predictions: Sequence[Mapping[str, Any]],
-    thresholds: Sequence[float] = (THRESHOLD,),
-) -> Detections:
-    """Match detections to truths with pycocotools (segm, category 1, at most 100 an image) at each IoU threshold.
-
-    Official runs give every detection the score 1.0. Ties then keep the order of images (by their id's text) and of
-    detections in the file, and AP depends on that order; with real scores it does not. Truths and predictions of
-    another category than 1 play no part.
-
-    Raises:
-        AnywordError: a prediction for an image that the truth does not list.
-    """
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    predictions = [one for one in predictions if _counted(one)]
-    known = {image["id"] for image in mask_truth["images"]}
-    stray = next((one["image_id"] for one in predictions if one["image_id"] not in known), None)
-    if stray is not None:
-        raise AnywordError(f"a prediction names image '{stray}', which the truth does not list.")
-    ids = sorted(known)
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
-        truth = COCO()
-        truth.dataset = {
-            "images": [{"height": 0, "width": 0, **one} for one in mask_truth["images"]],  # read, never used
-            "categories": [{"id": 1, "name": "object"}],
-            "annotations": [_annotation(one) for one in mask_truth["annotations"] if _counted(one)],
-        }
-        truth.createIndex()
-        counts = np.asarray([len(truth.imgToAnns[one]) for one in ids], dtype=np.int64)
-        if not predictions:  # loadRes raises IndexError on an empty list
-            none = np.zeros((len(thresholds), 0), dtype=bool)
-            return Detections(none, none, np.zeros(0, dtype=np.int64), counts)
-        found = truth.loadRes(
-            [
-                {
-                    "image_id": one["image_id"],
-                    "category_id": 1,
-                    "segmentation": rle_of(one["segmentation"]),
-                    "score": one.get("score", 1.0),
-                }
-                for one in predictions
-            ]
-        )
-        evaluation = COCOeval(truth, found, "segm")
-        evaluation.params.catIds = [1]
-        # Only what AP needs: one of four area ranges, and for AP50 one of ten thresholds.
-        evaluation.params.iouThrs = np.asarray(thresholds)
-        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
-        evaluation.evaluate()
-    position = {one: i for i, one in enumerate(ids)}
-    counts[:] = 0  # what pycocotools counted is what counts: it keeps truths that share an id by that id
-    hit, counted, score, image = [], [], [], []
-    for one in evaluation.evalImgs:
-        if one is not None:
-            at = position[_plain(one["image_id"])]
-            hit.append(one["dtMatches"].astype(bool))
-            counted.append(~one["dtIgnore"].astype(bool))
-            score.append(np.asarray(one["dtScores"], dtype=np.float64))
-            image.append(np.full(len(one["dtScores"]), at, dtype=np.int64))
-            counts[at] = int((np.asarray(one["gtIgnore"]) == 0).sum())
-    order = np.argsort(-np.concatenate(score), kind="mergesort")  # stable: ties keep the order of images
-    kept = np.concatenate(counted, axis=1)[:, order]
-    return Detections(np.concatenate(hit, axis=1)[:, order] & kept, kept, np.concatenate(image)[order], counts)
 
 
 def image_ious(
@@ -220,17 +89,19 @@ def evaluate(
     captions: Sequence[Mapping[str, Any]],
     *,
     similarity: Similarity = equality,
+    found: Detections | None = None,
     replicates: int = 0,
     seed: int = 0,
 ) -> dict[str, Any]:
     """AP50, mIoU and recall (each a fraction with its interval), and `mIoU_per_image`.
 
-    `AP50` takes the scores of `predictions` as they are: 1.0 throughout for the official figure, and where there are
-    none; it is None without any truth (officially -1). An image with no entry in `captions` is left out of recall,
+    `AP50` takes the scores of `predictions` as they are (1.0 throughout for the official figure, and where there are
+    none), or is that of `found`, where they were matched already; it is None without any truth (officially -1). An
+    image with no entry in `captions` is left out of recall,
     its truths too, as the official function leaves it out: an image that answered nothing has an entry without labels.
     Of truths that share an id the last one counts, in mIoU and recall, since the official code keeps them by id.
     """
-    found = detections(mask_truth, predictions)
+    found = Matching(mask_truth, predictions).detections() if found is None else found
     kept = {one["id"]: one for one in mask_truth["annotations"]}
     truth_of, masks_of = _by_image(kept.values()), _by_image(predictions)
     labels_of = {one["image_id"]: one["labels"] for one in reversed(caption_truth["annotations"])}
@@ -289,24 +160,8 @@ def bert_similarity(folder: str) -> Similarity:
     return similarity
 
 
-def _counted(one: Mapping[str, Any]) -> bool:
-    return bool(one.get("category_id", 1) == 1)
-
-
-def _annotation(one: Mapping[str, Any]) -> dict[str, Any]:
-    from pycocotools import mask as coco
-
-    rle = rle_of(one["segmentation"])
-    area = one["area"] if "area" in one else int(coco.area(rle))
-    return {**one, "segmentation": rle, "category_id": 1, "iscrowd": one.get("iscrowd", 0), "area": area}
-
-
 def _by_image(annotations: Iterable[Mapping[str, Any]]) -> defaultdict[Hashable, list[Mapping[str, Any]]]:
     grouped: defaultdict[Hashable, list[Mapping[str, Any]]] = defaultdict(list)
     for one in annotations:
         grouped[one["image_id"]].append(one)
     return grouped
-
-
-def _plain(name: Any) -> Any:
-    return name.item() if isinstance(name, np.generic) else name

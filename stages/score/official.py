@@ -11,7 +11,7 @@ import numpy as np
 from stages.artifacts.compose import answers, label_map, referred, referred_all
 from stages.artifacts.masks import Rle, areas, empty, rle_of, union
 from stages.artifacts.tables import UNNAMED, parse_of, targets_of
-from stages.score import grandf, referring, semantic
+from stages.score import average_precision, grandf, referring, semantic
 from stages.score.recipe import GranDf, Grefcoco, Refcoco, Scorer, Semantic
 
 Row = Mapping[str, Any]
@@ -73,10 +73,11 @@ class GranDfFigures:
         truth = {"images": self.images, "annotations": self.truth}
         labels = {"images": self.images, "annotations": self.labels}
         similarity = grandf.bert_similarity(self.recipe.similarity) if self.recipe.similarity else grandf.equality
-        official = [{**one, "score": 1.0} for one in self.masks]
-        found = grandf.evaluate(truth, labels, official, self.captions, similarity=similarity, **options)
-        found["AP50_real_scores"] = grandf.detections(truth, self.masks).interval(**options).json()
-        found["mAP"] = grandf.detections(truth, self.masks, grandf.COCO_THRESHOLDS).interval(**options).json()
+        matching = average_precision.Matching(truth, self.masks)
+        one, scored = matching.detections(scored=False), matching.detections(average_precision.COCO_THRESHOLDS)
+        found = grandf.evaluate(truth, labels, self.masks, self.captions, similarity=similarity, found=one, **options)
+        found["AP50_real_scores"] = scored.first().interval(**options).json()
+        found["mAP"] = scored.interval(**options).json()
         found.pop("mIoU_per_image")
         return found
 
