@@ -232,3 +232,22 @@ def test_the_command_says_what_was_recognised(folder):
     assert len(read) == 3 and len(facts["cross-attention"]) == 4
     plain = CliRunner().invoke(app, ["backbone", str(folder[0])])
     assert "images           32x32 pixels" in plain.stdout
+
+
+@torch.no_grad()
+def test_a_row_alone_on_a_cpu_is_rounded_as_in_company():
+    """A single vector has a kernel of its own in the CPU's library; in bfloat16 that moves points and so masks."""
+    backbone = load(BackboneRecipe(kind="embedded", dtype="bfloat16"))
+    layers = {
+        name: module
+        for name, module in backbone.model.named_modules()
+        if isinstance(module, torch.nn.Linear) and ("time_embedding" in name or "time_emb_proj" in name)
+    }
+    assert len(layers) > 2
+    for name, layer in layers.items():
+        values = torch.randn(64, layer.in_features, generator=torch.Generator().manual_seed(0)).bfloat16()
+        together = layer(values)
+        assert together.shape == (64, layer.out_features)
+        for row in range(len(values)):
+            pair = layer(values[[row, row]])
+            assert torch.equal(layer(values[row : row + 1]), pair[:1]), (name, row)

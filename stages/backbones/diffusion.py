@@ -22,6 +22,7 @@ from stages.artifacts import ModelRecord
 from stages.artifacts.errors import AnywordError
 from stages.backbones import few_step
 from stages.backbones.attention import Capture, CpuAttention, Layer, attention_layers, choose_layers
+from stages.backbones.lone_row import as_in_company
 from stages.backbones.recipe import BackboneRecipe
 from stages.backbones.text import Encoding, check_fast, tokenize, tokenize_windows, window_of
 
@@ -246,6 +247,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     unet, autoencoder, encoder = modules["unet"], modules[autoencoder_part], modules[encoder_part]
     if torch.device(device).type == "cpu":
         unet.set_attn_processor(CpuAttention())
+        as_in_company(unet)
     else:
         unet.to(memory_format=torch.channels_last)
 
