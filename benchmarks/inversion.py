@@ -22,10 +22,10 @@ from stages.attend import chain
 from stages.attend.maps import Averager
 from stages.attend.reading import Reader
 from stages.backbones.diffusion import DiffusionBackbone, load
-from stages.backbones.recipe import BackboneRecipe
-from stages.invert.recipe import Entropy, TextualRecipe
+from stages.backbones.learning_words import learning_tokens
+from stages.backbones.recipe import BackboneRecipe, Entropy
+from stages.invert.recipe import TextualRecipe
 from stages.invert.textual import optimise
-from stages.invert.words import learning_tokens
 
 HERE = Path(__file__).parent
 TEXT = "a small striped red circle left of a big blue star on grass"

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from stages.backbones.entropy import Words, entropy
 from stages.backbones.text import Encoding
-from stages.invert.losses import Words, entropy
 
 TEXT = "red disk and blue ring"  # two runs: red disk, blue ring
 OFFSETS = ((0, 0), (0, 3), (4, 6), (6, 8), (9, 12), (13, 17), (18, 22), (0, 0))

@@ -8,13 +8,14 @@ from tiny_models import save_samples, save_tiny
 
 from stages.artifacts import Folder
 from stages.backbones.diffusion import load
+from stages.backbones.entropy import Words
+from stages.backbones.learning_words import learning_tokens, learning_words
 from stages.backbones.objective import draw
 from stages.backbones.recipe import BackboneRecipe
 from stages.invert.command import run
-from stages.invert.losses import Words, attended, contrast
+from stages.invert.losses import attended, contrast
 from stages.invert.recipe import Contrast, Mask, Settle, TextualRecipe
 from stages.invert.textual import diffusion_loss, optimise
-from stages.invert.words import learning_tokens, learning_words
 
 TEXTS = [
     "a red circle and a blue circle",

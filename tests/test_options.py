@@ -7,12 +7,13 @@ from tiny_models import save_tiny
 from stages.artifacts import AnywordError
 from stages.attend.reading import Reader
 from stages.backbones.diffusion import load
+from stages.backbones.entropy import Words
+from stages.backbones.learning_words import learning_tokens
 from stages.backbones.objective import draw
 from stages.backbones.recipe import BackboneRecipe
-from stages.invert.losses import Words, attended
+from stages.invert.losses import attended
 from stages.invert.recipe import Mask, TextualRecipe
 from stages.invert.textual import optimise
-from stages.invert.words import learning_tokens
 
 TEXT = "a red circle and a blue star"
 LR = 0.05

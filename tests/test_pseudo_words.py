@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages import REPOSITORY
+from stages.backbones.learning_words import learning
 from stages.backbones.text import Encoding
-from stages.invert.words import learning
 
 TEXT = "a crimson disk and a disk"
 

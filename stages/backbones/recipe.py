@@ -71,3 +71,11 @@ class BackboneRecipe(BaseModel):
     def id(self) -> str:
         """The model as the user named it."""
         return self.path or "embedded"
+
+
+class Entropy(BaseModel):
+    """InvSeg's entropy term: every place of the image is to ask one phrase, so an unknown one finds what is left."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weight: float = Field(0.1, gt=0, description="Beside the diffusion loss, which is near 0.05.")

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from stages.artifacts import AnywordError, Folder, Job, Outcome, Result
 from stages.artifacts.atomic import aside
 from stages.invert.recipe import STAGE, TextualRecipe
-
-if TYPE_CHECKING:
-    import torch
-
-    from stages.backbones.diffusion import DiffusionBackbone
-    from stages.backbones.text import Encoding
-    from stages.invert.words import Learning
 
 
 def run(
@@ -44,8 +37,8 @@ def run(
     from stages.backbones.devices import choose_device
     from stages.backbones.diffusion import load
     from stages.backbones.inputs import prepare, records
+    from stages.backbones.learning_words import prepared
     from stages.invert.textual import optimise
-    from stages.invert.words import learning
 
     settings = TextualRecipe.model_validate(recipe)
     if settings.adapter and adapter is None:
@@ -68,23 +61,17 @@ def run(
         own = [rows[job.ids[position]] for position in batch]
         inputs = prepare(backbone, own, images or folder.path)
         join = settings.pieces == "joined" and settings.steps > 0
-        chosen = [
-            learning(own[index]["text"], inputs.encoding, row, settings.words, backbone.unknown_id, join=join)
-            for row, index in enumerate(inputs.owner)
-        ]
-        encoding, initial = inputs.encoding, None
-        if any(one.joined for one in chosen):
-            encoding = encoding.join([one.joined for one in chosen], int(backbone.empty_ids[0, -1]))
-            initial = first_vectors(backbone, inputs.encoding, encoding, chosen)
+        texts = [own[index]["text"] for index in inputs.owner]
+        lessons = prepared(backbone, inputs.encoding, texts, settings.words, join=join)
         learned = optimise(
             backbone,
             inputs.latents,
-            encoding,
-            [one.tokens for one in chosen],
-            [one.unknown for one in chosen],
+            lessons.encoding,
+            [one.tokens for one in lessons.chosen],
+            [one.unknown for one in lessons.chosen],
             [own[index]["sample_id"] for index in inputs.owner],
             settings,
-            initial,
+            lessons.initial,
         )
         results: dict[int, Result] = dict(inputs.failures)
         for index, windows in inputs.rows_of().items():
@@ -93,7 +80,7 @@ def run(
             joined = [
                 (part * backbone.window + pieces[0], len(pieces))
                 for part, row in enumerate(windows)
-                for pieces in (chosen[row].joined if learned[row].tokens else ())
+                for pieces in (lessons.chosen[row].joined if learned[row].tokens else ())
             ]
             results[index] = Outcome(
                 tensors={
@@ -118,22 +105,6 @@ def run(
             "settled": {name: taken for name, taken in steps.items() if 0 < taken < settings.steps},
         },
     )
-
-
-def first_vectors(
-    backbone: DiffusionBackbone, plain: Encoding, joined: Encoding, chosen: Sequence[Learning]
-) -> torch.Tensor:
-    """Where the learning tokens start, text by text: the table's own vectors, a joined word the mean of its pieces."""
-    import torch
-
-    rows = []
-    for n, one in enumerate(chosen):
-        first = {plain.offsets[n][pieces[0]][0]: pieces for pieces in one.joined}  # by the word's first character
-        for token in one.tokens:
-            pieces = first.get(joined.offsets[n][token][0])
-            ids = joined.input_ids[n, token : token + 1] if pieces is None else plain.input_ids[n, list(pieces)]
-            rows.append(backbone.table[ids].mean(dim=0))
-    return torch.stack(rows)
 
 
 def mean_trace(traces: Sequence[Sequence[float]]) -> np.ndarray:

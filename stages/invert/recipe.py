@@ -43,12 +43,6 @@ class Contrast(_Strict):
     weight: float = Field(0.00075, ge=0, description="Gamma; 0.00075 is Segment Anyword's.")
 
 
-class Entropy(_Strict):
-    """InvSeg's entropy term: every place of the image is to ask one phrase, so an unknown one finds what is left."""
-
-    weight: float = Field(0.1, gt=0, description="Beside the diffusion loss, which is near 0.05.")
-
-
 class TextualRecipe(_Strict):
     """Textual inversion of the words' input embeddings (Segment Anyword, section 2.3 and appendix C.1).
 
@@ -101,7 +95,9 @@ class TextualRecipe(_Strict):
     pull: float = Field(0.0, ge=0, description="The same towards each vector's first value.")
     mask: Mask | None = Field(None, description="Attention-masked loss; off by default.")
     contrast: Contrast | None = Field(None, description="PromptCL; off by default.")
-    entropy: Entropy | None = Field(None, description="Entropy of phrases' maps as a further loss; off by default.")
+    entropy: backbones.Entropy | None = Field(
+        None, description="Entropy of phrases' maps as a further loss; off by default."
+    )
     settle: Settle | None = Field(None, description="Early stop, image by image.")
     accept: Literal["all", "word", "text"] = Field(
         "all",

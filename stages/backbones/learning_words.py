@@ -13,9 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import torch
+
 from stages.artifacts.language import Span, words
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from stages.backbones.diffusion import DiffusionBackbone
     from stages.backbones.text import Encoding
 
 _LIST = """
@@ -107,6 +112,34 @@ def learning(
     return Learning(tuple(sorted(tokens)), tuple(sorted(unknown)), joined)
 
 
+@dataclass(frozen=True)
+class Lessons:
+    """Texts ready to learn."""
+
+    encoding: Encoding
+    """The texts, words joined where they are to be one token."""
+    initial: Float[torch.Tensor, "tokens width"] | None
+    """Where the learning tokens start, text by text; None where that is the table's own vectors."""
+    chosen: list[Learning]
+    """By row."""
+
+
+def prepared(
+    backbone: DiffusionBackbone,
+    encoding: Encoding,
+    texts: Sequence[str],
+    choice: Literal["content", "all"] | Sequence[str],
+    *,
+    join: bool,
+) -> Lessons:
+    """What learns of each row of an encoding (texts: each row's own), words joined if `join` says so."""
+    chosen = [learning(text, encoding, row, choice, backbone.unknown_id, join=join) for row, text in enumerate(texts)]
+    if not any(one.joined for one in chosen):
+        return Lessons(encoding, None, chosen)
+    joined = encoding.join([one.joined for one in chosen], int(backbone.empty_ids[0, -1]))
+    return Lessons(joined, _first_vectors(backbone, encoding, joined, chosen), chosen)
+
+
 def learning_tokens(
     text: str,
     encoding: Encoding,
@@ -118,3 +151,17 @@ def learning_tokens(
     split into pieces, or unknown to the tokenizer."""
     found = learning(text, encoding, index, choice, unknown_id)
     return list(found.tokens), list(found.unknown)
+
+
+def _first_vectors(
+    backbone: DiffusionBackbone, plain: Encoding, joined: Encoding, chosen: Sequence[Learning]
+) -> torch.Tensor:
+    """Where the learning tokens start, text by text: the table's own vectors, a joined word the mean of its pieces."""
+    rows = []
+    for n, one in enumerate(chosen):
+        first = {plain.offsets[n][pieces[0]][0]: pieces for pieces in one.joined}  # by the word's first character
+        for token in one.tokens:
+            pieces = first.get(joined.offsets[n][token][0])
+            ids = joined.input_ids[n, token : token + 1] if pieces is None else plain.input_ids[n, list(pieces)]
+            rows.append(backbone.table[ids].mean(dim=0))
+    return torch.stack(rows)
