@@ -366,17 +366,28 @@ def test_official_figures_of_a_finished_experiment(tmp_path, kind):
     recipe = {"kind": kind, "replicates": 20}
     score = run(root=tmp_path, experiment="toy", shards=shards, recipe=recipe, output=output, parser="truth")
     official = score["official"]
+    rows = rows_of(Folder(output, "score"), "official.csv")  # what the figures are the mean of, one by one
+    mean = {
+        name: np.mean([float(row[name]) for row in rows if row[name]]) for name in ("iou", "miou") if name in rows[0]
+    }
     if kind == "grandf":
+        assert mean["miou"] == pytest.approx(official["mIoU"]["value"], abs=1e-6)
         # Images: .5 and 1 -> .75; 1; failed -> 0; wrong -> 0.
         assert official["mIoU"]["value"] == pytest.approx(1.75 / 4)
         assert official["recall"]["value"] == pytest.approx(3 / 6)
     elif kind == "refcoco":
+        assert mean["iou"] == pytest.approx(official["gIoU"]["value"], abs=1e-6)
         assert official["gIoU"]["value"] == pytest.approx((0.5 + 1 + 0 + 0) / 4, abs=1e-6)
     elif kind == "grefcoco":
         # "a circle and a square" means both, and only the circle is true.
         assert official["gIoU"]["value"] == pytest.approx(100 * (0.5 + 0.5) / 4)
         assert official["no_target"] == 0
+        assert 100 * mean["iou"] == pytest.approx(official["gIoU"]["value"], abs=1e-4)
+        assert {row["target"] for row in rows} == {"1"}
+        assert [row["sample_id"] for row in rows if row["answered"] == "0"] == ["../third"]
     else:
+        assert {row["class"]: row["IoU"] for row in rows}["a square"] == ""
+        assert float({row["class"]: row["IoU"] for row in rows}["a red circle"]) == pytest.approx(100 / 400)
         assert official["IoU"]["a red circle"] == pytest.approx(100 / 400)
         # "a square" has neither truth nor a predicted pixel where anything is true.
         assert (official["IoU"]["a square"], official["classes_counted"]["mIoU"]) == (None, 4)

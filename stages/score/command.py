@@ -1,7 +1,7 @@
 """Score an experiment over all shards of a dataset.
 
-Writes score.json (figures), scores.csv (a line a truth), samples.csv (a line a sample) and extra.csv (predictions
-that answer no truth).
+Writes score.json (figures), scores.csv (a line a truth), samples.csv (a line a sample), extra.csv (predictions that
+answer no truth) and, with a dataset's own figures, official.csv (what they count: images, expressions or classes).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import csv
 import io
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +97,17 @@ def run(
             f"{root}: its truth tables are empty.", remedy="Score needs samples with masks of their own."
         )
     score = _score(experiment, ids, failures, scored, chosen)
+    files: dict[str, Callable[[Path], None]] = {}
     if collector is not None:
         score["official"] = {"kind": chosen.kind, **collector.figures()}
+        files["official.csv"] = partial(_write_csv, columns=collector.columns, rows=list(collector.rows()))
     job.publish(
         {
             "score.json": lambda path: write_json(path, score),
             "scores.csv": lambda path: _write_csv(path, RECORD_COLUMNS, _record_rows(records, texts)),
             "samples.csv": lambda path: _write_csv(path, SAMPLE_COLUMNS, _sample_rows(ids, scored, failures)),
             "extra.csv": lambda path: _write_csv(path, EXTRA_COLUMNS, _extra_rows(scored, texts)),
+            **files,
         },
         summary={"phrases": score["phrases"]["count"], "miou": score["phrases"]["miou"]["value"]},
     )

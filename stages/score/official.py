@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -30,9 +30,15 @@ class Case:
 
 
 class Collector(Protocol):
+    columns: ClassVar[tuple[str, ...]]
+
     def add(self, case: Case) -> None: ...
 
     def figures(self) -> dict[str, Any]: ...
+
+    def rows(self) -> Iterator[Row]:
+        """What the figures are made of, a row of `columns` an image, expression or class; after `figures`."""
+        ...
 
 
 def collector_of(recipe: Scorer) -> Collector | None:
@@ -54,6 +60,10 @@ class GranDfFigures:
     labels: list[dict[str, Any]] = field(default_factory=list)
     masks: list[dict[str, Any]] = field(default_factory=list)
     captions: list[dict[str, Any]] = field(default_factory=list)
+    miou: dict[str, float] = field(default_factory=dict)
+    """By image, once `figures` has been called."""
+
+    columns: ClassVar[tuple[str, ...]] = ("sample_id", "phrases", "predictions", "miou")
 
     def add(self, case: Case, said: str | None = None) -> None:
         """One image. `said` is the text that the predictions' phrases are of, where it is not the truth's own."""
@@ -78,8 +88,14 @@ class GranDfFigures:
         found = grandf.evaluate(truth, labels, self.masks, self.captions, similarity=similarity, found=one, **options)
         found["AP50_real_scores"] = scored.first().interval(**options).json()
         found["mAP"] = scored.interval(**options).json()
-        found.pop("mIoU_per_image")
+        self.miou = found.pop("mIoU_per_image")
         return found
+
+    def rows(self) -> Iterator[Row]:
+        for wanted, given in zip(self.labels, self.captions, strict=True):
+            name = wanted["image_id"]
+            counts = {"phrases": len(wanted["labels"]), "predictions": len(given["labels"])}
+            yield {"sample_id": name, **counts, "miou": self.miou[name]}
 
 
 @dataclass
@@ -88,13 +104,17 @@ class Referring:
     without pixels, or without a row, means that nothing is meant."""
 
     recipe: Grefcoco | Refcoco
+    samples: list[Row] = field(default_factory=list)
     image: list[str] = field(default_factory=list)
     truth: list[Rle] = field(default_factory=list)
     masks: list[Rle] = field(default_factory=list)
     none: list[bool] = field(default_factory=list)
 
+    columns: ClassVar[tuple[str, ...]] = ("sample_id", "text", "target", "answered", "intersection", "union", "iou")
+
     def add(self, case: Case) -> None:
         sample, recipe = case.sample, self.recipe
+        self.samples.append({"sample_id": sample["sample_id"], "text": sample["text"]})
         size = (sample["height"], sample["width"])
         # Expressions of one image are not independent, so images, not expressions, are what the bootstrap draws.
         self.image.append(sample["image_sha256"])
@@ -123,6 +143,19 @@ class Referring:
         evaluate = referring.refcoco if isinstance(self.recipe, Refcoco) else referring.grefcoco
         return evaluate(self.expressions(), replicates=self.recipe.replicates, seed=self.recipe.seed)
 
+    def rows(self) -> Iterator[Row]:
+        found = self.expressions()
+        ious = referring.refcoco_ious(found) if isinstance(self.recipe, Refcoco) else referring.grefcoco_ious(found)
+        for i, sample in enumerate(self.samples):
+            yield {
+                **sample,
+                "target": int(not found.no_target[i]),
+                "answered": int(not found.predicted_none[i]),
+                "intersection": int(found.intersection[i]),
+                "union": int(found.union[i]),
+                "iou": float(ious[i]),
+            }
+
 
 @dataclass
 class _Image:
@@ -146,6 +179,10 @@ class _Semantic:
     counted: list[dict[str, tuple[int, int, int]]] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     open: _Image | None = None
+    accuracy: dict[str, dict[str, float]] = field(default_factory=dict)
+    """IoU and Acc by class, once `figures` has been called."""
+
+    columns: ClassVar[tuple[str, ...]] = ("class", "IoU", "Acc")
 
     def add(self, case: Case) -> None:
         sample = case.sample
@@ -171,8 +208,12 @@ class _Semantic:
                 stacked[i, :, self.classes[name]] = counts
         found = semantic.evaluate(stacked, self.images, replicates=self.recipe.replicates, seed=self.recipe.seed)
         for name in ("IoU", "Acc"):
-            found[name] = dict(zip(self.classes, found[name], strict=True))
+            found[name] = self.accuracy[name] = dict(zip(self.classes, found[name], strict=True))
         return found
+
+    def rows(self) -> Iterator[Row]:
+        for name in self.classes:
+            yield {"class": name, **{figure: by_class[name] for figure, by_class in self.accuracy.items()}}
 
     def _close(self) -> None:
         """Count the pixels of the open image."""

@@ -99,7 +99,7 @@ def refcoco(found: Expressions, *, replicates: int = 0, seed: int = 0) -> dict[s
 
     LISA's arithmetic, its 1e-5 and 1e-10 in the denominators included; both masks empty: IoU 1.
     """
-    iou = found.intersection / (found.union + 1e-5) + (found.union == 0)
+    iou = refcoco_ious(found)
     sums = np.stack([found.intersection, found.union], axis=1)
     means = np.stack([iou, np.ones(len(iou))], axis=1)
     whole = interval(_lisa, sums, found.image, replicates=replicates, seed=seed)
@@ -108,6 +108,11 @@ def refcoco(found: Expressions, *, replicates: int = 0, seed: int = 0) -> dict[s
         "gIoU": interval(ratio, means, found.image, replicates=replicates, seed=seed).json(),
         "expressions": len(iou),
     }
+
+
+def refcoco_ious(found: Expressions) -> Float64[np.ndarray, " expressions"]:
+    """Each expression's IoU as LISA's gIoU averages it."""
+    return found.intersection / (found.union + 1e-5) + (found.union == 0)
 
 
 def _percent(sums: np.ndarray) -> np.ndarray:
