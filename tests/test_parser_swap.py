@@ -74,3 +74,17 @@ def test_the_run_left_what_it_promises(finished):
     for path in (folder / "results" / "tiny").rglob("manifest.json"):
         if "invert" not in path.parts and "attend" not in path.parts:  # their recipes name the model as the user did
             assert str(folder) not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("model", "reruns"),
+    [("sam", {"segment", "score", "report"}), ("backbone", {"invert", "attend"} | AFTER_A_PARSER)],
+)
+def test_weights_replaced_at_the_same_path_rerun_what_they_made(finished, config, model, reruns):
+    folder = finished[0]
+    weights = max((folder / model).rglob("*.safetensors"), key=lambda path: path.stat().st_size)
+    trained = weights.read_bytes()
+    weights.write_bytes(trained[:-4] + bytes(4))
+    assert set(planned(folder, config)) == reruns
+    weights.write_bytes(trained)  # the same again, with another date
+    assert planned(folder, config) == {}

@@ -21,6 +21,7 @@ rule adapt:
     params:
         recipe=recipe("adapters", "adapter"),
         version=version("adapt"),
+        weights=weights("adapters", "adapter"),
         # Of a single shard, input.samples is no list but its path.
         samples=lambda wildcards, input: [f"--samples={path}" for path in input],
         images=place({"root": "--images"}),

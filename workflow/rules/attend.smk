@@ -23,6 +23,7 @@ rule attend:
             wildcards.inverter, wildcards.attender
         ),
         version=version("attend"),
+        weights=weights("inverters", "inverter"),  # the same backbone
         images=place({"root": "--images"}),
         adapter=adapter_option,
         execution=execution("attend"),

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -12,6 +13,7 @@ sys.path.insert(0, workflow.basedir)
 from stages.artifacts.errors import AnywordError
 from stages.config import NAME, Workflow, stage_of
 from stages.environment import jobs_run_code_of
+from stages.weights import Weights
 
 jobs_run_code_of(Path(workflow.basedir))
 
@@ -113,6 +115,20 @@ def adapter_option(wildcards, input):
 def version(room, name="STAGE"):
     """The version of a stage: Snakemake sees no edits in imported modules, so this says that results changed."""
     return stage_of(room, name).version
+
+
+known_weights = Weights(Path("results", ".weights.json"))
+
+
+@cache
+def weights_of(section, name):
+    """What the local models of a recipe hold, in short: weights replaced under the same path run their jobs again."""
+    return known_weights.fingerprint(wf.recipes[section][name])
+
+
+def weights(section, key):
+    """Params function: the same of the recipe that the wildcard `key` names in `section`."""
+    return lambda wildcards: weights_of(section, wildcards[key])
 
 
 def place(flags):

@@ -20,6 +20,7 @@ rule invert:
     params:
         recipe=recipe("inverters", "inverter"),
         version=version("invert"),
+        weights=weights("inverters", "inverter"),
         images=place({"root": "--images"}),
         adapter=adapter_option,
         execution=execution("invert"),

@@ -20,6 +20,7 @@ rule parse:
         identity=lambda wildcards: wf.identity("parsers", wildcards.parser),
         recipe=recipe_as_run("parsers", "parser"),
         version=version("parse"),
+        weights=weights("parsers", "parser"),
     shell:
         "logged {log} anyword stage parse --samples {input.samples} --recipe {params.recipe:q}"
         " --output {output.manifest}"

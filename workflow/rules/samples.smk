@@ -72,6 +72,7 @@ rule samples_by_models:
     params:
         recipe=lambda wildcards: wf.reader(wildcards.dataset),
         version=version("samples"),
+        weights=weights("datasets", "dataset"),
         place=place({"root": "--root"}),
         execution=execution("samples"),
     shell:

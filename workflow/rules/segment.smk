@@ -20,6 +20,9 @@ rule segment:
     params:
         recipe=chosen_recipe("segmenter", "segmenters"),
         version=version("segment"),
+        weights=lambda wildcards: weights_of(
+            "segmenters", wf.experiment(wildcards.experiment).segmenter
+        ),
         reads=lambda wildcards, input: [
             part
             for name in wf.segment_reads(wildcards.experiment)

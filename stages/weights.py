@@ -1,0 +1,79 @@
+"""What the models that a recipe names by local path hold, so that weights replaced under the same path are seen.
+
+Snakemake runs a job again when one of its params changes; a path stays the same when a checkpoint is trained further.
+Files count by their content, not by their date: a copy or a fresh checkout is the same model. A content is hashed once
+and remembered by size and date, so planning costs a look at each file. What is not on this machine (a hub id) says
+nothing here: pin its `revision`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stages import REPOSITORY
+from stages.artifacts.atomic import canonical, sha256_file, sha256_of, write_json
+
+_PATHS = ("path", "checkpoint", "pipeline", "blip", "clip")
+"""Keys of recipes that may name a model's file or folder."""
+_EMBEDDED = {
+    "kind": ("models/backbone", "path"),
+    "model": ("models/sam", "checkpoint"),
+    "pipeline": ("models/parser", ""),
+}
+"""Where this repository's own models lie, by the key that says 'embedded', and the key that may name another place."""
+
+
+class Weights:
+    """Fingerprints of recipes' models, their files' hashes remembered in `memory`."""
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+
+    def fingerprint(self, recipe: Mapping[str, Any]) -> str:
+        """A short name of the content of every local model that a recipe names; empty where it names none."""
+        paths = sorted(set(_named(recipe)))
+        return sha256_of(canonical([self._content(path) for path in paths]))[:16] if paths else ""
+
+    def _content(self, path: Path) -> dict[str, str]:
+        """Hash by name of a model's file, or of the files in its folder, model cards left out."""
+        if path.is_file():
+            return {"": self._hash(path)}
+        files = {one.relative_to(path): one for one in sorted(path.rglob("*")) if one.is_file() and one.suffix != ".md"}
+        hidden = [name for name in files if any(part.startswith(".") for part in name.parts)]
+        return {name.as_posix(): self._hash(one) for name, one in files.items() if name not in hidden}
+
+    def _hash(self, path: Path) -> str:
+        whole = path.resolve()
+        state = whole.stat()
+        key = f"{whole} {state.st_size} {state.st_mtime_ns}"
+        if key not in self._known:
+            self._known[key] = sha256_file(whole)
+            with contextlib.suppress(OSError):  # a folder that cannot be written to only costs hashing anew
+                write_json(self._memory, self._known)
+        return self._known[key]
+
+    @cached_property
+    def _known(self) -> dict[str, str]:
+        try:
+            found = json.loads(self._memory.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _named(recipe: Mapping[str, Any]) -> Iterator[Path]:
+    for key, (folder, other) in _EMBEDDED.items():
+        if recipe.get(key) == "embedded" and recipe.get(other) is None:
+            yield REPOSITORY / folder
+    for key in _PATHS:
+        given = recipe.get(key)
+        if isinstance(given, str):  # as the stages look: as given, else below the repository
+            yield from (path for path in (Path(given).expanduser(), REPOSITORY / given) if path.exists())
+    for value in recipe.values():
+        if isinstance(value, Mapping):
+            yield from _named(value)

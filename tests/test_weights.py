@@ -1,0 +1,61 @@
+"""Fingerprints of local models: by content alone, and each content hashed once."""
+
+import json
+import os
+
+import pytest
+
+from stages import weights
+from stages.weights import Weights
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model"
+    (folder / "unet").mkdir(parents=True)
+    (folder / "unet" / "weights.safetensors").write_bytes(b"weights")
+    (folder / "README.md").write_text("a card")
+    return folder
+
+
+def of(tmp_path, recipe):
+    return Weights(tmp_path / "memory" / "weights.json").fingerprint(recipe)
+
+
+def test_content_and_names_count_and_dates_and_places_do_not(tmp_path, model):
+    recipe = {"backbone": {"kind": "stable-diffusion", "path": str(model)}, "steps": 3}
+    first = of(tmp_path, recipe)
+    assert first and of(tmp_path, {**recipe, "steps": 4}) == first
+    os.utime(model / "unet" / "weights.safetensors", (1, 1))
+    (model / "README.md").write_text("another card")
+    (model / ".cache").write_text("nothing of the model's")
+    assert of(tmp_path, recipe) == first
+    moved = model.rename(tmp_path / "elsewhere")
+    assert of(tmp_path, {"path": str(moved)}) == first
+    (moved / "unet" / "weights.safetensors").write_bytes(b"changed")
+    second = of(tmp_path, {"path": str(moved)})
+    (moved / "unet" / "weights.safetensors").rename(moved / "unet" / "renamed.safetensors")
+    assert len({first, second, of(tmp_path, {"path": str(moved)})}) == 3
+
+
+def test_a_file_is_read_once(tmp_path, model, monkeypatch):
+    recipe = {"checkpoint": str(model / "unet" / "weights.safetensors")}
+    first = of(tmp_path, recipe)
+    monkeypatch.setattr(weights, "sha256_file", lambda path: pytest.fail(f"{path} was read again"))
+    assert of(tmp_path, recipe) == first
+
+
+@pytest.mark.parametrize("memory", ["", "[]", "{", '{"a": 1}'])
+def test_a_broken_memory_costs_hashing_and_nothing_else(tmp_path, model, memory):
+    expected = of(tmp_path, {"path": str(model)})
+    path = tmp_path / "memory" / "weights.json"
+    path.write_text(memory)
+    assert of(tmp_path, {"path": str(model)}) == expected
+    assert len(json.loads(path.read_text())) >= 1
+
+
+def test_the_repositorys_own_models_are_found_and_others_say_nothing(tmp_path):
+    own = [{"kind": "embedded", "path": None}, {"model": "embedded", "checkpoint": None}, {"pipeline": "embedded"}]
+    assert len({of(tmp_path, recipe) for recipe in own}) == 3
+    assert of(tmp_path, {"kind": "stable-diffusion", "path": "someone/some-model"}) == ""
+    assert of(tmp_path, {"kind": "truth"}) == ""
