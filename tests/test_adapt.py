@@ -15,10 +15,11 @@ from stages.artifacts import AnywordError, ArtifactError, Folder
 from stages.artifacts.maps import read_maps
 from stages.backbones.adapter import adapted
 from stages.backbones.diffusion import load
+from stages.backbones.learning_words import learning_tokens
 from stages.backbones.recipe import BackboneRecipe
 from stages.config import Workflow, read_config
 
-TEXTS = ["a red circle", "a blue star on grass", "the crimson disk", "red " * 40]
+TEXTS = ["a red circle", "a blue star on grass", "the zyxwv disk", "red " * 40]
 
 
 @pytest.fixture(scope="module", params=["stable-diffusion", "ldm"])
@@ -59,6 +60,39 @@ def test_an_adapted_encoder_differs_in_what_it_says_and_in_its_hash(trained):
     assert torch.equal(plain.table, fitted.table)
     assert not any(parameter.requires_grad for parameter in fitted.encoder.parameters())
     assert adapted(plain, None) is plain
+
+
+def changes(place, backbone, samples, **options):
+    """How far an adapter moves what the encoder says of a text: of words known whole, and of one that is split."""
+    recipe = {"kind": "lora", "backbone": backbone, "steps": 12, "pairs_a_step": 3, "lr": 0.02, "rank": 4, **options}
+    run(samples=samples, recipe=recipe, output=place / "manifest.json", device="cpu")
+    plain = load(BackboneRecipe(**backbone))
+    encoding = plain.tokenize([TEXTS[2]])
+    said = [
+        one.encode(encoding.input_ids, one.embed(encoding.input_ids)).detach()[0]
+        for one in (plain, adapted(load(BackboneRecipe(**backbone)), place / "manifest.json"))
+    ]
+    _, unknown = learning_tokens(TEXTS[2], encoding, 0, "content", plain.unknown_id)
+    assert unknown
+    known = [n for n in range(plain.window) if n not in unknown]
+    moved = (said[0] - said[1]).square().mean(dim=1)
+    return float(moved[known].mean()), float(moved[unknown].mean())
+
+
+def test_keep_holds_what_the_encoder_said_of_words_it_knew(trained, tmp_path):
+    _, backbone, samples = trained
+    free, _ = changes(tmp_path / "free", backbone, samples)
+    kept, learned = changes(tmp_path / "kept", backbone, samples, keep=100.0)
+    assert kept < 0.3 * free
+    assert learned > kept
+
+
+def test_an_adapter_learns_under_the_losses_of_its_inverter(trained, tmp_path):
+    """Words as one token, entropy and a falling rate each change what is learned."""
+    _, backbone, samples = trained
+    options = [{}, {"pieces": "joined"}, {"entropy": {"weight": 1.0}}, {"schedule": "linear"}]
+    found = {changes(tmp_path / str(n), backbone, samples, **own) for n, own in enumerate(options)}
+    assert len(found) == len(options)
 
 
 def test_an_adapter_of_another_backbone_is_refused_by_name(trained, tmp_path):

@@ -32,10 +32,12 @@ def run(
     import torch
     from safetensors.torch import save_file
 
-    from stages.adapt.lora import choose, train
+    from stages.adapt.lora import Pairs, choose, train
     from stages.backbones.devices import choose_device
     from stages.backbones.diffusion import load
     from stages.backbones.inputs import prepare, records
+    from stages.backbones.learning_words import prepared
+    from stages.backbones.text import Encoding
 
     settings = LoraRecipe.model_validate(recipe)
     folders = [Folder(path, "samples") for path in samples]
@@ -55,7 +57,9 @@ def run(
         models=records(backbone),
         ids=ids,
     )
-    latents, texts, owners = [], [], []
+    latents: list[torch.Tensor] = []
+    encodings: list[Encoding] = []
+    owners: list[str] = []
     for begin in range(0, len(ids), batch_size):
         own = ids[begin : begin + batch_size]
         for root in dict.fromkeys(roots[one] for one in own):
@@ -63,17 +67,21 @@ def run(
             inputs = prepare(backbone, [rows[one] for one in part], root)
             for index, failure in inputs.failures.items():
                 job.results[ids.index(part[index])] = Failure(failure.reason)
-            latents.append(inputs.latents)
-            texts.append(inputs.encoding.input_ids)
-            owners += [part[index] for index in inputs.owner]
+            if inputs.owner:
+                latents.append(inputs.latents)
+                encodings.append(inputs.encoding)
+                owners += [part[index] for index in inputs.owner]
     if not owners:
         raise AnywordError(
             f"adapt: none of {len(ids)} pairs of {len(folders)} shards can be used.",
             remedy="See the samples' failures in their manifests.",
         )
-    usable = [one for one in latents if len(one)]
-    pairs = torch.cat([one for one in texts if len(one)])
-    adapter = train(backbone, torch.cat(usable), pairs, owners, settings)
+    encoding = Encoding(
+        torch.cat([one.input_ids for one in encodings]), tuple(row for one in encodings for row in one.offsets)
+    )
+    texts = [rows[one]["text"] for one in owners]
+    lessons = prepared(backbone, encoding, texts, "content", join=settings.pieces == "joined")
+    adapter = train(backbone, Pairs(owners, torch.cat(latents), lessons), settings)
 
     def write_weights(path: Path) -> None:
         with aside(path) as partial:

@@ -1,8 +1,9 @@
-"""LoRA of the text encoder under the diffusion loss; UNet, autoencoder and the encoder's own weights stay frozen."""
+"""LoRA of the text encoder under the inverters' own losses; UNet, autoencoder and the encoder's weights stay frozen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,12 @@ from stages.adapt.recipe import LoraRecipe
 from stages.artifacts.progress import track
 from stages.artifacts.seeds import generator, seed_of
 from stages.backbones.diffusion import DiffusionBackbone
+from stages.backbones.entropy import Words, entropy
+from stages.backbones.learning_words import Lessons
 from stages.backbones.objective import draw_batch, prediction_error, timestep_range
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 """The attention projections, so named in CLIP's encoder and in LDMBert."""
@@ -23,7 +26,7 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 @dataclass(frozen=True)
 class Adapter:
-    """LoRA weights in PEFT's names, the configuration to load them with, and the loss of every step."""
+    """LoRA weights in PEFT's names, the configuration to load them with, and the diffusion loss of every step."""
 
     weights: dict[str, torch.Tensor]
     config: dict[str, Any]
@@ -36,42 +39,85 @@ def choose(ids: Sequence[str], recipe: LoraRecipe) -> list[str]:
     return ranked[: recipe.pairs]
 
 
-def train(
-    backbone: DiffusionBackbone,
-    latents: Float[torch.Tensor, "pairs channels h w"],
-    input_ids: Int[torch.Tensor, "pairs window"],
-    sample_ids: Sequence[str],
-    recipe: LoraRecipe,
-) -> Adapter:
-    """Learn an adapter from pairs. `backbone.encoder` is changed: load it anew to use it without."""
+@dataclass(frozen=True)
+class Pairs:
+    """What an adapter is learned from; a row is one window of a text with its image."""
+
+    ids: Sequence[str]
+    """Of each row, its sample's id."""
+    latents: Float[torch.Tensor, "rows channels h w"]
+    lessons: Lessons
+
+    def embeddings(self, backbone: DiffusionBackbone) -> Float[torch.Tensor, "rows window width"]:
+        """The encoder's input, joined words at their mean."""
+        found = backbone.embed(self.lessons.encoding.input_ids)
+        if self.lessons.initial is not None:
+            row, token = self.learning(backbone)
+            found[row, token] = self.lessons.initial.to(found)
+        return found
+
+    def learning(self, backbone: DiffusionBackbone) -> tuple[torch.Tensor, torch.Tensor]:
+        """Row and position of every token that an inverter would learn."""
+        found = [(row, token) for row, one in enumerate(self.lessons.chosen) for token in one.tokens]
+        row, token = torch.tensor(found, device=backbone.device).reshape(-1, 2).T
+        return row, token
+
+    def known(self, backbone: DiffusionBackbone) -> Bool[torch.Tensor, "rows window"]:
+        """Tokens but those of words that the tokenizer splits or does not know."""
+        found = torch.ones(self.lessons.encoding.input_ids.shape, dtype=torch.bool, device=backbone.device)
+        for row, one in enumerate(self.lessons.chosen):
+            found[row, list(one.unknown)] = False
+        return found
+
+
+def train(backbone: DiffusionBackbone, pairs: Pairs, recipe: LoraRecipe) -> Adapter:
+    """Learn an adapter from pairs. `backbone.encoder` is changed: load it anew to use it without.
+
+    The loss is the diffusion loss and, where the recipe says so, the entropy of the phrases' maps and what the encoder
+    has changed of words that it knew.
+    """
     from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 
     config = LoraConfig(
         r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=0.0, bias="none", target_modules=list(TARGETS)
     )
+    input_ids, embeddings = pairs.lessons.encoding.input_ids, pairs.embeddings(backbone)
+    row, token = pairs.learning(backbone)
+    words = Words(row.tolist(), token.tolist(), pairs.lessons.encoding, backbone.device)
+    known = pairs.known(backbone)
     torch.manual_seed(seed_of(recipe.seed, "adapt", "initial") % 2**32)  # LoRA's first A is random, its B zero
     model = get_peft_model(backbone.encoder, config)
     model.eval()  # dropout stays off; gradients do not depend on it
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(learning, lr=recipe.lr, weight_decay=recipe.weight_decay)
     losses = []
-    for step, chosen in enumerate(track(_batches(len(sample_ids), recipe), "adapt", recipe.steps)):
+    for step, chosen in enumerate(track(_batches(len(pairs.ids), recipe), "adapt", recipe.steps)):
         index = torch.tensor(chosen, device=backbone.device)
-        ids = [sample_ids[n] for n in chosen]
         timesteps, noise = draw_batch(
             recipe.seed,
             "adapt",
-            ids,
+            [pairs.ids[n] for n in chosen],
             step,
             1,
-            latents.shape[1:],
+            pairs.latents.shape[1:],
             timestep_range(backbone, recipe.timesteps),
             backbone.device,
         )
-        context = backbone.encode(input_ids[index], backbone.embed(input_ids[index]))
-        loss = prediction_error(backbone, latents[index], context, timesteps, noise).square().mean()
+        context = backbone.encode(input_ids[index], embeddings[index])
+        with backbone.capture() if recipe.entropy else nullcontext() as capture:
+            loss = prediction_error(backbone, pairs.latents[index], context, timesteps, noise).square().mean()
+            total = loss
+            if capture is not None and recipe.entropy is not None:
+                maps = capture.take().unflatten(0, (-1, 1))
+                total = loss + recipe.entropy.weight * entropy(maps, words.of(chosen)).mean()
+        if recipe.keep:
+            with torch.no_grad(), model.disable_adapter():
+                before = backbone.encode(input_ids[index], embeddings[index])
+            total = total + recipe.keep * (context - before)[known[index]].square().mean()
+        if recipe.schedule == "linear":
+            optimiser.param_groups[0]["lr"] = recipe.lr * (1 - step / recipe.steps)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        total.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
     weights = {name: value.detach().cpu().contiguous() for name, value in get_peft_model_state_dict(model).items()}

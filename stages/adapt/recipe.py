@@ -33,6 +33,23 @@ class LoraRecipe(BaseModel):
     lr: float = Field(1e-4, gt=0, description="Learning rate of AdamW.")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decay.")
     timesteps: tuple[int, int] = Field((0, 1000), description="Range of timesteps drawn, end exclusive.")
+    schedule: Literal["constant", "linear"] = Field(
+        "constant", description="'linear': lr falls to zero over the steps."
+    )
+    pieces: Literal["each", "joined"] = Field(
+        "each",
+        description="A word that the tokenizer splits: as its pieces, or as one token, their mean, which is what an "
+        "inverter with pieces: joined begins with. As the inverter's.",
+    )
+    entropy: backbones.Entropy | None = Field(
+        None, description="Entropy of phrases' maps as a further loss, as the inverter's; off by default."
+    )
+    keep: float = Field(
+        0.0,
+        ge=0.0,
+        description="Weight of the squared change in what the encoder says of tokens whose words the tokenizer knows "
+        "whole: the diffusion loss alone costs them their maps. 0: off.",
+    )
     seed: int = Field(0, ge=0, description="Names the choice of pairs, their order and the noise.")
 
     @model_validator(mode="after")
