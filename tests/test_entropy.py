@@ -57,3 +57,13 @@ def test_an_image_does_not_see_its_company(words):
     maps = torch.rand(2, 2, 8, 4, 4, generator=torch.Generator().manual_seed(0))
     alone = [entropy(maps[n : n + 1], words)[0] for n in range(2)]
     assert torch.allclose(entropy(maps, both), torch.stack(alone))
+
+
+def test_texts_without_a_word_that_learns_cost_nothing(words):
+    """Also where they come after all that have one, and where none has."""
+    maps = torch.rand(2, 1, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+    nothing, own = entropy(maps, words.of([3, 0]))
+    assert nothing == 0 and own > 0
+    assert entropy(maps, words.of([1, 2])).tolist() == [0, 0]
+    encoding = Encoding(torch.zeros(1, 8, dtype=torch.long), (OFFSETS,))
+    assert entropy(maps, Words([], [], encoding, torch.device("cpu")).of([0, 1])).tolist() == [0, 0]

@@ -59,7 +59,7 @@ class Pairs:
     def learning(self, backbone: DiffusionBackbone) -> tuple[torch.Tensor, torch.Tensor]:
         """Row and position of every token that an inverter would learn."""
         found = [(row, token) for row, one in enumerate(self.lessons.chosen) for token in one.tokens]
-        row, token = torch.tensor(found, device=backbone.device).reshape(-1, 2).T
+        row, token = torch.tensor(found, device=backbone.device).long().reshape(-1, 2).T
         return row, token
 
     def known(self, backbone: DiffusionBackbone) -> Bool[torch.Tensor, "rows window"]:

@@ -39,8 +39,8 @@ class Words:
         self.run: Int[torch.Tensor, " rows"] = torch.tensor(run, device=device).long()
 
     def of(self, texts: Sequence[int]) -> Words:
-        """The rows of some of the texts, which are then counted by their place in `texts`."""
-        place = torch.full((int(self.text.max()) + 1,), -1, device=self.text.device)
+        """The rows of some of the texts (which need not have any), then counted by their place in `texts`."""
+        place = torch.full((max([*texts, *self.text.tolist()]) + 1,), -1, device=self.text.device)
         place[torch.tensor(list(texts), device=self.text.device)] = torch.arange(len(texts), device=self.text.device)
         kept = place[self.text] >= 0
         chosen = object.__new__(Words)
