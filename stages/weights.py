@@ -36,8 +36,8 @@ class Weights:
 
     def fingerprint(self, recipe: Mapping[str, Any]) -> str:
         """A short name of the content of every local model that a recipe names; empty where it names none."""
-        paths = sorted(set(_named(recipe)))
-        return sha256_of(canonical([self._content(path) for path in paths]))[:16] if paths else ""
+        contents = sorted(canonical(self._content(path)) for path in set(_named(recipe)))
+        return sha256_of(canonical(contents))[:16] if contents else ""
 
     def _content(self, path: Path) -> dict[str, str]:
         """Hash by name of a model's file, or of the files in its folder, model cards left out."""
@@ -73,7 +73,7 @@ def _named(recipe: Mapping[str, Any]) -> Iterator[Path]:
     for key in _PATHS:
         given = recipe.get(key)
         if isinstance(given, str):  # as the stages look: as given, else below the repository
-            yield from (path for path in (Path(given).expanduser(), REPOSITORY / given) if path.exists())
+            yield from [path for path in (Path(given).expanduser(), REPOSITORY / given) if path.exists()][:1]
     for value in recipe.values():
         if isinstance(value, Mapping):
             yield from _named(value)
