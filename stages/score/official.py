@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -134,17 +135,18 @@ class Referring:
         self.masks.append(empty(*size) if nothing else mask)
         self.none.append(nothing)
 
+    @cached_property
     def expressions(self) -> referring.Expressions:
-        """Truth against answer of all that was added, in order."""
+        """Truth against answer of all that was added, in order; asked for once everything is."""
         none = None if isinstance(self.recipe, Refcoco) else self.none
         return referring.compare(self.image, self.truth, self.masks, predicted_none=none)
 
     def figures(self) -> dict[str, Any]:
         evaluate = referring.refcoco if isinstance(self.recipe, Refcoco) else referring.grefcoco
-        return evaluate(self.expressions(), replicates=self.recipe.replicates, seed=self.recipe.seed)
+        return evaluate(self.expressions, replicates=self.recipe.replicates, seed=self.recipe.seed)
 
     def rows(self) -> Iterator[Row]:
-        found = self.expressions()
+        found = self.expressions
         ious = referring.refcoco_ious(found) if isinstance(self.recipe, Refcoco) else referring.grefcoco_ious(found)
         for i, sample in enumerate(self.samples):
             yield {

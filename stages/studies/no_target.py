@@ -92,7 +92,7 @@ def answered(said: Sequence[Said], decision: NoTarget | None) -> Expressions:
     collector = Referring(Grefcoco.model_validate(recipe))
     for one in said:
         collector.add(one.case)
-    return collector.expressions()
+    return collector.expressions
 
 
 def fit(said: Sequence[Said], fitted_on: str) -> dict[str, NoTarget]:
