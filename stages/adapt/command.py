@@ -76,11 +76,8 @@ def run(
             f"adapt: none of {len(ids)} pairs of {len(folders)} shards can be used.",
             remedy="See the samples' failures in their manifests.",
         )
-    encoding = Encoding(
-        torch.cat([one.input_ids for one in encodings]), tuple(row for one in encodings for row in one.offsets)
-    )
     texts = [rows[one]["text"] for one in owners]
-    lessons = prepared(backbone, encoding, texts, "content", join=settings.pieces == "joined")
+    lessons = prepared(backbone, Encoding.together(encodings), texts, "content", join=settings.pieces == "joined")
     adapter = train(backbone, Pairs(owners, torch.cat(latents), lessons), settings)
 
     def write_weights(path: Path) -> None:

@@ -73,7 +73,7 @@ def prepare(backbone: DiffusionBackbone, rows: Sequence[Mapping[str, Any]], root
         tuple(index for index, count in zip(kept, counts, strict=True) for _ in range(count)),
         tuple(part for count in counts for part in range(count)),
         latents.repeat_interleave(torch.tensor(counts, device=latents.device), dim=0),
-        Encoding(torch.cat([e.input_ids for e in encodings]), tuple(o for e in encodings for o in e.offsets)),
+        Encoding.together(encodings),
         failures,
         images,
     )

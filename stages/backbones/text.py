@@ -52,6 +52,12 @@ class Encoding:
                 offsets.extend([(0, 0)] * (last - first))
         return Encoding(torch.tensor(ids, device=self.input_ids.device), tuple(map(tuple, places)))
 
+    @classmethod
+    def together(cls, encodings: Sequence[Encoding]) -> Encoding:
+        """The texts of several encodings, one after the other."""
+        ids = torch.cat([one.input_ids for one in encodings])
+        return cls(ids, tuple(offsets for one in encodings for offsets in one.offsets))
+
     def select(self, indices: Sequence[int]) -> Encoding:
         return Encoding(self.input_ids[list(indices)], tuple(self.offsets[i] for i in indices))
 
