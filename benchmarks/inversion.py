@@ -22,7 +22,7 @@ from stages.attend import chain
 from stages.attend.maps import Averager
 from stages.attend.reading import Reader
 from stages.backbones.diffusion import DiffusionBackbone, load
-from stages.backbones.learning_words import learning_tokens
+from stages.backbones.learning_words import prepared
 from stages.backbones.recipe import BackboneRecipe, Entropy
 from stages.invert.recipe import TextualRecipe
 from stages.invert.textual import optimise
@@ -62,8 +62,7 @@ class Case:
         self.pixels = torch.rand(batch, 3, side, side, generator=generator) * 2 - 1
         self.latents = backbone.vae_encode(self.pixels)
         self.encoding = backbone.tokenize([TEXT] * batch)
-        tokens = [learning_tokens(TEXT, self.encoding, n, "content", None)[0] for n in range(batch)]
-        self.tokens = tokens
+        self.lessons = prepared(backbone, self.encoding, [TEXT] * batch, "content", join=False)
         with torch.no_grad():
             self.context = backbone.encode(self.encoding.input_ids, backbone.embed(self.encoding.input_ids))
             self.empty = backbone.encode(backbone.empty_ids, backbone.embed(backbone.empty_ids))
@@ -73,7 +72,7 @@ class Case:
         """The stage's optimisation; changes: keys of the recipe that differ from the diffusion loss alone."""
         ids = [str(n) for n in range(self.batch)]
         recipe = self.recipe.model_copy(update=changes)
-        optimise(self.backbone, self.latents, self.encoding, self.tokens, [[]] * self.batch, ids, recipe)
+        optimise(self.backbone, self.latents, self.lessons, ids, recipe)
 
     def bare(self) -> None:
         """Forward and backward to the context, nothing else."""
@@ -101,7 +100,7 @@ class Case:
 
 
 def measure_invert(case: Case, peer: Case, repeats: int, clock: Callable[[], float]) -> dict[str, float]:
-    learned = case.encoding.input_ids[0, case.tokens[0]]
+    learned = case.encoding.input_ids[0, list(case.lessons.chosen[0].tokens)]
 
     def example() -> None:
         trainer = TextualInversionExample(peer.backbone, lr=0.005)

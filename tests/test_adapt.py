@@ -15,7 +15,7 @@ from stages.artifacts import AnywordError, ArtifactError, Folder
 from stages.artifacts.maps import read_maps
 from stages.backbones.adapter import adapted
 from stages.backbones.diffusion import load
-from stages.backbones.learning_words import learning_tokens
+from stages.backbones.learning_words import learning
 from stages.backbones.recipe import BackboneRecipe
 from stages.config import Workflow, read_config
 
@@ -72,7 +72,7 @@ def changes(place, backbone, samples, **options):
         one.encode(encoding.input_ids, one.embed(encoding.input_ids)).detach()[0]
         for one in (plain, adapted(load(BackboneRecipe(**backbone)), place / "manifest.json"))
     ]
-    _, unknown = learning_tokens(TEXTS[2], encoding, 0, "content", plain.unknown_id)
+    unknown = list(learning(TEXTS[2], encoding, 0, "content", plain.unknown_id).unknown)
     assert unknown
     known = [n for n in range(plain.window) if n not in unknown]
     moved = (said[0] - said[1]).square().mean(dim=1)

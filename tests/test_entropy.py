@@ -2,9 +2,15 @@
 
 import pytest
 import torch
+from tiny_models import save_tiny
 
+from stages.backbones.diffusion import load
 from stages.backbones.entropy import Words, entropy
+from stages.backbones.learning_words import prepared
+from stages.backbones.recipe import BackboneRecipe
 from stages.backbones.text import Encoding
+from stages.invert.recipe import TextualRecipe
+from stages.invert.textual import optimise
 
 TEXT = "red disk and blue ring"  # two runs: red disk, blue ring
 OFFSETS = ((0, 0), (0, 3), (4, 6), (6, 8), (9, 12), (13, 17), (18, 22), (0, 0))
@@ -14,7 +20,7 @@ TOKENS = [1, 2, 3, 5, 6]  # disk in two pieces
 @pytest.fixture
 def words():
     encoding = Encoding(torch.zeros(1, 8, dtype=torch.long), (OFFSETS,))
-    return Words([0] * 5, TOKENS, encoding, torch.device("cpu"))
+    return Words([TOKENS], encoding)
 
 
 def maps_of(left, right):
@@ -51,9 +57,26 @@ def test_its_gradient_moves_an_undecided_run_to_what_is_left(words):
     assert taken > free
 
 
+def test_phrases_are_told_apart_whatever_learns(tmp_path):
+    """A lone word that learns still sees what the text's other phrases ask for; function words part phrases even where
+    they learn."""
+    backbone = load(BackboneRecipe(kind="stable-diffusion", path=str(save_tiny(tmp_path))))
+    latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+
+    def learned(words, **options):
+        recipe = TextualRecipe(words=words, steps=2, draws=2, lr=0.01, known_rate=1.0, **options)
+        lessons = prepared(backbone, backbone.tokenize([TEXT]), [TEXT], words, join=False)
+        return optimise(backbone, latents, lessons, ["s"], recipe)[0].losses[0]
+
+    plain = learned("content")
+    asked = [learned(words, entropy={"weight": 1.0}) for words in ("content", "all", ("ring",))]
+    assert asked[0] > plain
+    assert asked == [pytest.approx(asked[0], rel=1e-5)] * 3
+
+
 def test_an_image_does_not_see_its_company(words):
     encoding = Encoding(torch.zeros(2, 8, dtype=torch.long), (OFFSETS, OFFSETS))
-    both = Words([0] * 5 + [1] * 5, TOKENS * 2, encoding, torch.device("cpu"))
+    both = Words([TOKENS, TOKENS], encoding)
     maps = torch.rand(2, 2, 8, 4, 4, generator=torch.Generator().manual_seed(0))
     alone = [entropy(maps[n : n + 1], words)[0] for n in range(2)]
     assert torch.allclose(entropy(maps, both), torch.stack(alone))
@@ -66,4 +89,4 @@ def test_texts_without_a_word_that_learns_cost_nothing(words):
     assert nothing == 0 and own > 0
     assert entropy(maps, words.of([1, 2])).tolist() == [0, 0]
     encoding = Encoding(torch.zeros(1, 8, dtype=torch.long), (OFFSETS,))
-    assert entropy(maps, Words([], [], encoding, torch.device("cpu")).of([0, 1])).tolist() == [0, 0]
+    assert entropy(maps, Words([], encoding).of([0, 1])).tolist() == [0, 0]

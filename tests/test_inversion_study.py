@@ -83,6 +83,12 @@ def test_switches_turn_round_where_the_base_has_them_on(recipes):
     assert not any("papers" in name for name in found["steps"])  # the base has the papers' rate already
 
 
+def test_what_the_base_has_beyond_the_diffusion_loss_is_measured_by_leaving_it_out(by_part):
+    found = {one.name: one.inverter for one in by_part["losses"]}
+    assert found["entropy-off"] == {"entropy": None}
+    assert found["pieces-each"] == {"pieces": "each"}
+
+
 def test_layers_and_resolutions_come_from_the_backbone(by_part):
     names = {one.name for one in by_part["attention"]}
     assert {"layer-up1.1", "layers-all", "scale-8", "scales-all"} <= names

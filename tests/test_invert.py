@@ -9,7 +9,7 @@ from tiny_models import save_samples, save_tiny
 from stages.artifacts import Folder
 from stages.backbones.diffusion import load
 from stages.backbones.entropy import Words
-from stages.backbones.learning_words import learning_tokens, learning_words
+from stages.backbones.learning_words import learning, learning_words, prepared
 from stages.backbones.objective import draw
 from stages.backbones.recipe import BackboneRecipe
 from stages.invert.command import run
@@ -47,8 +47,7 @@ def learn(backbone, recipe, texts=TEXTS, ids=None, latents=None):
         latents = torch.stack(
             [torch.randn(4, 16, 16, generator=torch.Generator().manual_seed(int(i[1:]))) for i in ids]
         )
-    chosen = [learning_tokens(t, encoding, n, recipe.words, None) for n, t in enumerate(texts)]
-    return optimise(backbone, latents, encoding, [a for a, _ in chosen], [b for _, b in chosen], ids, recipe)
+    return optimise(backbone, latents, prepared(backbone, encoding, texts, recipe.words, join=False), ids, recipe)
 
 
 def test_content_words_learn_by_the_closed_list():
@@ -127,9 +126,9 @@ def test_unknown_words_can_start_from_the_tables_mean_and_spread(backbone, folde
     encoding = backbone.tokenize(TEXTS)
     plain = learn(backbone, recipe_for(folder, steps=1, lr=1e-9))[2]
     random = learn(backbone, recipe_for(folder, steps=1, lr=1e-9, initial="random-unknown"))[2]
-    tokens, unknown = learning_tokens(TEXTS[2], encoding, 2, "content", None)
-    for row, token in enumerate(tokens):
-        assert torch.allclose(plain.vectors[row], random.vectors[row], atol=1e-6) == (token not in unknown)
+    chosen = learning(TEXTS[2], encoding, 2, "content", None)
+    for row, token in enumerate(chosen.tokens):
+        assert torch.allclose(plain.vectors[row], random.vectors[row], atol=1e-6) == (token not in chosen.unknown)
     everything = learn(backbone, recipe_for(folder, steps=1, lr=1e-9, initial="random"))[2]
     assert 0.3 < everything.vectors.std() / backbone.table.std() < 3
 
@@ -149,14 +148,15 @@ def test_learning_rate_units(backbone, folder):
 def test_known_words_can_learn_slower_or_not_at_all(backbone, folder):
     text = "a red circle and a qzxv circle"
     encoding = backbone.tokenize([text])
-    ((tokens, unknown),) = [learning_tokens(text, encoding, 0, "content", None)]
+    lessons = prepared(backbone, encoding, [text], "content", join=False)
+    tokens, unknown = lessons.chosen[0].tokens, lessons.chosen[0].unknown
     assert 0 < len(unknown) < len(tokens)
-    first = backbone.embed(encoding.input_ids)[0, tokens]
+    first = backbone.embed(encoding.input_ids)[0, list(tokens)]
     latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     moved = {}
     for rate in (0.0, 0.5, 1.0):
         recipe = recipe_for(folder, known_rate=rate, weight_decay=0.0, steps=1)
-        (learned,) = optimise(backbone, latents, encoding, [tokens], [unknown], ["s0"], recipe)
+        (learned,) = optimise(backbone, latents, lessons, ["s0"], recipe)
         moved[rate] = (learned.vectors - first).norm(dim=1)
     new = torch.tensor([token in unknown for token in tokens])
     assert torch.all(moved[0.0][~new] == 0)
@@ -227,9 +227,9 @@ def test_acceptance_keeps_what_lowers_the_held_out_loss(backbone, folder):
 
 def words_of(backbone, texts):
     encoding = backbone.tokenize(texts)
-    tokens = [learning_tokens(t, encoding, n, "content", None)[0] for n, t in enumerate(texts)]
+    tokens = [learning(t, encoding, n, "content", None).tokens for n, t in enumerate(texts)]
+    words = Words(tokens, encoding)
     rows = [(n, token) for n, own in enumerate(tokens) for token in own]
-    words = Words([n for n, _ in rows], [t for _, t in rows], encoding, torch.device("cpu"))
     named = [(n, texts[n][slice(*encoding.offsets[n][t])]) for n, t in rows]
     return words, named
 
@@ -332,7 +332,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(folder, tmp_path, monkeypatch):
     calls, real = [], textual.optimise
 
     def dies(*arguments):
-        calls.append(arguments[5])
+        calls.append(arguments[3])
         if len(calls) == 2:
             raise KeyboardInterrupt
         return real(*arguments)

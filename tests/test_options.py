@@ -8,7 +8,7 @@ from stages.artifacts import AnywordError
 from stages.attend.reading import Reader
 from stages.backbones.diffusion import load
 from stages.backbones.entropy import Words
-from stages.backbones.learning_words import learning_tokens
+from stages.backbones.learning_words import prepared
 from stages.backbones.objective import draw
 from stages.backbones.recipe import BackboneRecipe
 from stages.invert.losses import attended
@@ -28,13 +28,13 @@ def backbone(tmp_path_factory):
 def learn(backbone):
     """(options) -> learned vectors less their first values, and those first values."""
     encoding = backbone.tokenize([TEXT])
-    tokens, unknown = learning_tokens(TEXT, encoding, 0, "content", None)
+    lessons = prepared(backbone, encoding, [TEXT], "content", join=False)
     latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
-    first = backbone.embed(encoding.input_ids)[0, tokens]
+    first = backbone.embed(encoding.input_ids)[0, list(lessons.chosen[0].tokens)]
 
     def run(**options):
         recipe = TextualRecipe(**{"steps": 1, "draws": 2, "lr": LR, "weight_decay": 0.0} | options)
-        learned = optimise(backbone, latents, encoding, [tokens], [unknown], ["s"], recipe)[0]
+        learned = optimise(backbone, latents, lessons, ["s"], recipe)[0]
         return learned.vectors - first, first
 
     return run
@@ -65,7 +65,7 @@ def test_a_contrast_without_weight_changes_nothing_and_more_weight_changes_more(
 
 def test_a_threshold_of_the_mask_is_a_share_of_the_highest_cell(backbone):
     encoding = backbone.tokenize([TEXT])
-    words = Words([0], [2], encoding, backbone.device)
+    words = Words([[2]], encoding)
     maps = torch.zeros(1, 1, encoding.input_ids.shape[1], 2, 2)
     maps[0, 0, 2] = torch.tensor([[0.8, 0.41], [0.39, 0.1]])
 

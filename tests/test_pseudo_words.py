@@ -48,6 +48,16 @@ def test_joining_leaves_every_word_its_characters(sizes):
     assert all(o in joined.offsets[0] for o in kept if o != (0, 0) and TEXT[o[0] : o[1]] in ("a", "and"))
 
 
+@given(st.lists(st.integers(1, 7), min_size=6, max_size=6), st.sampled_from([("disk",), ("crimson", "a"), (), "all"]))
+def test_content_words_are_found_where_other_words_are_joined(sizes, choice):
+    plain = encoded(split(TEXT, sizes))
+    found = learning(TEXT, plain, 0, choice, None, join=True)
+    joined = plain.join([found.joined], 501)
+    places = [joined.offsets[0][token] for token in found.content]
+    assert sorted(found.content) == list(found.content) and all(start < end for start, end in places)
+    assert "".join(TEXT[slice(*place)] for place in places) == "crimsondiskdisk"
+
+
 def test_without_joining_pieces_learn_as_before():
     plain = encoded(split(TEXT, [1, 3, 4, 3, 1, 2]))
     found = learning(TEXT, plain, 0, "content", None)

@@ -13,7 +13,7 @@ from stages.adapt.recipe import LoraRecipe
 from stages.artifacts.progress import track
 from stages.artifacts.seeds import generator, seed_of
 from stages.backbones.diffusion import DiffusionBackbone
-from stages.backbones.entropy import Words, entropy
+from stages.backbones.entropy import entropy
 from stages.backbones.learning_words import Lessons
 from stages.backbones.objective import draw_batch, prediction_error, timestep_range
 
@@ -52,15 +52,9 @@ class Pairs:
         """The encoder's input, joined words at their mean."""
         found = backbone.embed(self.lessons.encoding.input_ids)
         if self.lessons.initial is not None:
-            row, token = self.learning(backbone)
-            found[row, token] = self.lessons.initial.to(found)
+            words = self.lessons.learning()
+            found[words.text, words.token] = self.lessons.initial.to(found)
         return found
-
-    def learning(self, backbone: DiffusionBackbone) -> tuple[torch.Tensor, torch.Tensor]:
-        """Row and position of every token that an inverter would learn."""
-        found = [(row, token) for row, one in enumerate(self.lessons.chosen) for token in one.tokens]
-        row, token = torch.tensor(found, device=backbone.device).long().reshape(-1, 2).T
-        return row, token
 
     def known(self, backbone: DiffusionBackbone) -> Bool[torch.Tensor, "rows window"]:
         """Tokens but those of words that the tokenizer splits or does not know."""
@@ -82,8 +76,7 @@ def train(backbone: DiffusionBackbone, pairs: Pairs, recipe: LoraRecipe) -> Adap
         r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=0.0, bias="none", target_modules=list(TARGETS)
     )
     input_ids, embeddings = pairs.lessons.encoding.input_ids, pairs.embeddings(backbone)
-    row, token = pairs.learning(backbone)
-    words = Words(row.tolist(), token.tolist(), pairs.lessons.encoding, backbone.device)
+    words = pairs.lessons.content()
     known = pairs.known(backbone)
     torch.manual_seed(seed_of(recipe.seed, "adapt", "initial") % 2**32)  # LoRA's first A is random, its B zero
     model = get_peft_model(backbone.encoder, config)

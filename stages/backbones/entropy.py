@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 
 class Words:
-    """The tokens that learn, with the word and the run of words that each belongs to; one row a token."""
+    """Tokens of some texts, with the word and the run of words that each belongs to; one row a token."""
 
-    def __init__(self, text: Sequence[int], token: Sequence[int], encoding: Encoding, device: torch.device) -> None:
-        """text, token: of every row, its text's and its token's position, in rising order.
+    def __init__(self, tokens: Sequence[Sequence[int]], encoding: Encoding) -> None:
+        """tokens: by text of the encoding, positions in rising order.
 
         Neighbouring tokens whose characters touch are pieces of one word. Words with nothing but a space between
         them form a run ("striped red circle"): without a parser, that is what says which adjective is a noun's.
         """
+        device = encoding.input_ids.device
+        text = [row for row, own in enumerate(tokens) for _ in own]
+        token = [position for own in tokens for position in own]
         word, run = [], []
         before: tuple[int, int] | None = None  # text, end
         for own, position in zip(text, token, strict=True):

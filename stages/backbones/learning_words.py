@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from stages.artifacts.language import Span, words
+from stages.backbones.entropy import Words
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -82,7 +83,9 @@ class Learning:
     unknown: tuple[int, ...]
     """Those among them whose word the tokenizer splits or does not know."""
     joined: tuple[tuple[int, ...], ...]
-    """Words that are to become one token: the positions of their pieces. `tokens` count after that."""
+    """Words that are to become one token: the positions of their pieces. The other positions count after that."""
+    content: tuple[int, ...]
+    """Positions of the content words' tokens, whether they learn or not."""
 
 
 def learning(
@@ -103,13 +106,19 @@ def learning(
     # A piece that two words share (a tokenizer need not cut where words end) cannot be joined into both.
     counts = Counter(piece for pieces, _ in learn for piece in pieces)
     joined = tuple(p for p, _ in learn if join and len(p) > 1 and all(counts[piece] == 1 for piece in p))
-    gone = sorted(piece for pieces in joined for piece in pieces[1:])
-    tokens, unknown = set(), set()
-    for pieces, split in learn:
-        now = {piece - bisect(gone, piece) for piece in (pieces[:1] if pieces in joined else pieces)}
-        tokens |= now
-        unknown |= now if split else set()
-    return Learning(tuple(sorted(tokens)), tuple(sorted(unknown)), joined)
+    first = {piece: pieces[0] for pieces in joined for piece in pieces}
+    gone = sorted(set(first) - set(first.values()))
+
+    def positions(words: Iterable[Sequence[int]]) -> tuple[int, ...]:
+        kept = {first.get(piece, piece) for pieces in words for piece in pieces}
+        return tuple(sorted(piece - bisect(gone, piece) for piece in kept))
+
+    return Learning(
+        tokens=positions(pieces for pieces, _ in learn),
+        unknown=positions(pieces for pieces, split in learn if split),
+        joined=joined,
+        content=positions(encoding.pieces(index, span) for span in learning_words(text, "content")),
+    )
 
 
 @dataclass(frozen=True)
@@ -122,6 +131,14 @@ class Lessons:
     """Where the learning tokens start, text by text; None where that is the table's own vectors."""
     chosen: list[Learning]
     """By row."""
+
+    def learning(self) -> Words:
+        """The tokens that learn, of all texts."""
+        return Words([one.tokens for one in self.chosen], self.encoding)
+
+    def content(self) -> Words:
+        """The tokens of content words, of all texts."""
+        return Words([one.content for one in self.chosen], self.encoding)
 
 
 def prepared(
@@ -138,19 +155,6 @@ def prepared(
         return Lessons(encoding, None, chosen)
     joined = encoding.join([one.joined for one in chosen], int(backbone.empty_ids[0, -1]))
     return Lessons(joined, _first_vectors(backbone, encoding, joined, chosen), chosen)
-
-
-def learning_tokens(
-    text: str,
-    encoding: Encoding,
-    index: int,
-    choice: Literal["content", "all"] | Sequence[str],
-    unknown_id: int | None,
-) -> tuple[list[int], list[int]]:
-    """Positions of the tokens that learn in text `index`, and those among them whose word is out of vocabulary:
-    split into pieces, or unknown to the tokenizer."""
-    found = learning(text, encoding, index, choice, unknown_id)
-    return list(found.tokens), list(found.unknown)
 
 
 def _first_vectors(

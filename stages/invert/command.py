@@ -66,12 +66,9 @@ def run(
         learned = optimise(
             backbone,
             inputs.latents,
-            lessons.encoding,
-            [one.tokens for one in lessons.chosen],
-            [one.unknown for one in lessons.chosen],
+            lessons,
             [own[index]["sample_id"] for index in inputs.owner],
             settings,
-            lessons.initial,
         )
         results: dict[int, Result] = dict(inputs.failures)
         for index, windows in inputs.rows_of().items():

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from stages.artifacts import Stage
 from stages.backbones import recipe as backbones
 
-STAGE = Stage(name="invert", version="2")
+STAGE = Stage(name="invert", version="3")
 
 
 class _Strict(BaseModel):

@@ -17,14 +17,14 @@ import torch
 from stages.artifacts.seeds import seed_of
 from stages.backbones.diffusion import DiffusionBackbone
 from stages.backbones.entropy import Words, entropy
+from stages.backbones.learning_words import Lessons
 from stages.backbones.objective import draw_batch, prediction_error, timestep_range
-from stages.backbones.text import Encoding
 from stages.invert.losses import attended, contrast
 from stages.invert.recipe import TextualRecipe
 from stages.invert.settle import Watch
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,20 @@ class Vectors:
     def __init__(
         self,
         backbone: DiffusionBackbone,
-        encoding: Encoding,
-        tokens: Sequence[Sequence[int]],
-        initial: Float[torch.Tensor, "rows width"] | None = None,
+        lessons: Lessons,
+        known_rate: float = 1.0,
     ) -> None:
-        device = backbone.device
-        self.input_ids = encoding.input_ids
-        self.base = backbone.embed(encoding.input_ids)  # [N, L, D]
-        self.text = torch.tensor([n for n, own in enumerate(tokens) for _ in own], device=device).long()
-        self.token = torch.tensor([t for own in tokens for t in own], device=device).long()
-        self.first = self.base[self.text, self.token].clone() if initial is None else initial.clone()
+        """known_rate: of words that the tokenizer knows whole, as a share of the others' rate."""
+        self.input_ids = lessons.encoding.input_ids
+        self.base = backbone.embed(self.input_ids)  # [N, L, D]
+        self.words = lessons.learning()
+        self.text, self.token = self.words.text, self.words.token
+        initial = self.base[self.text, self.token] if lessons.initial is None else lessons.initial
+        self.first = initial.clone()
         self.now = self.first.clone().requires_grad_()
-        self.share = torch.ones(len(self.text), 1, device=device)
+        unknown = [token in one.unknown for one in lessons.chosen for token in one.tokens]
+        self.unknown: Bool[torch.Tensor, " rows"] = torch.tensor(unknown, dtype=torch.bool, device=backbone.device)
+        self.share: Float[torch.Tensor, "rows 1"] = torch.where(self.unknown, 1.0, known_rate)[:, None]
         """Of the learning rate, a row."""
 
     def context(
@@ -73,39 +75,31 @@ class Vectors:
 def optimise(
     backbone: DiffusionBackbone,
     latents: Float[torch.Tensor, "images channels h w"],
-    encoding: Encoding,
-    tokens: Sequence[Sequence[int]],
-    unknown: Sequence[Sequence[int]],
+    lessons: Lessons,
     sample_ids: Sequence[str],
     recipe: TextualRecipe,
-    initial: Float[torch.Tensor, "rows width"] | None = None,
 ) -> list[Learned]:
-    """Learn the vectors of `tokens` (positions, by text) from the images; `unknown`: those among them whose word the
-    tokenizer does not know whole; `initial`: what they start from, text by text, where it is not the table's own.
+    """Learn the vectors of the texts' learning tokens from the images, one image a text.
 
     An image whose text has no token to learn, and every image if `recipe.steps` is 0, comes back without vectors.
     """
-    count = len(sample_ids)
+    tokens = [one.tokens for one in lessons.chosen]
     if recipe.steps == 0 or not any(tokens):
         width = backbone.table.shape[1]
-        return [Learned(torch.zeros(0, width), (), ()) for _ in range(count)]
-    vectors = Vectors(backbone, encoding, tokens, initial)
-    _initialise(vectors, backbone, tokens, unknown, sample_ids, recipe)
-    known = [token not in unknown[n] for n, own in enumerate(tokens) for token in own]
-    vectors.share[torch.tensor(known)] = recipe.known_rate
-    losses = _descend(backbone, latents, vectors, encoding, sample_ids, recipe)
+        return [Learned(torch.zeros(0, width), (), ()) for _ in tokens]
+    vectors = Vectors(backbone, lessons, recipe.known_rate)
+    _initialise(vectors, backbone, sample_ids, recipe)
+    losses = _descend(backbone, latents, vectors, lessons.content(), sample_ids, recipe)
     with torch.no_grad():
-        kept = accepted(backbone, latents, vectors, encoding, sample_ids, recipe)
+        kept = accepted(backbone, latents, vectors, sample_ids, recipe)
     text = vectors.text.cpu()
     final = kept.cpu()
-    return [Learned(final[text == n], tuple(tokens[n]), tuple(losses[n])) for n in range(count)]
+    return [Learned(final[text == n], own, tuple(losses[n])) for n, own in enumerate(tokens)]
 
 
 def _initialise(
     vectors: Vectors,
     backbone: DiffusionBackbone,
-    tokens: Sequence[Sequence[int]],
-    unknown: Sequence[Sequence[int]],
     sample_ids: Sequence[str],
     recipe: TextualRecipe,
 ) -> None:
@@ -113,15 +107,13 @@ def _initialise(
     if recipe.initial == "pretrained":
         return
     mean, spread = backbone.table.mean(dim=0), backbone.table.std(dim=0)
-    row = 0
+    drawn = torch.ones_like(vectors.unknown) if recipe.initial == "random" else vectors.unknown
     with torch.no_grad():
-        for n, own in enumerate(tokens):
-            for token in own:
-                if recipe.initial == "random" or token in unknown[n]:
-                    seed = seed_of(recipe.seed, "invert", sample_ids[n], "initial", token)
-                    normal = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
-                    vectors.first[row] = mean + spread * normal.to(mean)
-                row += 1
+        for row in drawn.nonzero()[:, 0].tolist():
+            text, token = int(vectors.text[row]), int(vectors.token[row])
+            seed = seed_of(recipe.seed, "invert", sample_ids[text], "initial", token)
+            normal = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
+            vectors.first[row] = mean + spread * normal.to(mean)
         vectors.now.copy_(vectors.first)
 
 
@@ -135,7 +127,7 @@ def _descend(
     backbone: DiffusionBackbone,
     latents: Float[torch.Tensor, "images channels h w"],
     vectors: Vectors,
-    encoding: Encoding,
+    content: Words,
     sample_ids: Sequence[str],
     recipe: TextualRecipe,
 ) -> list[list[float]]:
@@ -147,19 +139,24 @@ def _descend(
     if not active:
         return [[] for _ in sample_ids]
     watch = Watch(backbone, latents, vectors, sample_ids, recipe) if recipe.settle else None
-    every = Words(vectors.text.tolist(), vectors.token.tolist(), encoding, backbone.device)
     trace: list[torch.Tensor] = []
     members: list[list[int]] = []
     for step in range(recipe.steps):
         index = torch.tensor(active, device=backbone.device)
         context = vectors.context(backbone, index)
-        words = every.of(active) if recipe.mask or recipe.contrast or recipe.entropy else None
         loss = diffusion_loss(
-            backbone, latents[index], context, [sample_ids[n] for n in active], step, recipe, words=words
+            backbone,
+            latents[index],
+            context,
+            [sample_ids[n] for n in active],
+            step,
+            recipe,
+            words=vectors.words.of(active) if recipe.mask else None,
+            content=content.of(active) if recipe.entropy else None,
         )  # [active]
         total = loss.sum()
-        if recipe.contrast and words is not None:
-            total = total + recipe.contrast.weight * contrast(context, words, recipe.contrast).sum()
+        if recipe.contrast:
+            total = total + recipe.contrast.weight * contrast(context, vectors.words.of(active), recipe.contrast).sum()
         optimiser.zero_grad(set_to_none=True)
         total.backward()
         if recipe.schedule == "linear":
@@ -201,11 +198,12 @@ def diffusion_loss(
     recipe: TextualRecipe,
     draws: int | None = None,
     words: Words | None = None,
+    content: Words | None = None,
 ) -> Float[torch.Tensor, " images"]:
     """L_DM (equation 2), an image: mean over its draws, channels and pixels of the squared error.
 
-    With `words` and a recipe that has `mask`, the error counts where the learning words attend (MCPL's Attn-Mask); with
-    one that has `entropy`, that term is added.
+    With a recipe that has `mask`, the error counts where `words`, those that learn, attend (MCPL's Attn-Mask); with one
+    that has `entropy`, that of the runs of `content` words, whether they learn or not, is added. Neither without those.
     """
     count = draws or recipe.draws
     timesteps, noise = draw_batch(
@@ -220,24 +218,25 @@ def diffusion_loss(
         antithetic=recipe.antithetic and count % 2 == 0,
         stratified=recipe.stratified,
     )
-    if words is None or (recipe.mask is None and recipe.entropy is None):
+    if words is None and content is None:
         error = prediction_error(backbone, latents, context, timesteps, noise)
         return error.square().flatten(1).mean(dim=1)
     with backbone.capture() as capture:
         error = prediction_error(backbone, latents, context, timesteps, noise)
         maps = capture.take().unflatten(0, (-1, count))
-    if recipe.mask is not None:
+    if words is not None and recipe.mask is not None:
         # As MCPL: the mean runs over all pixels, masked or not.
         error = error * attended(maps.detach(), words, recipe.mask, latents.shape[-1])
     loss = error.square().flatten(1).mean(dim=1)
-    return loss + recipe.entropy.weight * entropy(maps, words) if recipe.entropy else loss
+    if content is not None and recipe.entropy is not None:
+        loss = loss + recipe.entropy.weight * entropy(maps, content)
+    return loss
 
 
 def accepted(
     backbone: DiffusionBackbone,
     latents: Float[torch.Tensor, "images channels h w"],
     vectors: Vectors,
-    encoding: Encoding,
     sample_ids: Sequence[str],
     recipe: TextualRecipe,
 ) -> Float[torch.Tensor, "rows width"]:
@@ -261,9 +260,8 @@ def accepted(
         worse = (loss(vectors.first) <= learned)[vectors.text]
         kept[worse] = vectors.first[worse]
         return kept
-    words = Words(vectors.text.tolist(), vectors.token.tolist(), encoding, backbone.device)
-    for turn in range(int(words.word.max()) + 1):
-        own = words.word == turn
+    for turn in range(int(vectors.words.word.max()) + 1):
+        own = vectors.words.word == turn
         rows = torch.where(own[:, None], vectors.first, now)
         back = own & (loss(rows) <= learned)[vectors.text]
         kept[back] = vectors.first[back]

@@ -67,6 +67,7 @@ def losses(base: Mapping[str, Any], facts: Facts) -> list[Variant]:
     found = [
         *_switch(base, "mask", {"mask-hard": {}, "mask-soft": {"hard": False}}),
         *_switch(base, "contrast", {"contrast": {}}),
+        *_switch(base, "entropy", {"entropy": {}}),
         # Looks as often as lets a run of few steps settle at all.
         *_switch(base, "settle", {"settle": {"every": max(1, base["steps"] // 8)}}),
         *_others(base, "schedule", ["constant", "linear"]),
@@ -75,6 +76,7 @@ def losses(base: Mapping[str, Any], facts: Facts) -> list[Variant]:
         *_others(base, "accept", ["all", "word", "text"]),
         *_others(base, "initial", ["pretrained", "random-unknown", "random"]),
         *_others(base, "words", ["content", "all"]),
+        *_others(base, "pieces", ["each", "joined"]),
         *_others(base, "scale_lr", [False, True]),
         *(Variant(f"lr-x{factor:g}", {"lr": base["lr"] * factor}) for factor in (0.25, 4.0)),
     ]
