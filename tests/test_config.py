@@ -104,11 +104,16 @@ def test_the_schema_takes_the_demo_and_part_of_it_and_refuses_a_typing_error(con
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "studies").glob("*.yaml")), ids=lambda path: path.stem)
-def test_configurations_for_real_data_hold_together(path):
+def test_configurations_of_studies_hold_together(path):
     jsonschema.validate(read_config(path), config_schema())
     config = complete_config(path)
     Workflow(config)
     assert set(config["targets"]) <= set(config["experiments"])
+
+
+def test_ten_steps_are_the_embedded_recipe_with_more_steps():
+    inverters = complete_config(ROOT / "workflow" / "studies" / "embedded.yaml")["inverters"]
+    assert inverters["ten"] == {**inverters["embedded"], "steps": 10}
 
 
 def test_every_top_key_of_the_demo_is_explained():
