@@ -93,9 +93,16 @@ def test_steps_keep_the_papers_ratios_unless_all_three_are_given():
 def test_the_eight_settings_are_those_of_table_6():
     base = complete_config()
     name, recipe = scenes("test", 0, 4, 2)
-    data, adapters = ablation.pairs_for("embedded", 3, 2)
-    base = merged(base, {"datasets": {name: recipe, **data}, "adapters": adapters})
-    choice = ablation.Choice(like="truth", attention="attention", adapter=next(iter(adapters)))
+    inverter = base["inverters"]["embedded"]
+    assert ablation.fitted(base, inverter, name, None, None) == ("lora", {})
+    adapter, lacking = ablation.fitted(base, inverter, name, 3, 2)
+    assert lacking["adapters"][adapter] == base["adapters"]["lora"] | {
+        "dataset": f"{name}-pairs-3",
+        "pairs": 3,
+        "steps": 2,
+    }
+    base = merged(merged(base, {"datasets": {name: recipe}}), lacking)
+    choice = ablation.Choice(like="truth", attention="attention", adapter=adapter)
     own = base["inverters"]["embedded"]["steps"]
     added = ablation.configuration(base, choice, dataset=name, steps=ablation.steps_of("", own))
     workflow = Workflow(merged(base, added))
@@ -126,7 +133,7 @@ def test_the_eight_settings_are_those_of_table_6():
         "embedded",
         f"embedded-1-{choice.adapter}",
     }  # the recipe itself is shared
-    assert workflow.adapter_of(f"embedded-1-{choice.adapter}")[1] == "scenes-train-0-3"
+    assert workflow.adapter_of(f"embedded-1-{choice.adapter}")[1] == f"{name}-pairs-3"
 
 
 def test_the_papers_own_settings_ship_and_say_what_they_lack(monkeypatch, tmp_path):

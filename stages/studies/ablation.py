@@ -149,13 +149,19 @@ def experiment(dataset: str, setting: Setting) -> str:
     return f"{dataset}-{setting.name}"
 
 
-def pairs_for(backbone: str, pairs: int, steps: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Datasets and adapters that fit a text encoder to embedded scenes of the train split: the paper's 500 pairs."""
-    from stages.studies.options import scenes
+def fitted(
+    base: Mapping[str, Any], inverter: Mapping[str, Any], dataset: str, pairs: int | None, steps: int | None
+) -> tuple[str, dict[str, Any]]:
+    """The adapter of the last setting by name, and what the configuration lacks for it: its own `lora`, on the
+    inverter's backbone, with other pairs or steps where given."""
+    from stages.studies.inversion import adapter_recipe
+    from stages.studies.variants import ADAPTER
 
-    name, recipe = scenes("train", 0, pairs, min(pairs, 100))
-    adapter = {"kind": "lora", "backbone": backbone, "dataset": name, "pairs": pairs, "steps": steps}
-    return {name: recipe}, {f"lora-{pairs}-{steps}": adapter}
+    recipe, data = adapter_recipe(base, {"backbone": "embedded", **inverter}, dataset, pairs)
+    recipe = recipe if steps is None else {**recipe, "steps": steps}
+    if recipe == base["adapters"]["lora"]:
+        return "lora", {}
+    return ADAPTER, {"datasets": data, "adapters": {ADAPTER: recipe}}
 
 
 def figures_of(results: Path, dataset: str, name: str) -> dict[str, Figure]:

@@ -38,9 +38,9 @@ def ablation(
     ] = "",
     settings: Annotated[str, typer.Option(help="Only these settings, comma-separated.")] = "",
     attention: Annotated[str, typer.Option(help="The segmenter of the setting without SAM.")] = "attention",
-    adapter: Annotated[str, typer.Option(help="One of the configuration's adapters; '': one fitted to scenes.")] = "",
-    pairs: Annotated[int, typer.Option(help="Training scenes of that adapter.", min=1)] = 500,
-    adapter_steps: Annotated[int, typer.Option(help="Its optimisation steps.", min=1)] = 500,
+    adapter: Annotated[str, typer.Option(help="One of the configuration's adapters; '': its lora.")] = "",
+    pairs: Annotated[int | None, typer.Option(help="Training pairs of lora, if other than its own.", min=1)] = None,
+    adapter_steps: Annotated[int | None, typer.Option(help="Its steps, if other than its own.", min=1)] = None,
     similarity: Similarity = "",
     shard_size: ShardSize = 50,
     cores: Cores = 2,
@@ -67,9 +67,8 @@ def ablation(
         raise AnywordError(f"--like '{like}' is none of {', '.join(base['experiments'])}.")
     inverter = base["inverters"][base["experiments"][like]["inverter"]]
     if any(one.learning == "few" for one in chosen) and not adapter:
-        data, adapters = study.pairs_for(inverter.get("backbone", "embedded"), pairs, adapter_steps)
-        base = merged(base, {"datasets": data, "adapters": adapters})
-        adapter = next(iter(adapters))
+        adapter, lacking = study.fitted(base, inverter, name, pairs, adapter_steps)
+        base = merged(base, lacking)
     counts = study.steps_of(steps, inverter.get("steps", 1100))
     choice = study.Choice(like=like, attention=attention, adapter=adapter, parser=parser or None)
     added = study.configuration(base, choice, dataset=name, steps=counts, settings=chosen, similarity=similarity)
