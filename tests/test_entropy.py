@@ -5,9 +5,10 @@ import torch
 from tiny_models import save_tiny
 
 from stages.backbones.diffusion import load
-from stages.backbones.entropy import Words, entropy
+from stages.backbones.entropy import entropy
 from stages.backbones.learning_words import prepared
 from stages.backbones.recipe import BackboneRecipe
+from stages.backbones.runs import Words
 from stages.backbones.text import Encoding
 from stages.invert.recipe import TextualRecipe
 from stages.invert.textual import optimise

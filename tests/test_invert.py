@@ -8,10 +8,10 @@ from tiny_models import save_samples, save_tiny
 
 from stages.artifacts import Folder
 from stages.backbones.diffusion import load
-from stages.backbones.entropy import Words
 from stages.backbones.learning_words import learning, learning_words, prepared
 from stages.backbones.objective import draw
 from stages.backbones.recipe import BackboneRecipe
+from stages.backbones.runs import Words
 from stages.invert.command import run
 from stages.invert.losses import attended, contrast
 from stages.invert.recipe import Contrast, Mask, Settle, TextualRecipe

@@ -7,10 +7,10 @@ from tiny_models import save_tiny
 from stages.artifacts import AnywordError
 from stages.attend.reading import Reader
 from stages.backbones.diffusion import load
-from stages.backbones.entropy import Words
 from stages.backbones.learning_words import prepared
 from stages.backbones.objective import draw
 from stages.backbones.recipe import BackboneRecipe
+from stages.backbones.runs import Words
 from stages.invert.losses import attended
 from stages.invert.recipe import Mask, TextualRecipe
 from stages.invert.textual import optimise

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from stages.artifacts.language import Span, words
-from stages.backbones.entropy import Words
+from stages.backbones.runs import Words
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from stages.backbones.entropy import Words
+from stages.backbones.runs import Words
 from stages.invert.recipe import Contrast, Mask
 
 if TYPE_CHECKING:

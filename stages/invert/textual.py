@@ -16,9 +16,10 @@ import torch
 
 from stages.artifacts.seeds import seed_of
 from stages.backbones.diffusion import DiffusionBackbone
-from stages.backbones.entropy import Words, entropy
+from stages.backbones.entropy import entropy
 from stages.backbones.learning_words import Lessons
 from stages.backbones.objective import draw_batch, prediction_error, timestep_range
+from stages.backbones.runs import Words
 from stages.invert.losses import attended, contrast
 from stages.invert.recipe import TextualRecipe
 from stages.invert.settle import Watch
