@@ -27,9 +27,9 @@ from stages.artifacts.errors import AnywordError
 from stages.attend import chain
 from stages.attend.maps import Averager
 from stages.attend.reading import Reader
-from stages.backbones.devices import choose_device
-from stages.backbones.diffusion import DiffusionBackbone, load
-from stages.backbones.recipe import BackboneRecipe
+from stages.models.devices import choose_device
+from stages.models.diffusion import DiffusionBackbone, load
+from stages.models.recipe import BackboneRecipe
 
 HERE = Path(__file__).parent
 PAPER = {1100: 470.0, 50: 28.0}

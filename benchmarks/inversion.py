@@ -21,11 +21,11 @@ from peers import TextualInversionExample, attention_store_pass, inversion_pass
 from stages.attend import chain
 from stages.attend.maps import Averager
 from stages.attend.reading import Reader
-from stages.backbones.diffusion import DiffusionBackbone, load
-from stages.backbones.learning_words import prepared
-from stages.backbones.recipe import BackboneRecipe, Entropy
 from stages.invert.recipe import TextualRecipe
 from stages.invert.textual import optimise
+from stages.learning.trainable_tokens import prepared
+from stages.models.diffusion import DiffusionBackbone, load
+from stages.models.recipe import BackboneRecipe, Entropy
 
 HERE = Path(__file__).parent
 TEXT = "a small striped red circle left of a big blue star on grass"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.artifacts import Folder, Job, Stage
+from stages.artifacts import ShardReader, ShardWriter, Stage
 from stages.artifacts.language import Parse, Phrase, Span
 from stages.artifacts.masks import encode
 from stages.artifacts.tables import targets_of, write_table
@@ -59,16 +59,16 @@ def write(root: Path, masks: int) -> int:
                 other = picked if near else draw.integers(0, len(shapes))
                 found.append({**target, **shapes[other], "score": float(draw.random())})
         folder = root / "samples" / f"{shard:05d}"
-        job = Job(Stage(name="samples", version="1"), {}, folder / "manifest.json", inputs={}, ids=ids)
+        job = ShardWriter(Stage(name="samples", version="1"), {}, folder / "manifest.json", inputs={}, ids=ids)
         job.publish(
             {
                 "samples.parquet": lambda path, rows=rows: write_table(path, "samples", rows),
                 "truth.parquet": lambda path, rows=truth: write_table(path, "truth", rows),
             }
         )
-        source = Folder(folder, "samples")
+        source = ShardReader(folder, "samples")
         output = root / "experiments" / "bench" / "segment" / f"{shard:05d}" / "manifest.json"
-        job = Job(Stage(name="segment", version="1"), {}, output, inputs={"samples": source})
+        job = ShardWriter(Stage(name="segment", version="1"), {}, output, inputs={"samples": source})
         job.publish({"masks.parquet": lambda path, rows=found: write_table(path, "masks", rows)})
     return shards
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
@@ -16,12 +17,10 @@ import typer
 from stages.artifacts.errors import AnywordError
 from stages.commands import stage
 from stages.commands.backbone import backbone
+from stages.commands.export import export
+from stages.commands.parse import parse, parsers
 from stages.commands.results import results
 from stages.commands.segment import segment
-from stages.export.commands import export
-from stages.parse import people
-from stages.studies import commands as studies
-from stages.world import commands as world
 
 app = typer.Typer(
     name="anyword",
@@ -35,11 +34,12 @@ app.command()(segment)
 app.command()(results)
 app.command()(backbone)
 app.command()(export)
-app.command()(people.parse)
-app.command()(people.parsers)
-app.add_typer(studies.app, name="study")
-app.add_typer(world.app, name="world")
+app.command()(parse)
+app.command()(parsers)
 app.add_typer(stage.app, name="stage")
+for entry in sorted(entry_points(group="anyword.commands"), key=lambda one: one.name):
+    app.add_typer(entry.load(), name=entry.name)
+"""Commands that other packages add, the laboratory's `study` and `world` among them: this one imports none of them."""
 
 
 @app.callback()

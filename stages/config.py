@@ -10,13 +10,14 @@ from __future__ import annotations
 import importlib
 import json
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from stages import REPOSITORY
 from stages.artifacts.atomic import canonical
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.manifest import Stage
@@ -28,7 +29,7 @@ Raw = dict[str, Any]
 
 ROOMS = {
     "datasets": "samples",
-    "backbones": "backbones",
+    "backbones": "models",
     "parsers": "parse",
     "adapters": "adapt",
     "inverters": "invert",
@@ -266,3 +267,18 @@ def _complaint(error: ValidationError, known: Iterable[str] = ()) -> str:
         return f"{where} is no key that is known.{keys}"
     shown = "" if first["type"] == "missing" else f", not {first['input']!r:.80}"
     return f"{where}: {first['msg']}{shown}."
+
+
+def complete_config(path: Path | None = None) -> dict[str, Any]:
+    """The repository's configuration, with that of `path` laid over it."""
+    base = read_config(REPOSITORY / "config.yaml")
+    return merged(base, read_config(path)) if path else base
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base` as Snakemake does with --configfile: mappings key by key, anything else as a whole."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result

@@ -19,8 +19,8 @@ import numpy as np
 
 from stages.artifacts.atomic import sha256_file, write_bytes, write_json
 from stages.artifacts.errors import AnywordError
-from stages.artifacts.folder import Folder
 from stages.artifacts.manifest import NAME, Manifest, read_manifest
+from stages.artifacts.shard_reader import ShardReader
 
 log = logging.getLogger("anyword")
 
@@ -60,7 +60,7 @@ def segment(
     inverter = dict(config["inverters"][chosen["inverter"]])
     adapters: dict[str, Any] = {}
     if adapter is not None:
-        trained = Folder(adapter, "adapt")
+        trained = ShardReader(adapter, "adapt")
         adapter = trained.path / NAME
         adapters = {"given": {**trained.manifest.recipe, "dataset": DATASET}}
         inverter["adapter"] = "given"
@@ -183,8 +183,8 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) 
 
     from stages.artifacts.images import decode_image
 
-    rows = Folder(masks, "segment").table("masks")
-    (sample,) = Folder(samples, "samples").table("samples")
+    rows = ShardReader(masks, "segment").table("masks")
+    (sample,) = ShardReader(samples, "samples").table("samples")
     pixels = decode_image(image.read_bytes(), image.name).astype(np.float32)
     annotations, categories = [], []
     for number, row in enumerate(rows, start=1):

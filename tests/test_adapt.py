@@ -11,13 +11,13 @@ from tiny_workflow import ROOT, planned, snakemake, tiny_config
 from stages.adapt.command import run
 from stages.adapt.lora import choose
 from stages.adapt.recipe import LoraRecipe
-from stages.artifacts import AnywordError, ArtifactError, Folder
+from stages.artifacts import AnywordError, ArtifactError, ShardReader
 from stages.artifacts.maps import read_maps
-from stages.backbones.adapter import adapted
-from stages.backbones.diffusion import load
-from stages.backbones.learning_words import learning
-from stages.backbones.recipe import BackboneRecipe
 from stages.config import Workflow, read_config
+from stages.learning.trainable_tokens import learning
+from stages.models.adapter import adapted
+from stages.models.diffusion import load
+from stages.models.recipe import BackboneRecipe
 
 TEXTS = ["a red circle", "a blue star on grass", "the zyxwv disk", "red " * 40]
 
@@ -40,7 +40,7 @@ def test_only_a_small_adapter_is_learned_and_twice_the_same(trained):
     place, backbone, _ = trained
     one, two = (place / name / "manifest.json" for name in "ab")
     assert one.read_bytes() == two.read_bytes()
-    folder = Folder(one, "adapt")
+    folder = ShardReader(one, "adapt")
     weights = load_file(folder.file("adapter_model.safetensors"))
     assert weights and all("lora_" in name for name in weights)
     config = json.loads(folder.file("adapter_config.json").read_text())
@@ -111,11 +111,11 @@ def test_inversion_and_attention_take_the_adapter_and_refuse_to_mix(trained, tmp
     recipe = {"kind": "textual", "backbone": backbone, "adapter": "lora", "steps": 2, "draws": 2}
     embeddings = tmp_path / "invert/manifest.json"
     invert(samples=samples[0], recipe=recipe, output=embeddings, adapter=adapter, device="cpu")
-    assert set(Folder(embeddings, "invert").manifest.inputs) == {"samples", "adapter"}
+    assert set(ShardReader(embeddings, "invert").manifest.inputs) == {"samples", "adapter"}
     reading = {"kind": "noised", "backbone": backbone, "at": [300]}
     both = {"samples": samples[0], "embeddings": embeddings, "recipe": reading, "device": "cpu"}
     attend(**both, output=tmp_path / "attend/manifest.json", adapter=adapter)
-    assert len(read_maps(Folder(tmp_path / "attend/manifest.json", "attend").file("maps.zarr")).maps)
+    assert len(read_maps(ShardReader(tmp_path / "attend/manifest.json", "attend").file("maps.zarr")).maps)
     with pytest.raises(ArtifactError, match="learned with backbone"):
         attend(**both, output=tmp_path / "mixed/manifest.json")
     with pytest.raises(AnywordError, match="names adapter 'lora'"):
@@ -157,9 +157,9 @@ def test_the_workflow_trains_the_adapter_on_one_shard_and_on_several(tmp_path, c
     config["datasets"]["pairs"]["shard_size"] = shard_size
     target = tmp_path / "results/tiny/invert/tiny/00000/manifest.json"
     snakemake(tmp_path, config, str(target.relative_to(tmp_path)))
-    assert not Folder(target, "invert").failures
+    assert not ShardReader(target, "invert").failures
     (adapter,) = (tmp_path / "results").rglob("adapter_model.safetensors")
-    manifest = Folder(adapter.parent / "manifest.json", "adapt").manifest
+    manifest = ShardReader(adapter.parent / "manifest.json", "adapt").manifest
     assert len(manifest.inputs) == 2 // shard_size
     assert {one.id for one in manifest.samples} == {"train-000000", "train-000001"}  # one is too long, and listed
 

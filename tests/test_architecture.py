@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "stages"
 STAGES = {"samples", "parse", "adapt", "invert", "attend", "prompt", "segment", "score", "report", "export"}
-SHARED = {"artifacts", "backbones"}
+SHARED = {"artifacts", "models", "learning"}
 # The embedded world is data, not a stage: its reader in `samples` draws scenes from it.
 ALLOWED = {"samples": SHARED | {"world"}}
 
@@ -28,6 +28,17 @@ def imports_of(path):
                 yield parts[1]
 
 
+def test_the_product_imports_nothing_of_the_laboratory():
+    found = [
+        str(path.relative_to(ROOT))
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lab")
+        or (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "lab" for alias in node.names))
+    ]
+    assert found == []
+
+
 def rooms():
     return sorted(path.name for path in ROOT.iterdir() if (path / "__init__.py").exists())
 
@@ -37,8 +48,10 @@ def test_stages_meet_only_in_files(room):
     found = {name for path in (ROOT / room).rglob("*.py") for name in imports_of(path)} - {room}
     if room == "artifacts":
         assert found == set()
-    elif room == "backbones":
+    elif room == "models":
         assert found <= {"artifacts"}
+    elif room == "learning":
+        assert found <= {"artifacts", "models"}
     elif room in STAGES:
         assert found <= ALLOWED.get(room, SHARED)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.artifacts import ArtifactError, Folder, Job, Outcome, SampleError, Stage, attempt
+from stages.artifacts import ArtifactError, Outcome, SampleError, ShardReader, ShardWriter, Stage, attempt
 from stages.artifacts.language import Parse, Phrase, Predicate, Span, words
 from stages.artifacts.maps import WordMaps, read_maps, write_maps
 from stages.artifacts.seeds import seed_of
@@ -18,14 +18,14 @@ TOY = Stage(name="toy", version="1")
 
 
 def make(output, ids=("a", "b", "c"), recipe=None, inputs=None, process=None, batch_size=2, stage=TOY):
-    job = Job(stage, recipe or {"x": 1}, output, inputs=inputs or {}, ids=ids)
-    job.run(
+    writer = ShardWriter(stage, recipe or {"x": 1}, output, inputs=inputs or {}, ids=ids)
+    writer.run(
         process or (lambda batch: [Outcome([{"p": p}], {"v": np.full(2, p)}) for p in batch]), batch_size=batch_size
     )
-    rows = [{"sample_id": job.ids[p], "notes": [str(int(o.tensors["v"].sum()))]} for p, o in job.outcomes.items()]
+    rows = [{"sample_id": writer.ids[p], "notes": [str(int(o.tensors["v"].sum()))]} for p, o in writer.outcomes.items()]
     rows = [{**row, "phrases": [], "predicates": [], "referred": None} for row in rows]
-    job.publish({"phrases.parquet": lambda path: write_table(path, "phrases", rows)})
-    return Folder(output, stage.name)
+    writer.publish({"phrases.parquet": lambda path: write_table(path, "phrases", rows)})
+    return ShardReader(output, stage.name)
 
 
 def test_equal_results_are_equal_bytes(tmp_path):
@@ -117,7 +117,7 @@ def test_inputs_of_another_lineage_are_refused_by_name(tmp_path):
     others = make(tmp_path / "o" / "manifest.json", ids=("z",), stage=Stage(name="samples", version="1"))
     maps = make(tmp_path / "m" / "manifest.json", ids=None, inputs={"samples": samples})
     with pytest.raises(ArtifactError, match="maps was made from another samples"):
-        Job(TOY, {}, tmp_path / "x" / "manifest.json", inputs={"samples": others, "maps": maps})
+        ShardWriter(TOY, {}, tmp_path / "x" / "manifest.json", inputs={"samples": others, "maps": maps})
 
 
 def test_a_manifest_cannot_name_files_outside_its_folder(tmp_path):
@@ -135,10 +135,10 @@ def test_a_manifest_cannot_name_files_outside_its_folder(tmp_path):
 def test_manifest_of_another_stage_or_no_json_is_one_line(tmp_path):
     make(tmp_path / "manifest.json")
     with pytest.raises(ArtifactError, match="'toy' where 'invert' is expected"):
-        Folder(tmp_path / "manifest.json", "invert")
+        ShardReader(tmp_path / "manifest.json", "invert")
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(ArtifactError) as error:
-        Folder(tmp_path, "toy")
+        ShardReader(tmp_path, "toy")
     assert "\n" not in str(error.value)
 
 

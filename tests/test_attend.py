@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_models import save_samples, save_tiny
 
-from stages.artifacts import AnywordError, ArtifactError, Folder
+from stages.artifacts import AnywordError, ArtifactError, ShardReader
 from stages.artifacts.language import words
 from stages.artifacts.maps import read_maps
 from stages.attend import chain, null_text
@@ -14,8 +14,8 @@ from stages.attend.maps import Averager
 from stages.attend.reading import Maps, Reader, refine
 from stages.attend.recipe import SecondLook
 from stages.attend.second_look import Box, enlarge, merge, where_to_look
-from stages.backbones.diffusion import load
-from stages.backbones.recipe import BackboneRecipe
+from stages.models.diffusion import load
+from stages.models.recipe import BackboneRecipe
 
 TEXTS = ["a red circle and a blue circle", "the disk is on grass .", "a green square inside a ring"]
 LONG = "a red circle is on grass. a green square is inside a ring. a blue star is above it."
@@ -147,7 +147,7 @@ def attend(shard, name, batch_size=8, **options):
         batch_size=batch_size,
         device="cpu",
     )
-    return Folder(output, "attend")
+    return ShardReader(output, "attend")
 
 
 def test_every_word_has_a_map_and_batches_do_not_change_it(shard):
@@ -174,7 +174,7 @@ def test_learned_vectors_change_the_maps(shard, tmp_path):
         output=tmp_path / "a/manifest.json",
         device="cpu",
     )
-    plain = read_maps(Folder(tmp_path / "a/manifest.json", "attend").file("maps.zarr"))
+    plain = read_maps(ShardReader(tmp_path / "a/manifest.json", "attend").file("maps.zarr"))
     learned = read_maps(attend(shard, "learned").file("maps.zarr"))
     assert np.abs(plain.maps - learned.maps).max() > 1e-4
 
@@ -205,7 +205,7 @@ def test_every_kind_gives_the_same_maps_twice(shard, options):
                 batch_size=batch,
                 device="cpu",
             )
-            folders.append(Folder(output, "attend"))
+            folders.append(ShardReader(output, "attend"))
     else:
         name = "-".join(options)
         folders = [attend(shard, f"{name}{k}", batch_size=b, **options) for k, b in enumerate((1, 8))]

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from stages.artifacts import AnywordError, SampleError
 from stages.artifacts.language import words
-from stages.backbones.attention import attention_layers
-from stages.backbones.diffusion import load
-from stages.backbones.recipe import BackboneRecipe
-from stages.backbones.text import word_maps
+from stages.models.attention import attention_layers
+from stages.models.diffusion import load
+from stages.models.recipe import BackboneRecipe
+from stages.models.text import word_maps
 
 
 @pytest.fixture(scope="module", params=["stable-diffusion", "ldm"])

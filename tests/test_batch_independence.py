@@ -7,7 +7,7 @@ import yaml
 from pycocotools import mask as coco
 
 from stages import REPOSITORY
-from stages.artifacts import Folder
+from stages.artifacts import ShardReader
 from stages.attend import command as attend
 from stages.config import Workflow
 from stages.invert import command as invert
@@ -47,7 +47,7 @@ def masks(folder, *, first, count, batch_size):
             "size": [row["height"], row["width"]],
             "counts": row["counts"].encode(),
         }
-        for row in Folder(at("segment"), "segment").table("masks")
+        for row in ShardReader(at("segment"), "segment").table("masks")
     }
 
 

@@ -42,8 +42,8 @@ def test_the_peers_maps_are_ours_where_nothing_drifts(scripts, tmp_path):
     from stages.attend import chain
     from stages.attend.maps import Averager
     from stages.attend.reading import Reader
-    from stages.backbones.diffusion import load
-    from stages.backbones.recipe import BackboneRecipe
+    from stages.models.diffusion import load
+    from stages.models.recipe import BackboneRecipe
 
     backbone = load(BackboneRecipe(kind="stable-diffusion", path=str(save_tiny(tmp_path))))
     encoding = backbone.tokenize(["a red circle"])
@@ -106,8 +106,8 @@ def test_random_models_load_and_invert(scripts, tmp_path, monkeypatch, kind):
     import gpu
     from inversion import Case
 
-    from stages.backbones.diffusion import load
-    from stages.backbones.recipe import BackboneRecipe
+    from stages.models.diffusion import load
+    from stages.models.recipe import BackboneRecipe
 
     shape = gpu.SHAPES[kind]
     small = {"block_out_channels": (32, 32, 32, 32), "norm_num_groups": 8}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tiny_vision import save_blip, save_clip
 from tiny_workflow import manifest, snakemake, tiny_config
 
-from stages.artifacts import AnywordError, Folder
+from lab.training import published
+from stages.artifacts import AnywordError, ShardReader
 from stages.artifacts.masks import decode
 from stages.artifacts.tables import UNNAMED
 from stages.config import models_of
@@ -21,7 +22,6 @@ from stages.samples.command import run
 from stages.samples.readers.semantic import read_labels
 from stages.score.official import Case, collector_of
 from stages.score.recipe import Semantic
-from stages.world import published
 from stages.world.shapes import NOUNS
 
 COUNT = 4
@@ -103,7 +103,7 @@ def make(tmp_path, models, out="out", batch_size=3, **options):
         batch_size=batch_size,
         device="cpu",
     )
-    return Folder(output, "samples")
+    return ShardReader(output, "samples")
 
 
 def test_an_images_text_is_what_the_models_found_and_all_is_recorded(tmp_path, models):

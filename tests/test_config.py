@@ -12,9 +12,8 @@ import yaml
 
 from stages.artifacts import AnywordError
 from stages.artifacts.atomic import canonical
-from stages.config import Workflow, read_config
+from stages.config import Workflow, complete_config, read_config
 from stages.schema import config_schema
-from stages.studies.workflow import complete_config
 
 ROOT = Path(__file__).parents[1]
 CONFIG = read_config(ROOT / "config.yaml")

@@ -4,14 +4,14 @@ import pytest
 import torch
 from tiny_models import save_tiny
 
-from stages.backbones.diffusion import load
-from stages.backbones.entropy import entropy
-from stages.backbones.learning_words import prepared
-from stages.backbones.recipe import BackboneRecipe
-from stages.backbones.runs import Words
-from stages.backbones.text import Encoding
 from stages.invert.recipe import TextualRecipe
 from stages.invert.textual import optimise
+from stages.learning.entropy import entropy
+from stages.learning.token_groups import Words
+from stages.learning.trainable_tokens import prepared
+from stages.models.diffusion import load
+from stages.models.recipe import BackboneRecipe
+from stages.models.text import Encoding
 
 TEXT = "red disk and blue ring"  # two runs: red disk, blue ring
 OFFSETS = ((0, 0), (0, 3), (4, 6), (6, 8), (9, 12), (13, 17), (18, 22), (0, 0))

@@ -8,16 +8,16 @@ import torch
 from tiny_models import save_samples, save_tiny
 from typer.testing import CliRunner
 
-from stages.artifacts import AnywordError, ArtifactError, Folder
+from stages.artifacts import AnywordError, ArtifactError, ShardReader
 from stages.artifacts.atomic import sha256_file
 from stages.artifacts.maps import read_maps
 from stages.attend import chain
 from stages.attend.command import run as attend
 from stages.attend.maps import Averager
 from stages.attend.reading import Reader
-from stages.backbones.diffusion import load
-from stages.backbones.recipe import BackboneRecipe
 from stages.invert.command import run as invert
+from stages.models.diffusion import load
+from stages.models.recipe import BackboneRecipe
 
 TEXTS = ["a red circle and a blue circle", "the crimson disk on grass", "a blue star"]
 
@@ -151,13 +151,13 @@ def test_inversion_and_few_steps_of_attention_go_through_and_are_recorded(place,
     embeddings = tmp_path / "invert/manifest.json"
     samples = place / "samples/manifest.json"
     invert(samples=samples, recipe=learning, output=embeddings, device="cpu")
-    models = Folder(embeddings, "invert").manifest.models
+    models = ShardReader(embeddings, "invert").manifest.models
     assert models["few_step"].sha256 == sha256_file(place / "lora/pytorch_lora_weights.safetensors")
     both = {"samples": samples, "embeddings": embeddings, "device": "cpu"}
     for kind in ("direct", "ddim"):
         reading = {"kind": kind, "backbone": own, "steps": 4, "keep_steps": True}
         attend(**both, recipe=reading, output=tmp_path / kind / "manifest.json")
-        maps = read_maps(Folder(tmp_path / kind, "attend").file("maps.zarr"), steps=True)
+        maps = read_maps(ShardReader(tmp_path / kind, "attend").file("maps.zarr"), steps=True)
         assert maps.steps.shape[1] == 4 and maps.maps.max() > 0
     # Embeddings belong to the weights that they were learned with: the adapter counts among them.
     with pytest.raises(ArtifactError, match="learned with backbone"):

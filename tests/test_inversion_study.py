@@ -10,13 +10,12 @@ import pytest
 import yaml
 from tiny_workflow import ROOT, tiny_config, write_config
 
+from lab.studies import batches, inversion, variants
+from lab.studies import inversion_tables as tables
+from lab.studies.ladder import Choice
+from lab.studies.scores import Scores
 from stages.artifacts import AnywordError
-from stages.config import Workflow, read_config
-from stages.studies import batches, inversion, variants
-from stages.studies import inversion_tables as tables
-from stages.studies.ladder import Choice
-from stages.studies.scores import Scores
-from stages.studies.workflow import merged
+from stages.config import Workflow, merged, read_config
 
 LAYERS = tuple(
     (f"{block}.attentions.{n}.transformer_blocks.0.attn2", side)
@@ -216,8 +215,8 @@ def test_batches_of_two_sizes_are_compared_and_added_to_other_figures(tmp_path, 
     from toy_results import rectangle, toys, write_results
     from typer.testing import CliRunner
 
+    from lab.studies import workflow
     from stages.cli import app
-    from stages.studies import workflow
 
     sizes = []
 

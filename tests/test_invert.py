@@ -6,16 +6,16 @@ import torch
 from safetensors.numpy import load_file
 from tiny_models import save_samples, save_tiny
 
-from stages.artifacts import Folder
-from stages.backbones.diffusion import load
-from stages.backbones.learning_words import learning, learning_words, prepared
-from stages.backbones.objective import draw
-from stages.backbones.recipe import BackboneRecipe
-from stages.backbones.runs import Words
+from stages.artifacts import ShardReader
 from stages.invert.command import run
-from stages.invert.losses import attended, contrast
 from stages.invert.recipe import Contrast, Mask, Settle, TextualRecipe
 from stages.invert.textual import diffusion_loss, optimise
+from stages.learning.draws import draw
+from stages.learning.mcpl import attended, contrast
+from stages.learning.token_groups import Words
+from stages.learning.trainable_tokens import learning, learning_words, prepared
+from stages.models.diffusion import load
+from stages.models.recipe import BackboneRecipe
 
 TEXTS = [
     "a red circle and a blue circle",
@@ -184,7 +184,7 @@ def test_settled_images_stop_and_keep_what_they_had(backbone, folder):
 
 
 def test_a_settled_image_is_left_alone_while_others_go_on(backbone, folder, monkeypatch):
-    from stages.invert import settle as settle_module
+    from stages.invert import early_stopping as settle_module
 
     monkeypatch.setattr(settle_module.Watch, "unsettled", lambda self, active: [n for n in active if n != 1])
     learned = learn(backbone, recipe_for(folder, steps=6, settle=Settle(every=2)))
@@ -313,7 +313,7 @@ def test_a_shard_by_command_and_the_same_bytes_again(folder, tmp_path):
     for name in ("one", "two"):
         run(samples=samples, recipe=recipe, output=tmp_path / name / "manifest.json", batch_size=2, device="cpu")
     assert (tmp_path / "one/manifest.json").read_bytes() == (tmp_path / "two/manifest.json").read_bytes()
-    result = Folder(tmp_path / "one/manifest.json", "invert")
+    result = ShardReader(tmp_path / "one/manifest.json", "invert")
     assert "window" in result.failures["s4"]
     tensors = load_file(result.file("embeddings.safetensors"))
     assert tensors["vectors"].shape == (len(tensors["token"]), 32)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from lab.studies import ladder
+from lab.studies.scores import markdown
 from stages.score.bootstrap import paired_difference
-from stages.studies import ladder
-from stages.studies.scores import markdown
 
 
 @pytest.fixture

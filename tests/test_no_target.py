@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from stages.artifacts import AnywordError, Folder
+from lab.studies import calibration
+from lab.studies import no_target as study
+from lab.studies.reliability_plot import draw
+from stages.artifacts import AnywordError, ShardReader
 from stages.artifacts.language import Parse, Phrase, Span
 from stages.artifacts.masks import decode, encode
 from stages.artifacts.no_target import NoTarget, read_no_target
@@ -19,9 +22,6 @@ from stages.samples.command import run
 from stages.score.official import Case, collector_of
 from stages.score.recipe import Grefcoco
 from stages.segment.confidence import confidence
-from stages.studies import calibration
-from stages.studies import no_target as study
-from stages.studies.reliability_plot import draw
 from stages.world.absent import expression
 from stages.world.scene import scene
 
@@ -137,7 +137,7 @@ def shard_of(tmp_path, out, **options):
     list_dataset(recipe=recipe.model_dump(mode="json"), output=listing)
     output = tmp_path / out / "00000" / "manifest.json"
     run(index=listing.parent / "00000" / "manifest.json", recipe={"kind": "expression-world"}, output=output)
-    return Folder(output, "samples")
+    return ShardReader(output, "samples")
 
 
 def test_a_dataset_of_expressions_has_an_empty_truth_where_nothing_is_meant(tmp_path):

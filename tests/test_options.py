@@ -6,14 +6,14 @@ from tiny_models import save_tiny
 
 from stages.artifacts import AnywordError
 from stages.attend.reading import Reader
-from stages.backbones.diffusion import load
-from stages.backbones.learning_words import prepared
-from stages.backbones.objective import draw
-from stages.backbones.recipe import BackboneRecipe
-from stages.backbones.runs import Words
-from stages.invert.losses import attended
 from stages.invert.recipe import Mask, TextualRecipe
 from stages.invert.textual import optimise
+from stages.learning.draws import draw
+from stages.learning.mcpl import attended
+from stages.learning.token_groups import Words
+from stages.learning.trainable_tokens import prepared
+from stages.models.diffusion import load
+from stages.models.recipe import BackboneRecipe
 
 TEXT = "a red circle and a blue star"
 LR = 0.05

@@ -6,7 +6,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from stages.artifacts import AnywordError, Folder, Job, Outcome
+from stages.artifacts import AnywordError, Outcome, ShardReader, ShardWriter
 from stages.artifacts.language import Parse, Phrase, Span
 from stages.artifacts.manifest import Stage
 from stages.artifacts.tables import parse_of, write_table
@@ -23,7 +23,7 @@ GIVEN = Parse(phrases=(Phrase(span=Span(start=0, end=9), root=Span(start=6, end=
 def samples(tmp_path):
     """A shard's samples; the first brings a phrase of its own."""
     output = tmp_path / "samples" / "manifest.json"
-    job = Job(Stage(name="samples", version="1"), {}, output, inputs={}, ids=["s0", "s1", "s2"])
+    writer = ShardWriter(Stage(name="samples", version="1"), {}, output, inputs={}, ids=["s0", "s1", "s2"])
     rows = [
         {
             "sample_id": f"s{i}",
@@ -38,14 +38,14 @@ def samples(tmp_path):
         }
         for i, text in enumerate(TEXTS)
     ]
-    job.run(lambda batch: [Outcome([rows[i]]) for i in batch], batch_size=8)
-    job.publish({"samples.parquet": lambda path: write_table(path, "samples", rows)})
+    writer.run(lambda batch: [Outcome([rows[i]]) for i in batch], batch_size=8)
+    writer.publish({"samples.parquet": lambda path: write_table(path, "samples", rows)})
     return output
 
 
 def parsed(samples, recipe, output):
     run(samples=samples, recipe=recipe, output=output / "manifest.json")
-    folder = Folder(output / "manifest.json", "parse")
+    folder = ShardReader(output / "manifest.json", "parse")
     return folder, {row["sample_id"]: parse_of(row) for row in folder.table("phrases")}
 
 
@@ -227,7 +227,7 @@ def test_mistakes_are_one_line(arguments, said):
 def test_a_terminal_shows_the_text_and_what_binds_to_what():
     from rich.console import Console
 
-    from stages.parse.people import in_colour
+    from stages.commands.parse import in_colour
 
     (found,) = lines(runner.invoke(app, ["parse", "--text", "a boy holding a red kite on grass", "--json"]))
     console = Console(width=80, record=True, force_terminal=True, file=io.StringIO())

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.studies.gold import SECOND, compare, read_gold
 from stages.parse.parser import ParseRequest, load_parser
 from stages.parse.shorthand import spelled_out
-from stages.studies.gold import SECOND, compare, read_gold
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from lab.studies.gold import SECOND, compare, read_gold
 from stages.artifacts import AnywordError
 from stages.artifacts.language import words
 from stages.parse.parser import Parsed, ParseRequest, load_parser
-from stages.studies.gold import SECOND, compare, read_gold
 
 CAPTIONS = [gold.text for gold in [*read_gold(), *read_gold(SECOND)]]
 
@@ -35,7 +35,7 @@ def test_the_held_back_gold_captions_reach_their_bars(parser):
 
 
 def test_the_worlds_captions_parse_nearly_perfectly():
-    from stages.world.evaluate_parser import evaluate
+    from lab.training.evaluate_parser import evaluate
 
     figures = evaluate(40)
     assert figures["parser_noun_f1"] >= 0.97

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.studies.gold import compare, read_gold
+from lab.studies.perturbed import spoilt
 from stages.artifacts import AnywordError
 from stages.artifacts.language import Parse, Phrase, Predicate, Span
-from stages.studies.gold import compare, read_gold
-from stages.studies.spoilt import spoilt
 from stages.world.noise import KINDS, moved, spoil
 
 GOLDS = read_gold()
@@ -114,10 +114,9 @@ def test_what_noise_takes_whole_cannot_be_moved():
 
 
 def test_the_parser_study_is_a_valid_configuration_with_an_experiment_a_parser():
+    from lab.studies import parsers as study
     from stages import REPOSITORY
-    from stages.config import Workflow, read_config
-    from stages.studies import parsers as study
-    from stages.studies.workflow import merged
+    from stages.config import Workflow, merged, read_config
 
     base = read_config(REPOSITORY / "config.yaml")
     chosen = {"truth": {"kind": "truth"}, "spacy": {"kind": "spacy"}, "scripted": {"kind": "openai", "model": "s"}}
@@ -133,11 +132,11 @@ def test_the_parser_study_is_a_valid_configuration_with_an_experiment_a_parser()
 
 
 def test_the_scripted_server_answers_from_the_truth_and_now_and_then_wrongly(tmp_path):
+    from lab.studies import parsers as study
+    from lab.studies.scripted import server
     from stages.parse.openai_chat import Chat
     from stages.parse.parser import ParseRequest
     from stages.parse.recipe import OpenaiParser
-    from stages.studies import parsers as study
-    from stages.studies.scripted import server
 
     truth = study.truths(10, 0)
     with server(truth, 0) as url:
@@ -153,8 +152,8 @@ def test_the_scripted_server_answers_from_the_truth_and_now_and_then_wrongly(tmp
 
 
 def test_captions_of_another_hand_are_reported_beside_the_first():
-    from stages.studies import parsing as study
-    from stages.studies.gold import SECOND
+    from lab.studies import parsing as study
+    from lab.studies.gold import SECOND
 
     others = [gold for gold in read_gold(SECOND) if gold.part == "test"][:8]
     recipes = {"spacy": {"kind": "spacy"}}

@@ -148,7 +148,7 @@ def test_enlarging_keeps_range_and_place():
 def test_a_numeral_says_how_many_and_points_nowhere(tmp_path, numerals):
     from toy_results import CIRCLE, Toy, span, write_results
 
-    from stages.artifacts import Folder
+    from stages.artifacts import ShardReader
     from stages.prompt.command import run
 
     text = "two red circles"
@@ -163,6 +163,6 @@ def test_a_numeral_says_how_many_and_points_nowhere(tmp_path, numerals):
     }
     output = tmp_path / "points" / "manifest.json"
     run(**folders, recipe={"kind": "points", "background_points": [0, 0], "numerals": numerals}, output=output)
-    (row,) = Folder(output, "prompt").table("points")
+    (row,) = ShardReader(output, "prompt").table("points")
     words = {text[point["start"] : point["end"]] for point in row["points"]}
     assert words == ({"circles", "two", "red"} if numerals else {"circles", "red"})

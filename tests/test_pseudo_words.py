@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages import REPOSITORY
-from stages.backbones.learning_words import learning
-from stages.backbones.text import Encoding
+from stages.learning.trainable_tokens import learning
+from stages.models.text import Encoding
 
 TEXT = "a crimson disk and a disk"
 
@@ -97,16 +97,16 @@ def result(tmp_path_factory):
 def test_a_split_word_learns_one_vector_and_has_one_map(result):
     from safetensors.numpy import load_file
 
-    from stages.artifacts import Folder
+    from stages.artifacts import ShardReader
     from stages.artifacts.maps import read_maps
 
     samples, embeddings, maps = result
-    (row,) = Folder(samples, "samples").table("samples")
+    (row,) = ShardReader(samples, "samples").table("samples")
     assert row["text"] == "the large crimson box on gravel"
-    tensors = load_file(Folder(embeddings, "invert").file("embeddings.safetensors"))
+    tensors = load_file(ShardReader(embeddings, "invert").file("embeddings.safetensors"))
     assert len(tensors["joined"]) == 2  # crimson, box
     assert len(tensors["vectors"]) == 4  # large, crimson, box, gravel
-    found = read_maps(Folder(maps, "attend").file("maps.zarr"))
+    found = read_maps(ShardReader(maps, "attend").file("maps.zarr"))
     words = [row["text"][a:b] for a, b in zip(found.start, found.end, strict=True)]
     assert words == row["text"].split()
     assert np.isfinite(found.maps).all() and all(found.maps[n].any() for n in range(len(words)))

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.artifacts import AnywordError, Folder, SampleError
+from lab.training import published
+from stages.artifacts import AnywordError, SampleError, ShardReader
 from stages.artifacts.atomic import sha256_file
 from stages.artifacts.masks import decode, encode
 from stages.config import models_of
@@ -19,7 +20,6 @@ from stages.samples.command import index as list_dataset
 from stages.samples.command import run
 from stages.samples.readers.given import find, segmentation
 from stages.samples.readers.referring import read_pickle
-from stages.world import published
 from stages.world.sample import sample
 
 COUNT = 5
@@ -38,13 +38,13 @@ def read(tmp_path, settings):
         output=output,
         root=place["root"],
     )
-    folder = Folder(output, "samples")
+    folder = ShardReader(output, "samples")
     return folder.table("samples"), folder.table("truth"), folder.failures
 
 
 def listed(tmp_path):
     """What the index stage says of the dataset that was read last."""
-    return Folder(tmp_path / "out" / "index" / "manifest.json", "index").manifest.summary
+    return ShardReader(tmp_path / "out" / "index" / "manifest.json", "index").manifest.summary
 
 
 def exported(tmp_path, form, **more):

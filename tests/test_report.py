@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from toy_results import CIRCLE, HEIGHT, SQUARE, WIDTH, toys, write_results
 
-from stages.artifacts import ArtifactError, Folder
+from stages.artifacts import ArtifactError, ShardReader
 from stages.report import draw, view
 from stages.report.command import run
 from stages.report.page import pages_of
@@ -25,7 +25,7 @@ def make(root, *, samples=None, scored=True, shard_size=2, **recipe):
         score(root=root, experiment="toy", shards=shards, recipe={"replicates": 20}, output=own / "score/manifest.json")
     output = own / "report" / "manifest.json"
     run(root=root, experiment="toy", shards=shards, **NAMES, recipe={"kind": "page", **recipe}, output=output)
-    return Folder(output, "report")
+    return ShardReader(output, "report")
 
 
 class Elements(html.parser.HTMLParser):

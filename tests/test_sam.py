@@ -8,10 +8,10 @@ import pytest
 import torch
 from segment_anything import SamPredictor, sam_model_registry
 
+from lab.training.sam_files import write
 from stages.artifacts import AnywordError, SampleError
-from stages.backbones import sam
-from stages.backbones.embedded_sam import EmbeddedSamConfig, build
-from stages.world.sam_files import write
+from stages.models import sam
+from stages.models.embedded_sam import EmbeddedSamConfig, build
 
 SMALL = {
     "image_size": 64,

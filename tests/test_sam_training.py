@@ -8,16 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.backbones import sam
-from stages.backbones.embedded_sam import EmbeddedSamConfig, build
-from stages.world import sam_prompts
-from stages.world.evaluate_sam import evaluate_model, pick
-from stages.world.sam_batch import PART, PROMPTS, SCENES, Batch
-from stages.world.sam_files import write
-from stages.world.sam_losses import dense_loss, mask_loss
+from lab.training import sam_prompts
+from lab.training.evaluate_sam import evaluate_model, pick
+from lab.training.sam_batch import PART, PROMPTS, SCENES, Batch
+from lab.training.sam_files import write
+from lab.training.sam_losses import dense_loss, mask_loss
+from lab.training.train_sam import Trainee, decode, embed, step_loss, train
+from lab.training.training import owners
+from stages.models import sam
+from stages.models.embedded_sam import EmbeddedSamConfig, build
 from stages.world.scene import scene
-from stages.world.train_sam import Trainee, decode, embed, step_loss, train
-from stages.world.training import owners
 
 TINY = {"encoder_embed_dim": 32, "encoder_depth": 2, "encoder_global_attn_indexes": [1], "prompt_embed_dim": 32}
 TINY |= {"decoder_mlp_dim": 32, "iou_head_hidden_dim": 32, "patch_size": 8}

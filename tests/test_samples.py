@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.artifacts import AnywordError, Folder, SampleError
+from stages.artifacts import AnywordError, SampleError, ShardReader
 from stages.artifacts.images import decode_image, read_image
 from stages.artifacts.masks import decode
 from stages.artifacts.tables import parse_of
@@ -63,7 +63,7 @@ def make(tmp_path, root, rows, *, table="texts.jsonl", shard_size=64):
         output = results / f"{number:05d}" / "manifest.json"
         index = results / "index" / f"{number:05d}" / "manifest.json"
         command.run(index=index, recipe={"kind": "folder"}, output=output, root=root)
-        folders.append(Folder(output, "samples"))
+        folders.append(ShardReader(output, "samples"))
     return folders
 
 
@@ -282,7 +282,7 @@ def test_scenes_of_the_world_are_samples_with_exact_truth(tmp_path):
     output = tmp_path / "00001" / "manifest.json"
     index = tmp_path / "index" / "00001" / "manifest.json"
     command.run(index=index, recipe={"kind": "world"}, output=output)
-    shard = Folder(output, "samples")
+    shard = ShardReader(output, "samples")
     (sample,) = shard.table("samples")
     assert sample["sample_id"] == "test-000005"
     pixels = read_image(shard.path, sample["image"], sample["image_sha256"])
@@ -292,7 +292,7 @@ def test_scenes_of_the_world_are_samples_with_exact_truth(tmp_path):
     assert all(decode(row).shape == pixels.shape[:2] and decode(row).any() for row in phrases)
     first = shard.sha256
     command.run(index=index, recipe={"kind": "world"}, output=output)
-    assert Folder(output, "samples").sha256 == first
+    assert ShardReader(output, "samples").sha256 == first
 
 
 def test_a_world_dataset_may_say_synonyms_in_training_and_is_the_same_where_it_does_not(tmp_path):
@@ -301,7 +301,7 @@ def test_a_world_dataset_may_say_synonyms_in_training_and_is_the_same_where_it_d
         command.index(recipe=recipe, output=tmp_path / name / "index" / "manifest.json")
         index = tmp_path / name / "index" / "00000" / "manifest.json"
         command.run(index=index, recipe={"kind": "world"}, output=tmp_path / name / "all" / "manifest.json")
-        return Folder(tmp_path / name / "all", "samples").table("samples")
+        return ShardReader(tmp_path / name / "all", "samples").table("samples")
 
     plain, silent, always = texts("plain"), texts("silent", synonyms=None), texts("always", synonyms=1.0)
     listed = [(tmp_path / name / "index" / "00000" / "listing.json").read_bytes() for name in ("plain", "silent")]

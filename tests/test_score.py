@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_results import CIRCLE, HEIGHT, SQUARE, WIDTH, rectangle, toys, write_results
 
-from stages.artifacts import AnywordError, ArtifactError, Folder
+from stages.artifacts import AnywordError, ArtifactError, ShardReader
 from stages.artifacts.compose import answers, label_map, referred_all
 from stages.artifacts.masks import areas, decode, encode, iou_matrix, overlap, rle_of, union
 from stages.score import average_precision, grandf, referring, semantic
@@ -31,7 +31,7 @@ def scored(tmp_path):
         inverter="toy",
         attender="toy",
     )
-    return score, Folder(output, "score")
+    return score, ShardReader(output, "score")
 
 
 def rows_of(folder, name):
@@ -70,7 +70,7 @@ def test_scoring_again_gives_the_same_bytes(scored, tmp_path):
     names = {"parser": "truth", "inverter": "toy", "attender": "toy"}
     recipe = {"kind": "grounding", "replicates": 200}
     run(root=tmp_path, experiment="toy", shards=2, recipe=recipe, output=output, **names)
-    assert first.sha256 == Folder(output, "score").sha256
+    assert first.sha256 == ShardReader(output, "score").sha256
 
 
 def test_masks_of_another_size_are_refused_with_their_sample(tmp_path):
@@ -366,7 +366,7 @@ def test_official_figures_of_a_finished_experiment(tmp_path, kind):
     recipe = {"kind": kind, "replicates": 20}
     score = run(root=tmp_path, experiment="toy", shards=shards, recipe=recipe, output=output, parser="truth")
     official = score["official"]
-    rows = rows_of(Folder(output, "score"), "official.csv")  # what the figures are the mean of, one by one
+    rows = rows_of(ShardReader(output, "score"), "official.csv")  # what the figures are the mean of, one by one
     mean = {
         name: np.mean([float(row[name]) for row in rows if row[name]]) for name in ("iou", "miou") if name in rows[0]
     }

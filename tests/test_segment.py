@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from stages.artifacts import AnywordError, Failure, Folder, Job, Outcome, Stage
+from lab.training.sam_files import write
+from stages.artifacts import AnywordError, Failure, Outcome, ShardReader, ShardWriter, Stage
 from stages.artifacts.language import Parse, Phrase, Predicate, Span, words
 from stages.artifacts.maps import WordMaps, write_maps
 from stages.artifacts.masks import decode
 from stages.artifacts.tables import targets_of, write_table
-from stages.backbones.embedded_sam import EmbeddedSamConfig, build
+from stages.models.embedded_sam import EmbeddedSamConfig, build
 from stages.segment.attention import masks, resized
 from stages.segment.command import run
 from stages.segment.points import Prompt, cut
 from stages.segment.recipe import AttentionRecipe, SamRecipe
-from stages.world.sam_files import write
 
 TEXT = "a red circle over a blue square"
 PARSE = Parse(
@@ -64,10 +64,10 @@ def listed(root, sample_id):
 
 
 def publish(stage, output, ids, inputs, writers):
-    job = Job(Stage(name=stage, version="1"), {}, output, inputs=inputs, ids=ids)
-    job.run(lambda batch: [Outcome()] * len(batch), batch_size=8)
-    job.publish(writers)
-    return Folder(output, stage)
+    writer = ShardWriter(Stage(name=stage, version="1"), {}, output, inputs=inputs, ids=ids)
+    writer.run(lambda batch: [Outcome()] * len(batch), batch_size=8)
+    writer.publish(writers)
+    return ShardReader(output, stage)
 
 
 def points_of(sample_id):
@@ -131,7 +131,7 @@ def segmented(root, paths, recipe, reads=None, **options):
         device="cpu",
         **options,
     )
-    return Folder(output, "segment")
+    return ShardReader(output, "segment")
 
 
 def by_target(folder):
@@ -286,14 +286,16 @@ def test_a_recipe_without_a_checkpoint_is_the_embedded_sam_and_with_one_the_pape
 
 def test_failures_of_earlier_stages_are_carried_on(tmp_path, weights):
     paths = shard(tmp_path)
-    samples = Folder(paths["samples"], "samples")
-    job = Job(Stage(name="prompt", version="1"), {"again": True}, paths["points"], inputs={"samples": samples})
-    job.run(
-        lambda batch: [Failure("no maps") if job.ids[p] == "wide" else Outcome() for p in batch],
+    samples = ShardReader(paths["samples"], "samples")
+    writer = ShardWriter(
+        Stage(name="prompt", version="1"), {"again": True}, paths["points"], inputs={"samples": samples}
+    )
+    writer.run(
+        lambda batch: [Failure("no maps") if writer.ids[p] == "wide" else Outcome() for p in batch],
         batch_size=8,
     )
     targets = [row for sample_id in ("tall", "square") for row in points_of(sample_id)]
-    job.publish({"points.parquet": lambda path: write_table(path, "points", targets)})
+    writer.publish({"points.parquet": lambda path: write_table(path, "points", targets)})
     folder = segmented(tmp_path, paths, weights)
     assert folder.failures == {"wide": "in prompt: no maps"}
     assert {row["sample_id"] for row in folder.table("masks")} == {"tall", "square"}

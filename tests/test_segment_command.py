@@ -70,7 +70,7 @@ def test_a_trained_adapter_is_used_and_one_of_another_backbone_refused(scene, tm
     from tiny_models import save_samples
 
     from stages.adapt.command import run as adapt
-    from stages.artifacts import ArtifactError, Folder
+    from stages.artifacts import ArtifactError, ShardReader
 
     def train(name, **model):
         backbone = {"kind": "stable-diffusion", "path": str(scene / "backbone"), **model}
@@ -84,8 +84,8 @@ def test_a_trained_adapter_is_used_and_one_of_another_backbone_refused(scene, tm
     text = "a red circle"
     assert run(scene, text, *out, str(fitted)).exit_code == 0
     root = tmp_path / "out/stages/image"
-    embeddings = Folder(next((root / "invert").rglob("manifest.json")), "invert").manifest
-    assert embeddings.inputs["adapter"] == Folder(fitted, "adapt").sha256
+    embeddings = ShardReader(next((root / "invert").rglob("manifest.json")), "invert").manifest
+    assert embeddings.inputs["adapter"] == ShardReader(fitted, "adapt").sha256
     maps = next((root / "attend").rglob("manifest.json"))
     before = maps.stat().st_mtime_ns
     assert run(scene, text, *out, str(fitted / "manifest.json")).exit_code == 0

@@ -11,17 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_results import CIRCLE, SQUARE, Toy, phrase, span, write_results
 
+from lab.studies import ablation, captions, speed
+from lab.studies.absent import absent
+from lab.studies.comparison import Row, Table, save
+from lab.studies.options import chosen_dataset, scenes
+from lab.training.captioner import MISTAKES, said
 from stages import REPOSITORY
 from stages.artifacts import AnywordError
 from stages.artifacts.language import Parse, Phrase
-from stages.config import Workflow, read_config
-from stages.studies import ablation, captions, speed
-from stages.studies.absent import absent
-from stages.studies.comparison import Row, Table, save
-from stages.studies.options import chosen_dataset, scenes
-from stages.studies.workflow import complete_config, merged
+from stages.config import Workflow, complete_config, merged, read_config
 from stages.world.caption import SYNONYMS
-from stages.world.captioner import MISTAKES, said
 from stages.world.sample import sample
 from stages.world.scene import scene
 from stages.world.shapes import NOUNS
@@ -334,7 +333,7 @@ def test_an_experiment_that_is_not_there_is_named(measured):
 
 
 def test_noise_is_a_row_a_kind_and_a_column_a_parser():
-    from stages.studies import parsers
+    from lab.studies import parsers
 
     score = {"phrases": {"count": 2, "miou": {"value": 0.5, "low": 0.4, "high": 0.6}}, "predicates": {"count": 0}}
     one = parsers.miou(score)

@@ -8,10 +8,10 @@ from tiny_text_models import save_sam3
 from typer.testing import CliRunner
 from without_models import run_directly
 
+from lab.studies import text_only, workflow
 from stages.artifacts import AnywordError
 from stages.cli import app
 from stages.config import read_config
-from stages.studies import text_only, workflow
 
 BASE = {
     "segmenters": {

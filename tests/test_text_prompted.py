@@ -10,14 +10,14 @@ from test_segment import PARSE, SIZES, TEXT, shard
 from tiny_text_models import save_grounding_dino, save_sam3
 from typer.testing import CliRunner
 
-from stages.artifacts import AnywordError, Folder
+from lab.training.sam_files import write
+from stages.artifacts import AnywordError, ShardReader
 from stages.artifacts.masks import decode
-from stages.backbones import sam
-from stages.backbones.embedded_sam import EmbeddedSamConfig, build
-from stages.backbones.text_prompted import load_grounding_dino, load_sam3
 from stages.cli import app
+from stages.models import sam
+from stages.models.embedded_sam import EmbeddedSamConfig, build
+from stages.models.text_prompted import load_grounding_dino, load_sam3
 from stages.segment.text import cuts
-from stages.world.sam_files import write
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def segmented(root, recipe):
     arguments += ["--images", str(root), "--device", "cpu", "--recipe", json.dumps(recipe), "--output", str(output)]
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    return Folder(output, "segment")
+    return ShardReader(output, "segment")
 
 
 @pytest.mark.parametrize("kind", ["grounding-dino", "sam3"])

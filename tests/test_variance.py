@@ -13,7 +13,11 @@ from test_parse_openai import KEY, Server, says
 from typer.testing import CliRunner
 from without_models import run_directly, shard_of
 
-from stages.artifacts import AnywordError, Folder
+from lab.studies import paraphraser as rewriter
+from lab.studies import variance
+from lab.studies.scores import Scores
+from lab.studies.variance import Bounds, Spread, Text
+from stages.artifacts import AnywordError, ShardReader
 from stages.artifacts.language import Span
 from stages.artifacts.masks import decode, encode
 from stages.artifacts.tables import parse_of
@@ -21,9 +25,6 @@ from stages.parse.recipe import OpenaiParser
 from stages.samples.command import index
 from stages.samples.command import run as run_samples
 from stages.samples.reader import Place, reader_of
-from stages.studies import rewriter, variance
-from stages.studies.scores import Scores
-from stages.studies.variance import Bounds, Spread, Text
 from stages.world.rewrite import MOST, THESAURUS, rewrites, subject, synonyms
 from stages.world.sample import sample
 
@@ -74,7 +75,7 @@ def test_each_scene_is_followed_by_two_to_five_rewrites_of_the_same_image_and_tr
     index(recipe={**REWRITTEN, "shard_size": 64}, output=tmp_path / "index" / "manifest.json")
     shard = tmp_path / "00000" / "manifest.json"
     run_samples(index=tmp_path / "index" / "00000" / "manifest.json", recipe={"kind": "rewritten-world"}, output=shard)
-    folder = Folder(shard, "samples")
+    folder = ShardReader(shard, "samples")
     groups = {row["sample_id"]: row["group"] for row in folder.table("groups")}
     rows = {row["sample_id"]: row for row in folder.table("samples")}
     truth = folder.table("truth")
@@ -113,7 +114,7 @@ def test_a_table_of_ones_own_says_its_groups_and_brings_masks_as_rle(tmp_path):
     shard = tmp_path / "00000" / "manifest.json"
     listed = tmp_path / "index" / "00000" / "manifest.json"
     run_samples(index=listed, recipe={"kind": "folder"}, output=shard, root=tmp_path)
-    folder = Folder(shard, "samples")
+    folder = ShardReader(shard, "samples")
     assert [(row["sample_id"], row["group"]) for row in folder.table("groups")] == [("1", "1"), ("2", "1")]
     assert np.array_equal(decode(folder.table("truth")[0]), mask)
     assert "size" in folder.failures["4"] and "does not cover" in folder.failures["5"]
@@ -263,9 +264,9 @@ def spoilt(experiment, sample_id, truth):
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """study(*arguments) → the figures, run in an empty folder."""
+    from lab.studies import variance_data, workflow
     from stages.cli import app
     from stages.config import Workflow
-    from stages.studies import variance_data, workflow
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(workflow, "run_experiments", lambda *given, **_: run_directly(*given, masks_of=spoilt))

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
+from lab.training import evaluate
+from lab.training.probe import unwatch, watch
 from stages import REPOSITORY
-from stages.world import evaluate
-from stages.world.probe import unwatch, watch
 
 FOLDER = REPOSITORY / "models" / "backbone"
 
@@ -45,7 +45,7 @@ def test_chosen_layers_exist():
 def test_watching_attention_changes_nothing():
     import torch
 
-    from stages.world.backbone import build_unet
+    from lab.training.backbone import build_unet
 
     torch.manual_seed(0)
     unet = build_unet().eval()

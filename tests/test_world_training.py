@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.world import autoencoder, backbone, dataset, evaluate_backbone, tokenizer, training
+from lab.training import autoencoder, backbone, dataset, evaluate_backbone, tokenizer, training
+from lab.training.train_backbone import MARGIN, _vocabulary, attention_loss, contrast_loss, wrong_captions
 from stages.world.sample import naming_words, sample
 from stages.world.scene import scene
-from stages.world.train_backbone import MARGIN, _vocabulary, attention_loss, contrast_loss, wrong_captions
 
 
 @pytest.fixture(scope="module")

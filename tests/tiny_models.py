@@ -148,7 +148,7 @@ def save_samples(folder: Path, texts: list[str], *, ids: list[str] | None = None
     import numpy as np
     from PIL import Image
 
-    from stages.artifacts import Job, Stage
+    from stages.artifacts import ShardWriter, Stage
     from stages.artifacts.atomic import sha256_file
     from stages.artifacts.tables import write_table
 
@@ -175,6 +175,6 @@ def save_samples(folder: Path, texts: list[str], *, ids: list[str] | None = None
                 "tags": [],
             }
         )
-    job = Job(Stage(name="samples", version="1"), {}, folder / "manifest.json", inputs={}, ids=ids)
-    job.publish({"samples.parquet": lambda path: write_table(path, "samples", rows)})
+    writer = ShardWriter(Stage(name="samples", version="1"), {}, folder / "manifest.json", inputs={}, ids=ids)
+    writer.publish({"samples.parquet": lambda path: write_table(path, "samples", rows)})
     return folder / "manifest.json"

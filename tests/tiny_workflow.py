@@ -17,7 +17,7 @@ def save_tiny_sam(folder):
     import torch
     from safetensors.torch import save_file
 
-    from stages.backbones.embedded_sam import EmbeddedSamConfig, build
+    from stages.models.embedded_sam import EmbeddedSamConfig, build
 
     torch.manual_seed(0)
     config = EmbeddedSamConfig()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.artifacts import Failure, Folder, Job, Stage
+from stages.artifacts import Failure, ShardReader, ShardWriter, Stage
 from stages.artifacts.atomic import sha256_file
 from stages.artifacts.language import Parse, Phrase, Predicate, Span, words
 from stages.artifacts.manifest import ModelRecord
@@ -140,25 +140,27 @@ def _write_shard(root, shard, name, experiment, parser):
     done = [toy for toy in shard if toy.failed is None]
     recipe = {"kind": "toy"}
 
-    job = Job(Stage(name="samples", version="1"), recipe, folders["samples"] / "manifest.json", inputs={}, ids=ids)
-    job.publish(
+    writer = ShardWriter(
+        Stage(name="samples", version="1"), recipe, folders["samples"] / "manifest.json", inputs={}, ids=ids
+    )
+    writer.publish(
         {
             "samples.parquet": lambda path: write_table(path, "samples", rows),
             "truth.parquet": lambda path: write_table(path, "truth", truth),
         }
     )
-    source = Folder(folders["samples"], "samples")
+    source = ShardReader(folders["samples"], "samples")
 
     def publish(stage, writers, failing=False, **inputs):
         models = {"backbone": ModelRecord(id="toy", sha256="0" * 64)} if stage == "invert" else {}
-        job = Job(
+        writer = ShardWriter(
             Stage(name=stage, version="1"), recipe, folders[stage] / "manifest.json", inputs=inputs, models=models
         )
         for position, toy in enumerate(shard):
             if failing and toy.failed:
-                job.results[position] = Failure(toy.failed)
-        job.publish(writers)
-        return Folder(folders[stage], stage)
+                writer.results[position] = Failure(toy.failed)
+        writer.publish(writers)
+        return ShardReader(folders[stage], stage)
 
     parses = [{"sample_id": toy.id, **toy.parse.row()} for toy in shard]
     phrases = publish("parse", {"phrases.parquet": lambda p: write_table(p, "phrases", parses)}, samples=source)

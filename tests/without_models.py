@@ -6,15 +6,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stages.artifacts import Folder, Job, Outcome, Stage
+from stages.artifacts import Outcome, ShardReader, ShardWriter, Stage
 from stages.artifacts.masks import decode, encode
 from stages.artifacts.tables import parse_of, targets_of, write_table
-from stages.config import Workflow
+from stages.config import Workflow, merged
 from stages.parse.command import run as run_parse
 from stages.samples.command import index
 from stages.samples.command import run as run_samples
 from stages.score.command import run as run_score
-from stages.studies.workflow import merged
 
 
 def run_directly(base, added, *, masks_of):
@@ -34,7 +33,7 @@ def run_directly(base, added, *, masks_of):
 
             run_segment(samples=samples.path, phrases=parsed, recipe=recipe, output=output, device="cpu")
         else:
-            _masks_of_truth(name, {"samples": samples, "phrases": Folder(parsed, "parse")}, output, masks_of)
+            _masks_of_truth(name, {"samples": samples, "phrases": ShardReader(parsed, "parse")}, output, masks_of)
         scorer = json.loads(workflow.recipe("scorers", one.scorer)) | {"replicates": 10}
         at = own / "score" / "manifest.json"
         run_score(root=root, experiment=name, shards=1, recipe=scorer, output=at, parser=one.parser)
@@ -48,7 +47,7 @@ def shard_of(workflow, dataset):
     index(recipe=recipe, output=root / "index" / "manifest.json", **place)
     listed, output = root / "index" / "00000" / "manifest.json", root / "00000" / "manifest.json"
     run_samples(index=listed, recipe={"kind": recipe["kind"]}, output=output, root=place.get("root"))
-    return Folder(output, "samples")
+    return ShardReader(output, "samples")
 
 
 def _masks_of_truth(name, inputs, output, masks_of):
@@ -60,6 +59,6 @@ def _masks_of_truth(name, inputs, output, masks_of):
             if wanted is not None:
                 mask = masks_of(name, row["sample_id"], decode(wanted))
                 rows.append(target | encode(mask) | {"score": 0.5})
-    job = Job(Stage(name="segment", version="1"), {}, output, inputs=inputs)
-    job.run(lambda batch: [Outcome()] * len(batch), batch_size=64)
-    job.publish({"masks.parquet": lambda path: write_table(path, "masks", rows)})
+    writer = ShardWriter(Stage(name="segment", version="1"), {}, output, inputs=inputs)
+    writer.run(lambda batch: [Outcome()] * len(batch), batch_size=64)
+    writer.publish({"masks.parquet": lambda path: write_table(path, "masks", rows)})

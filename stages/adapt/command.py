@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.adapt.recipe import STAGE, LoraRecipe
-from stages.artifacts import AnywordError, Failure, Folder, Job
+from stages.artifacts import AnywordError, Failure, ShardReader, ShardWriter
 from stages.artifacts.atomic import aside, write_json
 
 log = logging.getLogger("anyword")
@@ -33,14 +33,14 @@ def run(
     from safetensors.torch import save_file
 
     from stages.adapt.lora import Pairs, choose, train
-    from stages.backbones.devices import choose_device
-    from stages.backbones.diffusion import load
-    from stages.backbones.inputs import prepare, records
-    from stages.backbones.learning_words import prepared
-    from stages.backbones.text import Encoding
+    from stages.learning.trainable_tokens import prepared
+    from stages.models.devices import choose_device
+    from stages.models.diffusion import load
+    from stages.models.inputs import prepare, records
+    from stages.models.text import Encoding
 
     settings = LoraRecipe.model_validate(recipe)
-    folders = [Folder(path, "samples") for path in samples]
+    folders = [ShardReader(path, "samples") for path in samples]
     rows: dict[str, Any] = {}
     roots: dict[str, Path] = {}
     for folder in folders:
@@ -49,7 +49,7 @@ def run(
             roots[row["sample_id"]] = images or folder.path
     ids = choose(sorted(rows), settings)
     backbone = load(settings.backbone, choose_device(device))
-    job = Job(
+    writer = ShardWriter(
         STAGE,
         settings.model_dump(mode="json"),
         output,
@@ -66,7 +66,7 @@ def run(
             part = [one for one in own if roots[one] == root]
             inputs = prepare(backbone, [rows[one] for one in part], root)
             for index, failure in inputs.failures.items():
-                job.results[ids.index(part[index])] = Failure(failure.reason)
+                writer.results[ids.index(part[index])] = Failure(failure.reason)
             if inputs.owner:
                 latents.append(inputs.latents)
                 encodings.append(inputs.encoding)
@@ -85,7 +85,7 @@ def run(
             save_file(adapter.weights, partial)
 
     tenth = max(1, len(adapter.losses) // 10)
-    job.publish(
+    writer.publish(
         {
             "adapter_model.safetensors": write_weights,
             "adapter_config.json": lambda path: write_json(path, adapter.config),

@@ -12,10 +12,10 @@ import torch
 from stages.adapt.recipe import LoraRecipe
 from stages.artifacts.progress import track
 from stages.artifacts.seeds import generator, seed_of
-from stages.backbones.diffusion import DiffusionBackbone
-from stages.backbones.entropy import entropy
-from stages.backbones.learning_words import Lessons
-from stages.backbones.objective import draw_batch, prediction_error, timestep_range
+from stages.learning.draws import draw_batch, prediction_error, timestep_range
+from stages.learning.entropy import entropy
+from stages.learning.trainable_tokens import Lessons
+from stages.models.diffusion import DiffusionBackbone
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stages.artifacts import Stage
-from stages.backbones import recipe as backbones
+from stages.learning.recipe import Entropy
+from stages.models import recipe as backbones
 
 STAGE = Stage(name="adapt", version="1")
 
@@ -41,7 +42,7 @@ class LoraRecipe(BaseModel):
         description="A word that the tokenizer splits: as its pieces, or as one token, their mean, which is what an "
         "inverter with pieces: joined begins with. As the inverter's.",
     )
-    entropy: backbones.Entropy | None = Field(
+    entropy: Entropy | None = Field(
         None, description="Entropy of phrases' maps as a further loss, as the inverter's; off by default."
     )
     keep: float = Field(

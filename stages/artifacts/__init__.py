@@ -1,20 +1,20 @@
 """The formats between stages: tables, maps, manifests; atomic writes, checksums, fingerprints, seeds."""
 
 from stages.artifacts.errors import AnywordError, ArtifactError, SampleError
-from stages.artifacts.folder import Folder
 from stages.artifacts.manifest import ModelRecord, Stage
-from stages.artifacts.shard import Failure, Job, Outcome, Result, attempt
+from stages.artifacts.shard_reader import ShardReader
+from stages.artifacts.shard_writer import Failure, Outcome, Result, ShardWriter, attempt
 
 __all__ = [
     "AnywordError",
     "ArtifactError",
     "Failure",
-    "Folder",
-    "Job",
     "ModelRecord",
     "Outcome",
     "Result",
     "SampleError",
+    "ShardReader",
+    "ShardWriter",
     "Stage",
     "attempt",
 ]

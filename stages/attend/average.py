@@ -16,9 +16,9 @@ from stages.attend.noised import maps_noised
 from stages.attend.reading import Reader
 from stages.attend.recipe import ChainRecipe, NoisedRecipe
 from stages.attend.second_look import boxes_of, enlarge, merge
-from stages.backbones.diffusion import DiffusionBackbone
-from stages.backbones.pixels import to_pixels
-from stages.backbones.text import Encoding, word_maps
+from stages.models.diffusion import DiffusionBackbone
+from stages.models.pixels import to_pixels
+from stages.models.text import Encoding, word_maps
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float32, UInt8

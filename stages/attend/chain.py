@@ -20,7 +20,7 @@ from stages.artifacts.errors import AnywordError
 from stages.artifacts.seeds import seed_of
 from stages.attend.maps import Averager
 from stages.attend.reading import Reader
-from stages.backbones.diffusion import DiffusionBackbone
+from stages.models.diffusion import DiffusionBackbone
 
 if TYPE_CHECKING:
     from jaxtyping import Float

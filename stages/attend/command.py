@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.artifacts import ArtifactError, Folder, Job, Outcome, Result
+from stages.artifacts import ArtifactError, Outcome, Result, ShardReader, ShardWriter
 from stages.artifacts.language import words
 from stages.artifacts.maps import WordMaps, write_maps
 from stages.attend.recipe import STAGE, ChainRecipe, NoisedRecipe
@@ -17,7 +17,7 @@ from stages.attend.recipe import STAGE, ChainRecipe, NoisedRecipe
 if TYPE_CHECKING:
     import torch
 
-    from stages.backbones.diffusion import DiffusionBackbone
+    from stages.models.diffusion import DiffusionBackbone
 
 ROWS_AN_IMAGE = 8
 """Latents a UNet call may hold for each image of a batch, where time is batched too."""
@@ -41,22 +41,22 @@ def run(
     dict. ArtifactError where the embeddings were learned with another backbone or adapter.
     """
     from stages.attend.average import Merger, average, look_again
-    from stages.backbones.adapter import adapted
-    from stages.backbones.devices import choose_device
-    from stages.backbones.diffusion import load
-    from stages.backbones.inputs import prepare, records
+    from stages.models.adapter import adapted
+    from stages.models.devices import choose_device
+    from stages.models.diffusion import load
+    from stages.models.inputs import prepare, records
 
     settings = recipe_of(recipe)
-    inputs = {"samples": Folder(samples, "samples"), "embeddings": Folder(embeddings, "invert")}
+    inputs = {"samples": ShardReader(samples, "samples"), "embeddings": ShardReader(embeddings, "invert")}
     rows = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
     backbone = adapted(load(settings.backbone, choose_device(device)), adapter)
     models = records(backbone)
     _check_backbone(inputs["embeddings"], models["backbone"].sha256, settings)
     learned = Embeddings(inputs["embeddings"], backbone.window)
-    job = Job(STAGE, settings.model_dump(mode="json"), output, inputs=inputs, models=models)
+    writer = ShardWriter(STAGE, settings.model_dump(mode="json"), output, inputs=inputs, models=models)
 
     def process(batch: Sequence[int]) -> list[Result]:
-        own = [rows[job.ids[position]] for position in batch]
+        own = [rows[writer.ids[position]] for position in batch]
         prepared = prepare(backbone, own, images or inputs["samples"].path)
         results: dict[int, Result] = dict(prepared.failures)
         if prepared.owner:
@@ -87,11 +87,11 @@ def run(
             results[index] = Outcome(tensors=tensors)
         return [results[index] for index in range(len(batch))]
 
-    job.run(process, batch_size=batch_size)
+    writer.run(process, batch_size=batch_size)
     side = max(settings.scales) if settings.scales else backbone.map_resolution
     side = settings.second_look.side if settings.second_look else side
-    maps = pack(job.outcomes, side, settings.keep_steps)
-    job.publish({"maps.zarr": lambda path: write_maps(path, maps)}, summary={"words": len(maps.maps)})
+    maps = pack(writer.outcomes, side, settings.keep_steps)
+    writer.publish({"maps.zarr": lambda path: write_maps(path, maps)}, summary={"words": len(maps.maps)})
 
 
 def recipe_of(recipe: Mapping[str, Any]) -> ChainRecipe | NoisedRecipe:
@@ -103,7 +103,7 @@ def recipe_of(recipe: Mapping[str, Any]) -> ChainRecipe | NoisedRecipe:
 class Embeddings:
     """What invert learned, by a sample's position in the shard and the window of its text."""
 
-    def __init__(self, folder: Folder, window: int) -> None:
+    def __init__(self, folder: ShardReader, window: int) -> None:
         from safetensors.torch import load_file
 
         self._tensors = load_file(folder.file("embeddings.safetensors"))
@@ -150,7 +150,7 @@ def _encode(backbone: DiffusionBackbone, input_ids: torch.Tensor, embeddings: to
         return backbone.encode(input_ids, embeddings)
 
 
-def _check_backbone(embeddings: Folder, sha256: str, settings: ChainRecipe | NoisedRecipe) -> None:
+def _check_backbone(embeddings: ShardReader, sha256: str, settings: ChainRecipe | NoisedRecipe) -> None:
     """The embeddings mean something only to the backbone that they were learned with."""
     learned_with = embeddings.manifest.models.get("backbone")
     if learned_with is None or learned_with.sha256 != sha256:

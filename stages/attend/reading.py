@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.artifacts.errors import AnywordError
-from stages.backbones.attention import Capture, Layer, attention_layers, choose_layers
-from stages.backbones.diffusion import DiffusionBackbone
+from stages.models.attention import Capture, Layer, attention_layers, choose_layers
+from stages.models.diffusion import DiffusionBackbone
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

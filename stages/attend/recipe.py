@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stages.artifacts import Stage
-from stages.backbones import recipe as backbones
+from stages.models import recipe as backbones
 
 STAGE = Stage(name="attend", version="1")
 

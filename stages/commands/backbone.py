@@ -30,9 +30,9 @@ def backbone(
     from pydantic import ValidationError
 
     from stages.artifacts.errors import AnywordError
-    from stages.backbones.diffusion import load
-    from stages.backbones.recipe import BackboneRecipe
     from stages.commands.segment import backbone_kind
+    from stages.models.diffusion import load
+    from stages.models.recipe import BackboneRecipe
 
     embedded = path == "embedded" or kind == "embedded"
     try:
@@ -63,7 +63,7 @@ def backbone(
 
 def describe(model: Any, kind: str) -> dict[str, Any]:
     """What is said of a loaded DiffusionBackbone, in words and numbers."""
-    from stages.backbones.attention import attention_layers
+    from stages.models.attention import attention_layers
 
     chosen = {layer.name for layer in model.layers}
     every = attention_layers(model.model, model.latent_size)

@@ -18,7 +18,7 @@ def results(
     ] = None,
 ) -> None:
     """Print the scores of finished experiments, and where their pages are."""
-    from stages.artifacts.folder import Folder
+    from stages.artifacts.shard_reader import ShardReader
     from stages.score.table import text_table
 
     pages = sorted(folder.glob("*/experiments/*/report/index.html"))
@@ -28,7 +28,7 @@ def results(
     for page in pages:
         manifest = page.parents[1] / "score" / "manifest.json"
         if manifest.exists():
-            score = json.loads(Folder(manifest, "score").file("score.json").read_bytes())
+            score = json.loads(ShardReader(manifest, "score").file("score.json").read_bytes())
             typer.echo(text_table(score))
         else:
             typer.echo(f"experiment {page.parts[-3]}: no truth to score against")

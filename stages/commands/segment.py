@@ -46,8 +46,8 @@ def segment(
     Example: anyword segment photo.jpg "a black cat on a red sofa" --out out/
     --backbone stable-diffusion-v1-5/stable-diffusion-v1-5 --sam sam_vit_h_4b8939.pth
     """
+    from stages.config import complete_config
     from stages.single import segment as run
-    from stages.studies.workflow import complete_config
 
     whole = complete_config(config)
     chosen = dict(_named(whole, "experiments", experiment, "--experiment"))
@@ -104,7 +104,7 @@ def backbone_kind(path: str) -> str:
 def _with_sam(config: dict[str, Any], chosen: dict[str, Any], sam: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if sam in config["segmenters"]:
         return config, {**chosen, "segmenter": sam}
-    from stages.backbones.sam import kind_of
+    from stages.models.sam import kind_of
 
     if not Path(sam).exists():
         raise AnywordError(

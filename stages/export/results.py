@@ -11,9 +11,9 @@ from typing import Any
 
 from stages.artifacts.compose import answers
 from stages.artifacts.errors import AnywordError
-from stages.artifacts.folder import Folder, check_lineage
 from stages.artifacts.masks import columns_of, empty
 from stages.artifacts.no_target import NoTarget
+from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.artifacts.tables import parse_of, targets_of
 
 log = logging.getLogger("anyword")
@@ -78,8 +78,8 @@ def read(root: Path, experiment: str, decision: NoTarget | None = None) -> Itera
     number = 0
     for path in shards:
         inputs = {
-            "samples": Folder(path, "samples"),
-            "masks": Folder(root / "experiments" / experiment / "segment" / path.name, "segment"),
+            "samples": ShardReader(path, "samples"),
+            "masks": ShardReader(root / "experiments" / experiment / "segment" / path.name, "segment"),
         }
         check_lineage(inputs)
         rows = {row["sample_id"]: row for row in inputs["samples"].table("samples")}

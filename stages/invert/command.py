@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.artifacts import AnywordError, Folder, Job, Outcome, Result
+from stages.artifacts import AnywordError, Outcome, Result, ShardReader, ShardWriter
 from stages.artifacts.atomic import aside
 from stages.invert.recipe import STAGE, TextualRecipe
 
@@ -33,12 +33,12 @@ def run(
     (float32, NaN where no step was taken); and `joined` [J, 3] (int32: sample, first token, number of tokens), the
     words whose pieces are one token, counted before any is joined, while `token` counts after it.
     """
-    from stages.backbones.adapter import adapted
-    from stages.backbones.devices import choose_device
-    from stages.backbones.diffusion import load
-    from stages.backbones.inputs import prepare, records
-    from stages.backbones.learning_words import prepared
     from stages.invert.textual import optimise
+    from stages.learning.trainable_tokens import prepared
+    from stages.models.adapter import adapted
+    from stages.models.devices import choose_device
+    from stages.models.diffusion import load
+    from stages.models.inputs import prepare, records
 
     settings = TextualRecipe.model_validate(recipe)
     if settings.adapter and adapter is None:
@@ -46,19 +46,19 @@ def run(
             f"invert: the recipe names adapter '{settings.adapter}', and none is given.",
             remedy="Give its manifest with --adapter.",
         )
-    folder = Folder(samples, "samples")
+    folder = ShardReader(samples, "samples")
     rows = {row["sample_id"]: row for row in folder.table("samples")}
     backbone = adapted(load(settings.backbone, choose_device(device)), adapter)
-    job = Job(
+    writer = ShardWriter(
         STAGE,
         settings.model_dump(mode="json"),
         output,
-        inputs={"samples": folder, **({"adapter": Folder(adapter, "adapt")} if adapter else {})},
+        inputs={"samples": folder, **({"adapter": ShardReader(adapter, "adapt")} if adapter else {})},
         models=records(backbone),
     )
 
     def process(batch: Sequence[int]) -> list[Result]:
-        own = [rows[job.ids[position]] for position in batch]
+        own = [rows[writer.ids[position]] for position in batch]
         inputs = prepare(backbone, own, images or folder.path)
         join = settings.pieces == "joined" and settings.steps > 0
         texts = [own[index]["text"] for index in inputs.owner]
@@ -89,11 +89,11 @@ def run(
             )
         return [results[index] for index in range(len(batch))]
 
-    job.run(process, batch_size=batch_size)
-    outcomes = job.outcomes
-    tensors = pack(outcomes, len(job.ids), settings.steps, int(backbone.table.shape[1]))
-    steps = {job.ids[p]: len(outcome.tensors["loss"]) for p, outcome in outcomes.items()}
-    job.publish(
+    writer.run(process, batch_size=batch_size)
+    outcomes = writer.outcomes
+    tensors = pack(outcomes, len(writer.ids), settings.steps, int(backbone.table.shape[1]))
+    steps = {writer.ids[p]: len(outcome.tensors["loss"]) for p, outcome in outcomes.items()}
+    writer.publish(
         {"embeddings.safetensors": lambda path: write_embeddings(path, tensors)},
         summary={
             "tokens": len(tensors["vectors"]),

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stages.artifacts import Stage
-from stages.backbones import recipe as backbones
+from stages.learning.recipe import Contrast, Entropy, Mask
+from stages.models import recipe as backbones
 
 STAGE = Stage(name="invert", version="3")
 
@@ -27,20 +28,6 @@ class Settle(_Strict):
     )
     patience: int = Field(2, ge=1, description="Looks in a row that must find them settled.")
     draws: int = Field(4, ge=1, description="Fixed noised latents at which the maps are looked at.")
-
-
-class Mask(_Strict):
-    """MCPL's Attn-Mask: the loss counts where the learning words attend, by the maps of the same forward pass."""
-
-    hard: bool = Field(True, description="Cells above the threshold count in full and others not at all.")
-    threshold: float = Field(0.3, ge=0, lt=1, description="Share of the highest cell.")
-
-
-class Contrast(_Strict):
-    """MCPL's PromptCL: words of one run ("striped red circle") together, those of other runs apart."""
-
-    temperature: float = Field(0.3, gt=0, description="Tau; 0.3 is Segment Anyword's.")
-    weight: float = Field(0.00075, ge=0, description="Gamma; 0.00075 is Segment Anyword's.")
 
 
 class TextualRecipe(_Strict):
@@ -95,9 +82,7 @@ class TextualRecipe(_Strict):
     pull: float = Field(0.0, ge=0, description="The same towards each vector's first value.")
     mask: Mask | None = Field(None, description="Attention-masked loss; off by default.")
     contrast: Contrast | None = Field(None, description="PromptCL; off by default.")
-    entropy: backbones.Entropy | None = Field(
-        None, description="Entropy of phrases' maps as a further loss; off by default."
-    )
+    entropy: Entropy | None = Field(None, description="Entropy of phrases' maps as a further loss; off by default.")
     settle: Settle | None = Field(None, description="Early stop, image by image.")
     accept: Literal["all", "word", "text"] = Field(
         "all",

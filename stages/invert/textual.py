@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.artifacts.seeds import seed_of
-from stages.backbones.diffusion import DiffusionBackbone
-from stages.backbones.entropy import entropy
-from stages.backbones.learning_words import Lessons
-from stages.backbones.objective import draw_batch, prediction_error, timestep_range
-from stages.backbones.runs import Words
-from stages.invert.losses import attended, contrast
+from stages.invert.early_stopping import Watch
 from stages.invert.recipe import TextualRecipe
-from stages.invert.settle import Watch
+from stages.learning.draws import draw_batch, prediction_error, timestep_range
+from stages.learning.entropy import entropy
+from stages.learning.mcpl import attended, contrast
+from stages.learning.token_groups import Words
+from stages.learning.trainable_tokens import Lessons
+from stages.models.diffusion import DiffusionBackbone
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.artifacts import Failure, Folder, Job, Outcome, Result, SampleError
+from stages.artifacts import Failure, Outcome, Result, SampleError, ShardReader, ShardWriter
 from stages.artifacts.manifest import Manifest
 from stages.artifacts.tables import parse_of, write_table
 from stages.parse.recipe import EXECUTION, STAGE
@@ -22,10 +22,10 @@ def run(*, samples: Path, recipe: Mapping[str, Any], output: Path) -> Manifest:
     from stages.parse.parser import ParseRequest, load_parser, recipe_of
 
     settings = recipe_of(recipe)
-    given = Folder(samples, "samples")
+    given = ShardReader(samples, "samples")
     rows = {row["sample_id"]: row for row in given.table("samples")}
     parser = load_parser(recipe)
-    job = Job(
+    writer = ShardWriter(
         STAGE,
         settings.model_dump(mode="json", exclude=set(EXECUTION)),
         output,
@@ -34,7 +34,7 @@ def run(*, samples: Path, recipe: Mapping[str, Any], output: Path) -> Manifest:
     )
 
     def process(batch: Sequence[int]) -> list[Result]:
-        ids = [job.ids[position] for position in batch]
+        ids = [writer.ids[position] for position in batch]
         requests = [ParseRequest(one, rows[one]["text"], parse_of(rows[one])) for one in ids]
         answers = parser.parse(requests)
         return [
@@ -44,14 +44,14 @@ def run(*, samples: Path, recipe: Mapping[str, Any], output: Path) -> Manifest:
             for one, answer in zip(ids, answers, strict=True)
         ]
 
-    job.run(process, batch_size=_BATCH)
-    found = [outcome.rows[0] for outcome in job.outcomes.values()]
-    return job.publish(
+    writer.run(process, batch_size=_BATCH)
+    found = [outcome.rows[0] for outcome in writer.outcomes.values()]
+    return writer.publish(
         {"phrases.parquet": lambda path: write_table(path, "phrases", found)},
         summary={
             "phrases": sum(len(row["phrases"]) for row in found),
             "without_phrases": sum(not row["phrases"] for row in found),
-            **_total(outcome.rows[1] for outcome in job.outcomes.values()),
+            **_total(outcome.rows[1] for outcome in writer.outcomes.values()),
         },
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.artifacts import Folder, Job, Outcome, Result
+from stages.artifacts import Outcome, Result, ShardReader, ShardWriter
 from stages.artifacts.tables import parse_of, targets_of, write_table
 from stages.prompt.recipe import STAGE, PrompterRecipe
 
@@ -22,22 +22,22 @@ def run(*, samples: Path, phrases: Path, maps: Path, recipe: Mapping[str, Any], 
 
     settings = PrompterRecipe.model_validate(recipe)
     inputs = {
-        "samples": Folder(samples, "samples"),
-        "phrases": Folder(phrases, "parse"),
-        "maps": Folder(maps, "attend"),
+        "samples": ShardReader(samples, "samples"),
+        "phrases": ShardReader(phrases, "parse"),
+        "maps": ShardReader(maps, "attend"),
     }
     listed = inputs["samples"].table("samples")
     sizes = {row["sample_id"]: (row["width"], row["height"]) for row in listed}
     texts = {row["sample_id"]: row["text"] for row in listed}
     parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
     word_maps = read_maps(inputs["maps"].file("maps.zarr"))
-    job = Job(STAGE, settings.model_dump(mode="json"), output, inputs=inputs)
+    writer = ShardWriter(STAGE, settings.model_dump(mode="json"), output, inputs=inputs)
 
     def process(batch: Sequence[int]) -> list[Result]:
         return [one(position) for position in batch]
 
     def one(position: int) -> Outcome:
-        sample_id = job.ids[position]
+        sample_id = writer.ids[position]
         width, height = sizes[sample_id]
         parse = parses[sample_id]
         seen = parse if settings.numerals else parse.without_numerals(texts[sample_id])
@@ -60,9 +60,9 @@ def run(*, samples: Path, phrases: Path, maps: Path, recipe: Mapping[str, Any], 
             rows.append(target)
         return Outcome(rows)
 
-    job.run(process, batch_size=64)
-    rows = [row for outcome in job.outcomes.values() for row in outcome.rows]
-    job.publish(
+    writer.run(process, batch_size=64)
+    rows = [row for outcome in writer.outcomes.values() for row in outcome.rows]
+    writer.publish(
         {"points.parquet": lambda path: write_table(path, "points", rows)},
         summary={"targets": len(rows), "without_points": sum(not row["points"] for row in rows)},
     )

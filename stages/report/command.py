@@ -16,12 +16,12 @@ import numpy as np
 
 from stages.artifacts.atomic import aside, write_bytes
 from stages.artifacts.errors import ArtifactError, SampleError
-from stages.artifacts.folder import Folder, check_lineage
 from stages.artifacts.images import read_image
 from stages.artifacts.maps import read_maps
 from stages.artifacts.masks import decode
 from stages.artifacts.progress import track
-from stages.artifacts.shard import Job
+from stages.artifacts.shard_reader import ShardReader, check_lineage
+from stages.artifacts.shard_writer import ShardWriter
 from stages.artifacts.tables import parse_of, targets_of
 from stages.report import draw, page, view
 from stages.report.recipe import STAGE, Page
@@ -37,7 +37,7 @@ PICTURES = "data"
 @dataclass(frozen=True)
 class _Shard:
     name: str
-    inputs: dict[str, Folder]
+    inputs: dict[str, ShardReader]
     """By what they are: samples, phrases, masks; maps and points where there are any."""
 
     @property
@@ -71,7 +71,7 @@ def run(
     if score is not None:
         inputs["score"] = score
     ids = [sample_id for one in opened for sample_id in one.inputs["samples"].ids]
-    job = Job(STAGE, recipe, output, inputs=inputs, ids=ids)
+    writer = ShardWriter(STAGE, recipe, output, inputs=inputs, ids=ids)
     lines = _lines(score) if score is not None else {}
     cards: list[view.Card] = []
     pages = page.pages_of(min(len(ids), chosen.max_samples), chosen.page_size)
@@ -98,37 +98,37 @@ def run(
 
     writers: dict[str, Callable[[Path], None]] = {PICTURES: write_pictures}  # first: it makes the cards
     writers |= {one.name: partial(write_page, one) for one in pages}
-    job.publish(writers, summary={"samples": len(cards), "pages": len(pages)})
-    log.info("report: %s", job.folder / "index.html")
-    return job.folder / "index.html"
+    writer.publish(writers, summary={"samples": len(cards), "pages": len(pages)})
+    log.info("report: %s", writer.folder / "index.html")
+    return writer.folder / "index.html"
 
 
 def _open(root: Path, experiment: str, name: str, parser: str, inverter: str, attender: str) -> _Shard:
     own = root / "experiments" / experiment
     inputs = {
-        "samples": Folder(root / "samples" / name / "manifest.json", "samples"),
-        "phrases": Folder(root / "parse" / parser / name / "manifest.json", "parse"),
-        "masks": Folder(own / "segment" / name / "manifest.json", "segment"),
+        "samples": ShardReader(root / "samples" / name / "manifest.json", "samples"),
+        "phrases": ShardReader(root / "parse" / parser / name / "manifest.json", "parse"),
+        "masks": ShardReader(own / "segment" / name / "manifest.json", "segment"),
     }
     made_of = inputs["masks"].manifest.inputs
     if "points" in made_of or "maps" in made_of:  # a segmenter that reads words alone has none
-        inputs["maps"] = Folder(root / "attend" / inverter / attender / name / "manifest.json", "attend")
+        inputs["maps"] = ShardReader(root / "attend" / inverter / attender / name / "manifest.json", "attend")
     if "points" in made_of:  # a segmenter that works on maps alone has none
-        inputs["points"] = Folder(own / "prompt" / name / "manifest.json", "prompt")
+        inputs["points"] = ShardReader(own / "prompt" / name / "manifest.json", "prompt")
     embeddings = root / "invert" / inverter / name / "manifest.json"
     if (
         "maps" in inputs and embeddings.is_file()
     ):  # only to name its recipe and models; the maps hold all that the page shows
-        inputs["embeddings"] = Folder(embeddings, "invert")
+        inputs["embeddings"] = ShardReader(embeddings, "invert")
     check_lineage(inputs)
     return _Shard(name, inputs)
 
 
-def _score_of(path: Path, opened: list[_Shard]) -> Folder | None:
+def _score_of(path: Path, opened: list[_Shard]) -> ShardReader | None:
     """The experiment's score, where its dataset has truth; ArtifactError where it scores other masks than these."""
     if not path.is_file():
         return None
-    score = Folder(path, "score")
+    score = ShardReader(path, "score")
     for one in opened:
         if score.manifest.inputs.get(f"masks/{one.name}") != one.inputs["masks"].sha256:
             raise ArtifactError(
@@ -137,7 +137,7 @@ def _score_of(path: Path, opened: list[_Shard]) -> Folder | None:
     return score
 
 
-def _lines(score: Folder) -> dict[str, dict[view.Key, dict[str, str]]]:
+def _lines(score: ShardReader) -> dict[str, dict[view.Key, dict[str, str]]]:
     """The lines of scores.csv by sample, kind and index."""
     found: defaultdict[str, dict[view.Key, dict[str, str]]] = defaultdict(dict)
     with score.file("scores.csv").open(newline="", encoding="utf-8") as file:
@@ -221,7 +221,7 @@ def _overlays(
         (folder / f"{card.number:06d}-masks.png").write_bytes(strip)
 
 
-def _provenance(opened: list[_Shard], score: Folder | None) -> list[dict[str, Any]]:
+def _provenance(opened: list[_Shard], score: ShardReader | None) -> list[dict[str, Any]]:
     """Recipe, version and models of each stage in the order of the data, with the fingerprints of its shards."""
     order = ("samples", "phrases", "embeddings", "maps", "points", "masks")
     stages = {name: [one.inputs[name] for one in opened] for name in order if opened and name in opened[0].inputs}

@@ -14,11 +14,11 @@ import numpy as np
 
 from stages.artifacts.atomic import aside
 from stages.artifacts.errors import AnywordError
-from stages.artifacts.folder import Folder, check_lineage
 from stages.artifacts.images import read_image
 from stages.artifacts.language import Parse, Span, words
 from stages.artifacts.maps import read_maps
 from stages.artifacts.masks import decode
+from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.artifacts.tables import parse_of
 from stages.report.draw import COLOURS
 
@@ -57,14 +57,14 @@ def read_panels(
     panels: dict[int, Panel] = {}
     before = 0
     for path in sorted((root / "samples").glob("[0-9]*")):
-        samples = Folder(path, "samples")
+        samples = ShardReader(path, "samples")
         here = [number - 1 - before for number in wanted if before < number <= before + len(samples.ids)]
         if here:
             inputs = {
                 "samples": samples,
-                "phrases": Folder(root / "parse" / parser / path.name, "parse"),
-                "maps": Folder(root / "attend" / inverter / attender / path.name, "attend"),
-                "masks": Folder(root / "experiments" / experiment / "segment" / path.name, "segment"),
+                "phrases": ShardReader(root / "parse" / parser / path.name, "parse"),
+                "maps": ShardReader(root / "attend" / inverter / attender / path.name, "attend"),
+                "masks": ShardReader(root / "experiments" / experiment / "segment" / path.name, "segment"),
             }
             check_lineage(inputs)
             panels |= {before + at + 1: _panel(inputs, at, before + at + 1, images or path) for at in here}
@@ -123,7 +123,7 @@ def draw_figure(
         figure.savefig(partial, dpi=dpi, format=output.suffix.lstrip(".") or "png", facecolor="white")
 
 
-def _panel(inputs: dict[str, Folder], position: int, number: int, images: Path) -> Panel:
+def _panel(inputs: dict[str, ShardReader], position: int, number: int, images: Path) -> Panel:
     name = inputs["samples"].ids[position]
     for folder in inputs.values():
         if name in folder.failures:

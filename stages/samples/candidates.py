@@ -48,7 +48,7 @@ class Chooser:
 
     def __init__(self, recipe: CandidateFilter, device: torch.device) -> None:
         """AnywordError where a model is missing or of another kind."""
-        from stages.backbones.vision_language import load_captioner, load_matcher
+        from stages.models.vision_language import load_captioner, load_matcher
 
         self.recipe = recipe
         self._blip = load_captioner(recipe.blip, offline=recipe.offline, device=device)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages.artifacts.atomic import aside, write_json
-from stages.artifacts.folder import Folder
 from stages.artifacts.images import read_image
 from stages.artifacts.manifest import NAME, Manifest, fingerprint, write_manifest
-from stages.artifacts.shard import Failure, Job, Outcome, Result, attempt
+from stages.artifacts.shard_reader import ShardReader
+from stages.artifacts.shard_writer import Failure, Outcome, Result, ShardWriter, attempt
 from stages.artifacts.tables import UNNAMED, targets_of, unnamed, write_table
 from stages.samples.listing import Contents, Entry, in_shards, told, with_unique_ids
 from stages.samples.reader import DRAWN, Place, Reader, reader_of
@@ -44,16 +44,18 @@ def index(*, recipe: Mapping[str, Any], output: Path, root: Path | None = None, 
     truth = False
     contents = Contents()
     for shard in in_shards(with_unique_ids(reader.entries(settings, place)), settings["shard_size"]):
-        job = Job(
+        writer = ShardWriter(
             INDEX,
             {"kind": settings["kind"]},
             output.parent / f"{shards:05d}" / NAME,
             inputs={},
             ids=[entry.id for entry in shard],
         )
-        job.results.update({position: Failure(entry.problem) for position, entry in enumerate(shard) if entry.problem})
+        writer.results.update(
+            {position: Failure(entry.problem) for position, entry in enumerate(shard) if entry.problem}
+        )
         rows = [entry.model_dump(mode="json") for entry in shard]
-        job.publish({LISTING: lambda path, rows=rows: write_json(path, rows)})  # type: ignore[misc]
+        writer.publish({LISTING: lambda path, rows=rows: write_json(path, rows)})  # type: ignore[misc]
         truth = truth or reader.has_truth(shard)
         contents.add(shard)
         shards, samples = shards + 1, samples + len(shard)
@@ -95,25 +97,25 @@ def run(
     """
     settings = dict(recipe)
     reader = reader_of(settings["kind"])
-    listed = Folder(index, INDEX.name)
+    listed = ShardReader(index, INDEX.name)
     entries = [Entry.model_validate(row) for row in json.loads(listed.file(LISTING).read_bytes())]
     place = Place(root)
     chooser = _chooser(settings, device)
     if chooser is not None:
         settings["filter"] = chooser.recipe.identity
     models = chooser.models if chooser is not None else {}
-    job = Job(STAGE, settings, output, inputs={"index": listed}, models=models)
+    writer = ShardWriter(STAGE, settings, output, inputs={"index": listed}, models=models)
 
     def process(batch: Sequence[int]) -> list[Result]:
         if chooser is None:
             return [attempt(_outcome, reader, entries[position], place) for position in batch]
         return _chosen([entries[position] for position in batch], chooser, reader, place)
 
-    job.run(process, batch_size=_BATCH if chooser is None else batch_size, description="samples")
-    kept = [outcome.rows for outcome in job.outcomes.values()]
+    writer.run(process, batch_size=_BATCH if chooser is None else batch_size, description="samples")
+    kept = [outcome.rows for outcome in writer.outcomes.values()]
     listed_rows = [{key: value for key, value in rows[0].items() if key != "group"} for rows in kept]
     groups = [{"sample_id": r[0]["sample_id"], "group": r[0]["group"]} for r in kept if "group" in r[0]]
-    drawn = {o.rows[0]["image"]: o.tensors["png"] for o in job.outcomes.values() if "png" in o.tensors}
+    drawn = {o.rows[0]["image"]: o.tensors["png"] for o in writer.outcomes.values() if "png" in o.tensors}
     writers: dict[str, Callable[[Path], None]] = {
         "samples.parquet": lambda path: write_table(path, "samples", listed_rows),
         "truth.parquet": lambda path: write_table(path, "truth", [r for rows in kept for r in rows[1:]]),
@@ -122,7 +124,7 @@ def run(
         writers["groups.parquet"] = lambda path: write_table(path, "groups", groups)
     if drawn:
         writers[DRAWN] = lambda path: _write_images(path, drawn)
-    return job.publish(
+    return writer.publish(
         writers,
         summary={"samples": len(entries), "done": len(kept), "truth": sum(len(rows) - 1 for rows in kept)},
     )
@@ -132,7 +134,7 @@ def _chooser(settings: Mapping[str, Any], device: str) -> Chooser | None:
     """What chooses candidate classes, where the recipe asks for it; its models are loaded here, once a shard."""
     if settings.get("filter") is None:
         return None
-    from stages.backbones.devices import choose_device
+    from stages.models.devices import choose_device
     from stages.samples.candidates import Chooser
 
     return Chooser(CandidateFilter.model_validate(settings["filter"]), choose_device(device))

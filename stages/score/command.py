@@ -20,10 +20,10 @@ from pydantic import TypeAdapter
 
 from stages.artifacts.atomic import write_bytes, write_json
 from stages.artifacts.errors import AnywordError, ArtifactError
-from stages.artifacts.folder import Folder, check_lineage
 from stages.artifacts.maps import WordMaps, read_maps
 from stages.artifacts.progress import track
-from stages.artifacts.shard import Job
+from stages.artifacts.shard_reader import ShardReader, check_lineage
+from stages.artifacts.shard_writer import ShardWriter
 from stages.score import grounding
 from stages.score.official import Case, collector_of
 from stages.score.recipe import STAGE, Scorer
@@ -40,13 +40,13 @@ EXTRA_COLUMNS = (*_TARGET, "score")
 @dataclass(frozen=True)
 class _Shard:
     name: str
-    samples: Folder
-    masks: Folder
-    phrases: Folder | None
-    maps: Folder | None
+    samples: ShardReader
+    masks: ShardReader
+    phrases: ShardReader | None
+    maps: ShardReader | None
 
     @property
-    def inputs(self) -> dict[str, Folder]:
+    def inputs(self) -> dict[str, ShardReader]:
         found = {"samples": self.samples, "masks": self.masks, "phrases": self.phrases, "maps": self.maps}
         return {name: folder for name, folder in found.items() if folder is not None}
 
@@ -71,7 +71,7 @@ def run(
     opened = [_open(root, experiment, number, parser, inverter, attender) for number in range(shards)]
     inputs = {f"{name}/{one.name}": folder for one in opened for name, folder in one.inputs.items()}
     ids = [sample_id for one in opened for sample_id in one.samples.ids]
-    job = Job(STAGE, recipe, output, inputs=inputs, ids=ids)
+    writer = ShardWriter(STAGE, recipe, output, inputs=inputs, ids=ids)
     failures = {
         sample_id: reason
         for one in opened
@@ -101,7 +101,7 @@ def run(
     if collector is not None:
         score["official"] = {"kind": chosen.kind, **collector.figures()}
         files["official.csv"] = partial(_write_csv, columns=collector.columns, rows=list(collector.rows()))
-    job.publish(
+    writer.publish(
         {
             "score.json": lambda path: write_json(path, score),
             "scores.csv": lambda path: _write_csv(path, RECORD_COLUMNS, _record_rows(records, texts)),
@@ -122,10 +122,10 @@ def _open(
     maps = root / "attend" / inverter / attender / name if inverter and attender else None
     shard = _Shard(
         name=name,
-        samples=Folder(root / "samples" / name / "manifest.json", "samples"),
-        masks=Folder(root / "experiments" / experiment / "segment" / name / "manifest.json", "segment"),
-        phrases=Folder(root / "parse" / parser / name / "manifest.json", "parse") if parser else None,
-        maps=Folder(maps / "manifest.json", "attend") if maps else None,
+        samples=ShardReader(root / "samples" / name / "manifest.json", "samples"),
+        masks=ShardReader(root / "experiments" / experiment / "segment" / name / "manifest.json", "segment"),
+        phrases=ShardReader(root / "parse" / parser / name / "manifest.json", "parse") if parser else None,
+        maps=ShardReader(maps / "manifest.json", "attend") if maps else None,
     )
     check_lineage(shard.inputs)
     return shard

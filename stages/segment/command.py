@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.artifacts import AnywordError, Failure, Folder, Job, ModelRecord, Outcome, Result, attempt
+from stages.artifacts import AnywordError, Failure, ModelRecord, Outcome, Result, ShardReader, ShardWriter, attempt
 from stages.artifacts.images import read_image
 from stages.artifacts.masks import encode
 from stages.artifacts.tables import parse_of, targets_of, write_table
@@ -33,32 +33,32 @@ def run(
     folder of the images, default beside the samples. A target without a point inside gets an empty mask. Where there
     are maps and phrases, each phrase's mask also carries what attention says of it (`confidence`).
     """
-    inputs = {"samples": Folder(samples, "samples")}
+    inputs = {"samples": ShardReader(samples, "samples")}
     if recipe.get("kind") == "attention":
         plain = AttentionRecipe.model_validate(recipe)
-        inputs["phrases"] = Folder(_needed(phrases, "phrases"), "parse")
-        inputs["maps"] = Folder(_needed(maps, "maps"), "attend")
-        job = _from_maps(inputs, plain, output, batch_size)
+        inputs["phrases"] = ShardReader(_needed(phrases, "phrases"), "parse")
+        inputs["maps"] = ShardReader(_needed(maps, "maps"), "attend")
+        writer = _from_maps(inputs, plain, output, batch_size)
     elif recipe.get("kind") in ("grounding-dino", "sam3"):
-        inputs["phrases"] = Folder(_needed(phrases, "phrases"), "parse")
-        job = _from_words(inputs, recipe, output, images or inputs["samples"].path, batch_size, device)
+        inputs["phrases"] = ShardReader(_needed(phrases, "phrases"), "parse")
+        writer = _from_words(inputs, recipe, output, images or inputs["samples"].path, batch_size, device)
     else:
         settings = SamRecipe.model_validate(recipe)
-        inputs["points"] = Folder(_needed(points, "points"), "prompt")
+        inputs["points"] = ShardReader(_needed(points, "points"), "prompt")
         if maps is not None and phrases is not None:
-            inputs["phrases"], inputs["maps"] = Folder(phrases, "parse"), Folder(maps, "attend")
-        job = _from_points(inputs, settings, output, images or inputs["samples"].path, batch_size, device)
-    rows = [row for outcome in job.outcomes.values() for row in outcome.rows]
-    job.publish(
+            inputs["phrases"], inputs["maps"] = ShardReader(phrases, "parse"), ShardReader(maps, "attend")
+        writer = _from_points(inputs, settings, output, images or inputs["samples"].path, batch_size, device)
+    rows = [row for outcome in writer.outcomes.values() for row in outcome.rows]
+    writer.publish(
         {"masks.parquet": lambda path: write_table(path, "masks", rows)},
         summary={"targets": len(rows), "empty": sum(row["score"] == 0 for row in rows)},
     )
 
 
 def _from_points(
-    inputs: dict[str, Folder], settings: SamRecipe, output: Path, images: Path, batch_size: int, device: str
-) -> Job:
-    from stages.backbones import sam
+    inputs: dict[str, ShardReader], settings: SamRecipe, output: Path, images: Path, batch_size: int, device: str
+) -> ShardWriter:
+    from stages.models import sam
     from stages.segment.points import Prompt, cut
 
     segmenter = sam.load(settings.model, settings.checkpoint, _device(device))
@@ -69,7 +69,7 @@ def _from_points(
     trust = _trust(inputs)
     record = ModelRecord(id=segmenter.id, sha256=segmenter.weights_sha256)
     # The path of a checkpoint does not decide the result, its hash does: the same file elsewhere is the same recipe.
-    job = Job(
+    writer = ShardWriter(
         STAGE, settings.model_dump(mode="json", exclude={"checkpoint"}), output, inputs=inputs, models={"sam": record}
     )
 
@@ -85,14 +85,14 @@ def _from_points(
         return [results[position] for position in batch]
 
     def load(pixels: dict[int, Any], position: int) -> Outcome:
-        row = listed[job.ids[position]]
+        row = listed[writer.ids[position]]
         image = read_image(images, row["image"], row["image_sha256"])
         sam.check_shape(image.shape[:2], segmenter.model.image_encoder.img_size)
         pixels[position] = image
         return Outcome()
 
     def masks_of(position: int, encoded: sam.Encoded) -> Outcome:
-        own = targets.get(job.ids[position], [])
+        own = targets.get(writer.ids[position], [])
         prompts = [
             Prompt(
                 np.array([(point["x"], point["y"]) for point in row["points"]]).reshape(-1, 2),
@@ -111,11 +111,11 @@ def _from_points(
             ]
         )
 
-    job.run(process, batch_size=batch_size)
-    return job
+    writer.run(process, batch_size=batch_size)
+    return writer
 
 
-def _from_maps(inputs: dict[str, Folder], settings: AttentionRecipe, output: Path, batch_size: int) -> Job:
+def _from_maps(inputs: dict[str, ShardReader], settings: AttentionRecipe, output: Path, batch_size: int) -> ShardWriter:
     from stages.artifacts.maps import read_maps
     from stages.segment.attention import masks
 
@@ -124,10 +124,10 @@ def _from_maps(inputs: dict[str, Folder], settings: AttentionRecipe, output: Pat
     word_maps = read_maps(inputs["maps"].file("maps.zarr"))
     options = settings.model_dump(exclude={"kind"})
     trust = _trust(inputs)
-    job = Job(STAGE, settings.model_dump(mode="json"), output, inputs=inputs)
+    writer = ShardWriter(STAGE, settings.model_dump(mode="json"), output, inputs=inputs)
 
     def one(position: int) -> Outcome:
-        sample_id = job.ids[position]
+        sample_id = writer.ids[position]
         found = masks(parses[sample_id], word_maps.of_sample(position), sizes[sample_id], **options)
         rows = []
         for target in targets_of(sample_id, parses[sample_id]):
@@ -137,13 +137,13 @@ def _from_maps(inputs: dict[str, Folder], settings: AttentionRecipe, output: Pat
                 rows.append(target | encode(mask) | {"score": score} | trust(position, target, mask))
         return Outcome(rows)
 
-    job.run(lambda batch: [one(position) for position in batch], batch_size=batch_size)
-    return job
+    writer.run(lambda batch: [one(position) for position in batch], batch_size=batch_size)
+    return writer
 
 
 def _from_words(
-    inputs: dict[str, Folder], recipe: Mapping[str, Any], output: Path, images: Path, batch_size: int, device: str
-) -> Job:
+    inputs: dict[str, ShardReader], recipe: Mapping[str, Any], output: Path, images: Path, batch_size: int, device: str
+) -> ShardWriter:
     from stages.segment.models import answering
     from stages.segment.text import cuts
 
@@ -153,21 +153,21 @@ def _from_words(
     parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
     ask, models = answering(settings, _device(device))
     identity = settings.model_dump(mode="json", exclude=set(PLACE))
-    job = Job(STAGE, identity, output, inputs=inputs, models=models)
+    writer = ShardWriter(STAGE, identity, output, inputs=inputs, models=models)
 
     def one(position: int) -> Outcome:
-        row = listed[job.ids[position]]
+        row = listed[writer.ids[position]]
         parse = parses[row["sample_id"]]
         image = read_image(images, row["image"], row["image_sha256"])
         found = cuts(parse, row["text"], image.shape[:2], ask(image), settings.answer, settings.predicates)
         targets = [(t, found.get((t["kind"], t["index"]))) for t in targets_of(row["sample_id"], parse)]
         return Outcome([t | encode(cut.mask) | {"score": cut.score} for t, cut in targets if cut is not None])
 
-    job.run(lambda batch: [attempt(one, position) for position in batch], batch_size=batch_size)
-    return job
+    writer.run(lambda batch: [attempt(one, position) for position in batch], batch_size=batch_size)
+    return writer
 
 
-def _trust(inputs: Mapping[str, Folder]) -> Callable[[int, Mapping[str, Any], np.ndarray], dict[str, Any]]:
+def _trust(inputs: Mapping[str, ShardReader]) -> Callable[[int, Mapping[str, Any], np.ndarray], dict[str, Any]]:
     """What gives a target's confidence columns from its sample's position, its row and its mask: none without maps
     and phrases, and none for a predicate, which no word of its own points at."""
     if "maps" not in inputs or "phrases" not in inputs:

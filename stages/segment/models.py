@@ -24,8 +24,8 @@ def answering(settings: GroundingDinoRecipe | Sam3Recipe, device: str) -> tuple[
 
 
 def _boxes(settings: GroundingDinoRecipe, device: str) -> tuple[Ask, dict[str, ModelRecord]]:
-    from stages.backbones import sam
-    from stages.backbones.text_prompted import load_grounding_dino
+    from stages.models import sam
+    from stages.models.text_prompted import load_grounding_dino
 
     dino = load_grounding_dino(settings.path, settings.revision, offline=settings.offline, device=device)
     segmenter = sam.load(settings.model, settings.checkpoint, device)
@@ -50,7 +50,7 @@ def _boxes(settings: GroundingDinoRecipe, device: str) -> tuple[Ask, dict[str, M
 
 
 def _sam3(settings: Sam3Recipe, device: str) -> tuple[Ask, dict[str, ModelRecord]]:
-    from stages.backbones.text_prompted import load_sam3
+    from stages.models.text_prompted import load_sam3
 
     model = load_sam3(settings.path, settings.revision, offline=settings.offline, device=device)
 

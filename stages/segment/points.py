@@ -15,7 +15,7 @@ E = TypeVar("E", contravariant=True)
 
 
 class Promptable(Protocol[E]):
-    """What `cut` asks of a segmenter; `stages.backbones.sam.SegmentAnything` is one."""
+    """What `cut` asks of a segmenter; `stages.models.sam.SegmentAnything` is one."""
 
     def decode(
         self, encoded: E, points: Float[np.ndarray, "n k 2"], labels: Int[np.ndarray, "n k"], *, multimask: bool

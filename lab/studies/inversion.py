@@ -1,0 +1,206 @@
+"""What each option of inversion and attention brings and costs: one experiment a variant, all against one base.
+
+The base is the configuration's own recipes; variants come from `variants`. By default the prompter is the noun-only
+one of the ladder: grammar rescues phrases whose maps are poor, and so hides what inversion does.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.studies.scores import Key, Scores
+from lab.studies.variants import ADAPTER, BASE, Facts, Variant
+
+if TYPE_CHECKING:
+    from lab.studies.ladder import Choice
+    from stages.score.bootstrap import Interval
+
+UNBOUND = "unbound"
+REPLICATES = 2000
+SUBSETS: dict[str, Callable[[Sequence[str]], bool]] = {
+    "synonyms": lambda tags: "synonym" in tags,
+    "small": lambda tags: "small" in tags,
+}
+"""Parts of the phrases, by their tags: said in words that the models never saw; objects under 2 % of the image."""
+
+
+def configuration(
+    base: Mapping[str, Any],
+    choice: Choice,
+    variants: Sequence[Variant],
+    *,
+    dataset: Mapping[str, Any],
+    name: str,
+    pairs: int | None = None,
+) -> dict[str, Any]:
+    """What the study adds to the configuration.
+
+    dataset, name: the scenes and what they are called. choice: the base's recipes by name; prompter "unbound" is the
+    base experiment's without grammar. pairs: training pairs of the adapter, if other than the configuration's.
+    """
+    from stages.config import models_of
+
+    inverter, attender = base["inverters"][choice.inverter], base["attenders"][choice.attender]
+    prompters = {UNBOUND: unbound(base)} if choice.prompter == UNBOUND else {}
+    added: dict[str, Any] = {
+        "datasets": {name: dict(dataset)},
+        "inverters": {},
+        "attenders": {},
+        "prompters": prompters,
+        "experiments": {},
+    }
+    for one in variants:
+        if one.inverter:
+            added["inverters"][one.name] = {**inverter, **one.inverter}
+        if one.attender:
+            kind = one.attender.get("kind", attender["kind"])
+            known = models_of("attend")[kind].model_fields
+            kept = {key: value for key, value in attender.items() if key in known}
+            added["attenders"][one.name] = {**kept, **one.attender}
+        added["experiments"][experiment(name, choice, one)] = {
+            "dataset": name,
+            "parser": choice.parser,
+            "inverter": one.name if one.inverter else choice.inverter,
+            "attender": one.name if one.attender else choice.attender,
+            "prompter": choice.prompter,
+            "segmenter": choice.segmenter,
+        }
+    if any("adapter" in one.inverter for one in variants):
+        adapter, data = adapter_recipe(base, inverter, name, pairs)
+        added["adapters"] = {ADAPTER: adapter}
+        added["datasets"] |= data
+    added["targets"] = list(added["experiments"])
+    return added
+
+
+def unbound(base: Mapping[str, Any]) -> dict[str, Any]:
+    """The noun's map alone decides: the ladder's prompter without grammar."""
+    return {**base["prompters"]["binding"], "adjectives": False, "exclusion": False, "background_points": [0, 0]}
+
+
+def adapter_recipe(
+    base: Mapping[str, Any], inverter: Mapping[str, Any], name: str, pairs: int | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration's adapter `lora` on the inverter's backbone; with `pairs`, on so many of its dataset's, and
+    that dataset."""
+    recipe = {**base["adapters"]["lora"], "backbone": inverter["backbone"]}
+    if pairs is None:
+        return recipe, {}
+    data = f"{name}-pairs-{pairs}"
+    fewer = {**base["datasets"][recipe["dataset"]], "count": pairs, "shard_size": pairs}
+    return {**recipe, "dataset": data, "pairs": pairs}, {data: fewer}
+
+
+def experiment(name: str, choice: Choice, one: Variant) -> str:
+    own = "" if choice.prompter == UNBOUND else f"-{choice.prompter}"
+    return f"{name}{own}-{one.name}"
+
+
+def facts_of(recipe: Mapping[str, Any]) -> Facts:
+    """What decides which variants there are; loads the backbone of an inverter's complete recipe."""
+    from stages.models.attention import attention_layers
+    from stages.models.diffusion import load
+    from stages.models.recipe import BackboneRecipe
+
+    model = load(BackboneRecipe.model_validate(recipe["backbone"]))
+    every = attention_layers(model.model, model.latent_size)
+    return Facts(
+        layers=tuple((layer.name, layer.resolution) for layer in every),
+        read=tuple(layer.name for layer in model.layers),
+        side=model.map_resolution,
+        spread=float(model.table.std()),
+    )
+
+
+def figures(scores: Mapping[str, Scores], costs: Mapping[str, Mapping[str, float | None]]) -> dict[str, Any]:
+    """By variant: mIoU over noun phrases and over parts of them, each with its interval and its difference from the
+    base (second minus first on the same resampled images), and what it cost.
+
+    scores: by variant's name, "base" among them.
+    """
+    first = scores[BASE.name].ious
+    found: dict[str, Any] = {}
+    for name, one in scores.items():
+        found[name] = {"all": _compared(first, one.ious, base=name == BASE.name), "cost": dict(costs[name])}
+        for part, belongs in SUBSETS.items():
+            keys = [key for key in one.ious if belongs(one.tags[key])]
+            found[name][part] = _compared(_of(first, keys), _of(one.ious, keys), base=name == BASE.name)
+    return found
+
+
+def _compared(first: Mapping[Key, float], second: Mapping[Key, float], *, base: bool) -> dict[str, Any]:
+    from stages.score.bootstrap import mean, paired_difference
+
+    keys = sorted(second)
+    value = mean([second[key] for key in keys], [key[0] for key in keys], replicates=REPLICATES, seed=0)
+    difference = None if base else paired_difference(first, second, replicates=REPLICATES).json()
+    return {"miou": value.json(), "difference": difference, "phrases": len(keys)}
+
+
+def gap_closed(
+    none: Mapping[Key, float], full: Mapping[Key, float], few: Mapping[Key, float], keys: Sequence[Key]
+) -> dict[str, Any]:
+    """Share of the gap between no inversion and the full recipe that another recipe closes, over some phrases.
+
+    `told`: whether the gap itself can be told from nothing; where not, the share says nothing.
+    """
+    import numpy as np
+
+    from stages.score.bootstrap import interval, paired_difference, ratio
+
+    rows = np.asarray([[few[key] - none[key], full[key] - none[key]] for key in keys], dtype=np.float64).reshape(-1, 2)
+    share: Interval = interval(ratio, rows, [key[0] for key in keys], replicates=REPLICATES, seed=0)
+    gap = paired_difference(_of(none, keys), _of(full, keys), replicates=REPLICATES)
+    return {"share": share.json(), "gap": gap.json(), "told": gap.low is not None and gap.low > 0}
+
+
+def gaps(scores: Mapping[str, Scores], variants: Sequence[Variant]) -> dict[str, Any]:
+    """`gap_closed` of every variant with an adapter or fewer steps: on phrases of unseen synonyms, and on all phrases
+    of the scenes that have one."""
+    base = scores[BASE.name]
+    unseen = [key for key in base.ious if SUBSETS["synonyms"](base.tags[key])]
+    scenes = {key[0] for key in unseen}
+    parts = {"phrases": unseen, "scenes": [key for key in base.ious if key[0] in scenes]}
+    named = [one.name for one in variants if not one.is_base and one.name != "steps-0"]
+    return {
+        name: {
+            part: gap_closed(scores["steps-0"].ious, base.ious, scores[name].ious, keys) for part, keys in parts.items()
+        }
+        for name in named
+    }
+
+
+def costs(results: Path, dataset: str, inverter: str, attender: str) -> dict[str, float | None]:
+    """Seconds an image of invert and attend (whole jobs: start and loading too), from the jobs' benchmark files, and
+    the steps an image took; None where the files are not there."""
+    from stages.artifacts.shard_reader import ShardReader
+
+    index = ShardReader(results / dataset / "samples" / "index", "index").manifest.summary
+    images = max(1, index["samples"])
+    shards = [results / dataset / "invert" / inverter / f"{n:05d}" for n in range(index["shards"])]
+    taken = sum(ShardReader(one, "invert").manifest.summary["steps_taken"] for one in shards)
+    logs = results.parent / "logs" / dataset
+    return {
+        "invert": _seconds(logs / "invert" / inverter, index["shards"], images),
+        "attend": _seconds(logs / "attend" / inverter / attender, index["shards"], images),
+        "steps": taken / images,
+    }
+
+
+def _seconds(folder: Path, shards: int, images: int) -> float | None:
+    total = 0.0
+    for number in range(shards):
+        path = folder / f"{number:05d}.tsv"
+        if not path.is_file():
+            return None
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), delimiter="\t"))
+        total += float(rows[-1]["s"])
+    return total / images
+
+
+def _of(ious: Mapping[Key, float], keys: Sequence[Key]) -> dict[Key, float]:
+    return {key: ious[key] for key in keys}

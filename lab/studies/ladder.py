@@ -1,0 +1,141 @@
+"""The ladder: what each part of Segment Anyword adds, on the embedded world (after the paper's Table 6).
+
+Four settings, each one step above the last. All take as many positive points a phrase, and their thresholds were
+chosen on validation scenes (`anyword study thresholds`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+RUNGS = ("attention_only", "sam", "inversion", "full")
+"""attention_only: the noun's map, thresholded. sam: points from it. inversion: from the map of fitted embeddings.
+full: with adjectives, exclusion and background points."""
+
+Key = tuple[str, str, int]
+"""(sample_id, kind, index) of a truth."""
+IoUs = Mapping[Key, float]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The recipes that the rungs are made of, by name in the configuration."""
+
+    inverter: str = "embedded"
+    attender: str = "direct"
+    prompter: str = "binding"
+    segmenter: str = "embedded"
+    attention: str = "attention"
+    parser: str = "truth"
+
+
+def configuration(
+    base: Mapping[str, Any], choice: Choice, *, dataset: str, split: str, first: int, samples: int, shard_size: int
+) -> dict[str, Any]:
+    """What a ladder adds to the repository's configuration: a dataset, the rungs' recipes, five experiments."""
+    prompter = base["prompters"][choice.prompter]
+    plain = {**prompter, "adjectives": False, "exclusion": False, "background_points": [0, 0]}
+    inverter = {**base["inverters"][choice.inverter], "steps": 0}
+    attention = base["segmenters"][choice.attention]
+    common = {"dataset": dataset, "parser": choice.parser, "attender": choice.attender}
+    bare = {**common, "inverter": "none", "prompter": "unbound"}
+    rungs = {
+        "attention_only": {**bare, "segmenter": choice.attention},
+        "attention_only_half": {**bare, "segmenter": "attention-half"},
+        "sam": {**bare, "segmenter": choice.segmenter},
+        "inversion": {**bare, "inverter": choice.inverter, "segmenter": choice.segmenter},
+        "full": {**common, "inverter": choice.inverter, "prompter": choice.prompter, "segmenter": choice.segmenter},
+    }
+    return {
+        "datasets": {
+            dataset: {"kind": "world", "split": split, "first": first, "count": samples, "shard_size": shard_size}
+        },
+        "inverters": {"none": inverter},
+        "prompters": {"unbound": plain},
+        "segmenters": {"attention-half": {**attention, "threshold": 0.5}},
+        "experiments": {experiment(dataset, rung): chosen for rung, chosen in rungs.items()},
+        "targets": [experiment(dataset, rung) for rung in rungs],
+    }
+
+
+def experiment(dataset: str, rung: str) -> str:
+    return f"{dataset}-{rung.replace('_', '-')}"
+
+
+def figures(
+    ious: Mapping[str, IoUs],
+    tags: Mapping[Key, Sequence[str]],
+    difference: Callable[[IoUs, IoUs], Mapping[str, float | None]],
+) -> dict[str, Any]:
+    """The ladder's figures: mIoU over noun phrases of each rung, on all captions and on parts of them.
+
+    ious: by rung, the IoU of every phrase. tags: of every phrase. difference: second minus first, with interval.
+    """
+    keys = list(ious["full"])
+    unseen = {key[0] for key in keys if "synonym" in tags[key]}
+    twins = {key[0] for key in keys if "same_noun" in tags[key]}
+    parts: dict[str, Callable[[Key], bool]] = {
+        "known": lambda key: key[0] not in unseen,
+        "same_noun": lambda key: key[0] in twins,
+        "ground": lambda key: "ground" in tags[key],
+        "object": lambda key: "ground" not in tags[key],
+        "small": lambda key: "small" in tags[key],
+    }
+    result: dict[str, Any] = {rung: _mean(ious[rung]) for rung in (*RUNGS, "attention_only_half")}
+    for part, belongs in parts.items():
+        result[part] = {rung: _mean(_of(ious[rung], belongs)) for rung in RUNGS}
+        result[part]["phrases"] = sum(map(belongs, keys))
+
+    def synonym(key: Key) -> bool:
+        return "synonym" in tags[key]
+
+    result["synonyms_without"] = _mean(_of(ious["sam"], synonym))
+    result["synonyms_with"] = _mean(_of(ious["inversion"], synonym))
+    result["synonyms_full"] = _mean(_of(ious["full"], synonym))
+    result["samples"] = len({key[0] for key in keys})
+    result["phrases"] = len(keys)
+    pairs = list(itertools.pairwise(RUNGS))
+    result["differences"] = {
+        "all": {f"{b}-{a}": dict(difference(ious[a], ious[b])) for a, b in pairs},
+        **{
+            part: {f"{b}-{a}": dict(difference(_of(ious[a], belongs), _of(ious[b], belongs))) for a, b in pairs}
+            for part, belongs in parts.items()
+        },
+        "synonyms": {
+            "with-without": dict(difference(_of(ious["sam"], synonym), _of(ious["inversion"], synonym))),
+        },
+    }
+    return result
+
+
+def _of(ious: IoUs, belongs: Callable[[Key], bool]) -> dict[Key, float]:
+    return {key: value for key, value in ious.items() if belongs(key)}
+
+
+def _mean(ious: IoUs) -> float | None:
+    return sum(ious.values()) / len(ious) if ious else None
+
+
+def table(figures: Mapping[str, Any]) -> str:
+    """The ladder as Markdown: a line a rung, a column a part, then the differences with their intervals."""
+    from lab.studies.scores import markdown
+
+    parts = ["known", "same_noun", "object", "small", "ground"]
+    head = ["setting", "all", *(part.replace("_", " ") for part in parts)]
+    rows = [[rung, figures[rung], *(figures[part][rung] for part in parts)] for rung in RUNGS]
+    rows.append(["phrases", figures["phrases"], *(figures[part]["phrases"] for part in parts)])
+    lines = [markdown(head, rows), ""]
+    lines.append(f"attention only at the paper's threshold of 0.5: {figures['attention_only_half']:.3f}")
+    if figures["synonyms_with"] is not None:
+        lines.append(
+            f"phrases of unseen synonyms: {figures['synonyms_without']:.3f} without inversion, "
+            f"{figures['synonyms_with']:.3f} with, {figures['synonyms_full']:.3f} with all"
+        )
+    for part, pairs in figures["differences"].items():
+        for pair, one in pairs.items():
+            if one["value"] is not None and part in ("all", "same_noun", "synonyms"):
+                lines.append(f"{part}: {pair} {one['value']:+.3f} (95 % {one['low']:+.3f} to {one['high']:+.3f})")
+    return "\n".join(lines)

@@ -1,0 +1,207 @@
+"""A stage's work on one shard: in batches, resumable, one sample's failure its own.
+
+writer = ShardWriter(STAGE, recipe, output, inputs={"samples": samples})
+outcomes = writer.run(process, batch_size=8)          # finished batches are found again after a kill
+writer.publish({"masks.parquet": lambda path: write_table(path, "masks", rows)})
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.artifacts.atomic import sha256_of, write_bytes
+from stages.artifacts.errors import AnywordError, SampleError
+from stages.artifacts.manifest import (
+    Manifest,
+    ModelRecord,
+    SampleState,
+    Stage,
+    files_of,
+    fingerprint,
+    read_manifest,
+    write_manifest,
+)
+from stages.artifacts.progress import track
+from stages.artifacts.shard_reader import ShardReader, check_lineage
+
+log = logging.getLogger("anyword")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage makes of one sample: table rows (JSON values) and arrays by name."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    tensors: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a stage made nothing of one sample, in one line."""
+
+    reason: str
+
+
+Result = Outcome | Failure
+Process = Callable[[Sequence[int]], Sequence[Result]]
+"""Positions of a batch's samples in the shard to their results, in the same order."""
+
+
+def attempt(function: Callable[..., Outcome], *arguments: Any) -> Result:
+    """`function(*arguments)`, a SampleError turned into that sample's Failure."""
+    try:
+        return function(*arguments)
+    except SampleError as error:
+        return Failure(str(error))
+
+
+class ShardWriter:
+    """One stage on one shard: identity, batches, publication."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        recipe: Mapping[str, Any],
+        output: Path,
+        *,
+        inputs: Mapping[str, ShardReader],
+        models: Mapping[str, ModelRecord] | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> None:
+        """`output` is the path of the manifest to write; `ids` default to those of the first input."""
+        check_lineage(dict(inputs))
+        self.stage = stage
+        self.recipe = dict(recipe)
+        self.output = output
+        self.folder = output.parent
+        self.models = dict(models or {})
+        self.inputs = {name: one.sha256 for name, one in inputs.items()}
+        self.fingerprint = fingerprint(stage, self.recipe, self.models, self.inputs)
+        self.ids = list(ids) if ids is not None else next(iter(inputs.values())).ids
+        self.results: dict[int, Result] = {}
+        places = {sample_id: position for position, sample_id in enumerate(self.ids)}
+        for one in inputs.values():
+            for sample_id, reason in one.failures.items():
+                if sample_id in places:
+                    self.results.setdefault(places[sample_id], Failure(_once(one.stage, reason)))
+
+    def run(self, process: Process, *, batch_size: int, description: str | None = None) -> list[Result]:
+        """Every sample's result in order, batch by batch; batches that an earlier run finished are read back.
+
+        A SampleError belongs to its sample and must be returned by `process` as a Failure (see `attempt`). Any other
+        exception is this program's or the machine's fault and ends the job; its finished batches stay.
+        """
+        pending = [position for position in range(len(self.ids)) if position not in self.results]
+        batches = [pending[i : i + batch_size] for i in range(0, len(pending), batch_size)]
+        found = self._read_parts()
+        todo = [batch for batch in batches if not all(position in found for position in batch)]
+        if found:
+            log.info("%s: %d of %d samples found from an earlier run", self.stage.name, len(found), len(pending))
+        self.results.update({position: found[position] for position in pending if position in found})
+        for batch in track(todo, description or self.stage.name):
+            results = process(batch)
+            if len(results) != len(batch):
+                raise RuntimeError(f"{self.stage.name}: {len(results)} results for a batch of {len(batch)}")
+            self._write_part(batch, results)
+            self.results.update(zip(batch, results, strict=True))
+        return [self.results[position] for position in range(len(self.ids))]
+
+    def publish(
+        self, writers: Mapping[str, Callable[[Path], None]], *, summary: Mapping[str, Any] | None = None
+    ) -> Manifest:
+        """Write the shard's files, then its manifest; the parts of unfinished work go last."""
+        self._retract()
+        for name, write in writers.items():
+            write(self.folder / name)
+        states = []
+        for position, sample_id in enumerate(self.ids):
+            result = self.results.get(position, Outcome())
+            if isinstance(result, Failure):
+                log.warning("%s: sample '%s' failed: %s", self.stage.name, sample_id, result.reason)
+                states.append(SampleState(id=sample_id, state="failed", reason=result.reason))
+            else:
+                states.append(SampleState(id=sample_id, state="done"))
+        manifest = Manifest(
+            stage=self.stage,
+            recipe=self.recipe,
+            models=self.models,
+            inputs=self.inputs,
+            fingerprint=self.fingerprint,
+            samples=tuple(states),
+            files=files_of(self.folder),
+            summary=dict(summary or {}),
+        )
+        write_manifest(self.output, manifest)
+        shutil.rmtree(self.folder / ".parts", ignore_errors=True)
+        return manifest
+
+    @property
+    def outcomes(self) -> dict[int, Outcome]:
+        """The results of the samples that did not fail, by position."""
+        return {p: r for p, r in sorted(self.results.items()) if isinstance(r, Outcome)}
+
+    def _retract(self) -> None:
+        """Take back an earlier result: its manifest first, then the files that it lists (and no others)."""
+        try:
+            earlier = read_manifest(self.output, self.stage.name)
+        except AnywordError:
+            earlier = None
+        self.output.unlink(missing_ok=True)
+        for name in earlier.files if earlier else ():
+            path = (self.folder / name).resolve()
+            if path.is_relative_to(self.folder.resolve()):  # names in a file are data: never leave the folder
+                path.unlink(missing_ok=True)
+
+    # Parts: a finished batch as one safetensors file, named by its own hash, so a torn or foreign one is not used.
+
+    @property
+    def _parts(self) -> Path:
+        return self.folder / ".parts" / self.fingerprint[:16]
+
+    def _write_part(self, batch: Sequence[int], results: Sequence[Result]) -> None:
+        from safetensors.numpy import save
+
+        records, tensors = [], {}
+        for position, result in zip(batch, results, strict=True):
+            if isinstance(result, Failure):
+                records.append({"position": position, "failed": result.reason})
+            else:
+                records.append({"position": position, "rows": result.rows})
+                for name, value in result.tensors.items():
+                    tensors[f"{position}/{name}"] = np.ascontiguousarray(value)
+        data = save(tensors, metadata={"records": json.dumps(records)})
+        write_bytes(self._parts / f"{batch[0]:06d}-{sha256_of(data)[:32]}.safetensors", data)
+
+    def _read_parts(self) -> dict[int, Result]:
+        from safetensors import safe_open
+
+        found: dict[int, Result] = {}
+        for path in sorted(self._parts.glob("*.safetensors")) if self._parts.is_dir() else ():
+            if sha256_of(path.read_bytes())[:32] != path.stem.rpartition("-")[2]:
+                log.warning("%s: damaged, its batch is computed again", path)
+                continue
+            with safe_open(path, framework="numpy") as part:
+                tensors: dict[int, dict[str, np.ndarray]] = {}
+                for key in part.keys():  # noqa: SIM118 (safe_open is no mapping)
+                    position, _, name = key.partition("/")
+                    tensors.setdefault(int(position), {})[name] = part.get_tensor(key)
+                for record in json.loads(part.metadata()["records"]):
+                    position = record["position"]
+                    if "failed" in record:
+                        found[position] = Failure(record["failed"])
+                    else:
+                        found[position] = Outcome(record["rows"], tensors.get(position, {}))
+        return found
+
+
+def _once(stage: str, reason: str) -> str:
+    """A reason carried on from the stage where it arose, named once."""
+    return reason if reason.startswith("in ") else f"in {stage}: {reason}"

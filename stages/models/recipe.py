@@ -1,0 +1,73 @@
+"""What a user may say about a diffusion backbone. Light: no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class FewStep(BaseModel):
+    """A distilled LoRA of the UNet (LCM-LoRA, TCD, Hyper-SD), for which a chain of a few steps suffices."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(
+        description="Local .safetensors file, or a folder that holds one, as diffusers' load_lora_weights takes it. "
+        "Never fetched."
+    )
+    scheduler: Literal["lcm", "tcd", "ddim"] = Field(
+        description="The sampler that it was distilled for: lcm (LCM-LoRA), tcd (TCD, Hyper-SD's 1-step adapter), or "
+        "ddim with trailing timesteps (Hyper-SD's adapters for a fixed number of steps)."
+    )
+    scale: float = Field(1.0, gt=0, description="Strength at which it is merged.")
+
+
+class BackboneRecipe(BaseModel):
+    """A text-to-image diffusion model in diffusers' folder layout."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["embedded", "stable-diffusion", "ldm"] = Field(
+        default="embedded",
+        description="Family: the embedded world's own model, Stable Diffusion (CLIP text encoder), or latent "
+        "diffusion text-to-image (LDMBert). Checked against what is found.",
+    )
+    path: str | None = Field(
+        default=None,
+        description="Local folder, or hub id ('owner/name'). The embedded kind defaults to models/backbone.",
+    )
+    revision: str | None = Field(default=None, description="Commit, tag or branch of a hub id.")
+    offline: bool = Field(default=True, description="Never touch the network: local folders and the hub cache only.")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="Arithmetic of the UNet. Embeddings, text encoder, autoencoder and optimiser stay in float32.",
+    )
+    resolution: int | None = Field(
+        default=None,
+        ge=16,
+        description="Side of the square that images are resized to; default: the size the UNet was trained at.",
+    )
+    map_resolution: int | None = Field(
+        default=None, ge=1, description="Side of the attention maps; default: the backbone's own advice, else 16."
+    )
+    layers: tuple[str, ...] | None = Field(
+        default=None,
+        description="Cross-attention layers to read, by the beginning of their names ('up_blocks.1'); default: the "
+        "backbone's own advice (anyword.json), else every layer at the maps' resolution.",
+    )
+    few_step: FewStep | None = Field(
+        default=None,
+        description="A distilled adapter, merged into the UNet, and its sampler; for kinds with a CLIP text encoder.",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_loader(self) -> BackboneRecipe:
+        if self.few_step and self.kind == "ldm":
+            raise ValueError("few_step adapters exist for Stable Diffusion, not for kind 'ldm'")
+        return self
+
+    @property
+    def id(self) -> str:
+        """The model as the user named it."""
+        return self.path or "embedded"
