@@ -17,6 +17,7 @@ from typing import Any
 
 from stages import REPOSITORY
 from stages.artifacts.atomic import canonical, sha256_file, sha256_of, write_json
+from stages.models.hub import on_disk
 
 _PATHS = ("path", "checkpoint", "pipeline", "blip", "clip")
 """Keys of recipes that may name a model's file or folder."""
@@ -72,8 +73,10 @@ def _named(recipe: Mapping[str, Any]) -> Iterator[Path]:
             yield REPOSITORY / folder
     for key in _PATHS:
         given = recipe.get(key)
-        if isinstance(given, str):  # as the stages look: as given, else below the repository
-            yield from [path for path in (Path(given).expanduser(), REPOSITORY / given) if path.exists()][:1]
+        if isinstance(given, str):
+            path = on_disk(given)
+            if path is not None:
+                yield path
     for value in recipe.values():
         if isinstance(value, Mapping):
             yield from _named(value)

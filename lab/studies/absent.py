@@ -9,6 +9,7 @@ from typing import Any
 from lab.studies.workflow import run_experiments
 from stages import REPOSITORY
 from stages.config import Workflow, merged
+from stages.models.hub import on_disk
 
 _FILES = ("root", "texts", "checkpoint", "similarity", "data")
 """Keys of recipes that name a file or a folder of this machine."""
@@ -40,7 +41,7 @@ def _missing(name: str, recipe: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(value, Mapping):
             yield from _missing(key, value)
         elif isinstance(value, str) and (
-            (key in _FILES and not _there(value))
+            (key in _FILES and on_disk(value) is None)
             or (key == "path" and recipe.get("offline", True) and not _model(value, recipe))
         ):
             yield f"{name}.{key} '{value}'"
@@ -48,7 +49,7 @@ def _missing(name: str, recipe: Mapping[str, Any]) -> Iterator[str]:
 
 def _model(path: str, recipe: Mapping[str, Any]) -> bool:
     """Whether a local folder, or a hub id, can be opened without the network."""
-    if _there(path):
+    if on_disk(path) is not None:
         return True
     from huggingface_hub import try_to_load_from_cache
 
@@ -57,10 +58,6 @@ def _model(path: str, recipe: Mapping[str, Any]) -> bool:
     except ValueError:  # neither a folder nor a hub id
         return False
     return isinstance(found, str)
-
-
-def _there(path: str) -> bool:
-    return Path(path).expanduser().exists() or (REPOSITORY / path).exists()
 
 
 def _parser(recipe: Mapping[str, Any]) -> list[str]:

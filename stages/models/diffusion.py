@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stages import REPOSITORY
 from stages.artifacts import ModelRecord
 from stages.artifacts.errors import AnywordError
-from stages.models import few_step
+from stages.models import few_step, hub
 from stages.models.attention import Capture, CpuAttention, Layer, attention_layers, choose_layers
 from stages.models.batch_invariance import as_in_company
 from stages.models.recipe import BackboneRecipe
@@ -288,32 +287,16 @@ def locate(recipe: BackboneRecipe) -> Path:
     given = recipe.path if recipe.path is not None else "models/backbone" if recipe.kind == "embedded" else None
     if given is None:
         raise AnywordError(f"backbone of kind '{recipe.kind}' needs a path.", remedy="Give a local folder or a hub id.")
-    for folder in (Path(given).expanduser(), REPOSITORY / given):
-        if folder.is_dir():
-            return folder
-    if given.count("/") != 1 or given.startswith((".", "/", "~")):
-        raise AnywordError(
-            f"backbone '{given}': no such folder.", remedy="Give the folder that holds model_index.json."
-        )
-    from huggingface_hub import snapshot_download
-
     weights = ("model.safetensors", "diffusion_pytorch_model.safetensors", "*-of-*.safetensors")
-    wanted = [f"{part}/{name}" for part in ("unet", *PARTS[recipe.kind]) for name in weights]
-    try:
-        return Path(
-            snapshot_download(
-                given,
-                revision=recipe.revision,
-                local_files_only=recipe.offline,
-                allow_patterns=["*.json", "tokenizer/*", *wanted],
-            )
-        )
-    except (OSError, ValueError) as error:  # huggingface_hub's errors derive from these
-        how = "in the hub cache (offline: true)" if recipe.offline else "on the hub"
-        raise AnywordError(
-            f"backbone '{given}': neither a folder nor {how} ({type(error).__name__}).",
-            remedy="Give a local folder, or set offline: false once to fetch it.",
-        ) from error
+    parts = [f"{part}/{name}" for part in ("unet", *PARTS[recipe.kind]) for name in weights]
+    return hub.locate(
+        given,
+        recipe.revision,
+        offline=recipe.offline,
+        what="backbone",
+        holds="model_index.json",
+        wanted=("*.json", "tokenizer/*", *parts),
+    )
 
 
 def _index(folder: Path, recipe: BackboneRecipe) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""Models in transformers' own folder layout: where they lie, and one hash of all that decides what they compute."""
+"""Where models lie (a path, the repository, the hub), what a folder of transformers' holds, and one hash of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +13,39 @@ from stages.artifacts.atomic import sha256_file
 from stages.artifacts.errors import AnywordError
 
 _DECIDING = {".json", ".txt", ".safetensors"}
+_WANTED = tuple(f"*{suffix}" for suffix in sorted(_DECIDING))
 
 
-def locate(path: str, revision: str | None = None, *, offline: bool = True, what: str = "model") -> Path:
+def on_disk(path: str) -> Path | None:
+    """A model's file or folder on this machine: as given, else below the repository; None where it is neither."""
+    return next((one for one in (Path(path).expanduser(), REPOSITORY / path) if one.exists()), None)
+
+
+def locate(
+    path: str,
+    revision: str | None = None,
+    *,
+    offline: bool = True,
+    what: str = "model",
+    holds: str = "config.json",
+    wanted: Iterable[str] = _WANTED,
+) -> Path:
     """The folder of a model: as given, else below the repository, else the hub (its cache only, if offline).
+
+    holds: the file by which a user knows the folder. wanted: patterns of the files that are fetched from the hub.
 
     Raises:
         AnywordError: it is nowhere, or the hub cannot be had.
     """
-    for folder in (Path(path).expanduser(), REPOSITORY / path):
-        if folder.is_dir():
-            return folder
+    folder = on_disk(path)
+    if folder is not None and folder.is_dir():
+        return folder
     if path.count("/") != 1 or path.startswith((".", "/", "~")):
-        raise AnywordError(f"{what} '{path}': no such folder.", remedy="Give the folder that holds config.json.")
+        raise AnywordError(f"{what} '{path}': no such folder.", remedy=f"Give the folder that holds {holds}.")
     from huggingface_hub import snapshot_download
 
     try:
-        found = snapshot_download(
-            path, revision=revision, local_files_only=offline, allow_patterns=[f"*{suffix}" for suffix in _DECIDING]
-        )
+        found = snapshot_download(path, revision=revision, local_files_only=offline, allow_patterns=list(wanted))
     except (OSError, ValueError) as error:  # huggingface_hub's errors derive from these
         how = "in the hub cache (offline: true)" if offline else "on the hub"
         raise AnywordError(

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages import REPOSITORY
 from stages.artifacts.atomic import sha256_file
 from stages.artifacts.errors import AnywordError, SampleError
+from stages.models.hub import on_disk
 
 if TYPE_CHECKING:
     import torch
@@ -225,15 +225,15 @@ BUILDERS: dict[str, Callable[[Path], tuple[Sam, str]]] = {
 
 
 def _locate(given: str, kind: str) -> Path:
-    """A path as given, else below the repository."""
-    for path in (Path(given).expanduser(), REPOSITORY / given):
-        if path.exists():
-            if path.is_dir() != (kind == "embedded"):
-                wanted = "a folder with config.json and model.safetensors" if kind == "embedded" else "a file"
-                raise AnywordError(f"SAM checkpoint '{given}' is not {wanted}.", remedy="Give another path.")
-            return path
-    where = _RESTORE if kind == "embedded" else f"Download it from {URL}, or mend the path."
-    raise AnywordError(f"SAM checkpoint '{given}': no such file.", remedy=where)
+    """A checkpoint on this machine, a folder if the kind is embedded and a file if not."""
+    path = on_disk(given)
+    if path is None:
+        where = _RESTORE if kind == "embedded" else f"Download it from {URL}, or mend the path."
+        raise AnywordError(f"SAM checkpoint '{given}': no such file.", remedy=where)
+    if path.is_dir() != (kind == "embedded"):
+        wanted = "a folder with config.json and model.safetensors" if kind == "embedded" else "a file"
+        raise AnywordError(f"SAM checkpoint '{given}' is not {wanted}.", remedy="Give another path.")
+    return path
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:

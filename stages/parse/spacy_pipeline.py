@@ -13,6 +13,7 @@ from stages import REPOSITORY
 from stages.artifacts import AnywordError, ModelRecord, SampleError
 from stages.artifacts.atomic import canonical, sha256_file, sha256_of
 from stages.artifacts.language import Parse
+from stages.models.hub import on_disk
 from stages.parse.extract import extract
 from stages.parse.parser import Answer, Parsed, ParseRequest
 from stages.parse.recipe import SpacyParser
@@ -89,9 +90,9 @@ def _path(name: str) -> Path | None:
     """The embedded pipeline, a folder given by path, or an installed package's data, without importing spaCy."""
     if name == "embedded":
         return EMBEDDED if (EMBEDDED / "config.cfg").is_file() else None
-    for folder in (Path(name), REPOSITORY / name):
-        if (folder / "config.cfg").is_file():
-            return folder
+    folder = on_disk(name)
+    if folder is not None and (folder / "config.cfg").is_file():
+        return folder
     if not name.isidentifier():
         return None
     spec = importlib.util.find_spec(name)
