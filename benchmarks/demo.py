@@ -18,15 +18,9 @@ from pathlib import Path
 
 import yaml
 
+from stages.artifacts.results import LOGS, stage_of_log
+
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def stage_of(path: Path) -> str:
-    """The stage whose job left this file: logs/{dataset}/{stage}/… or logs/{dataset}/experiments/{name}/{stage}…"""
-    parts = path.with_suffix("").parts
-    parts = parts[parts.index("logs") + 2 :]
-    name = parts[2] if parts[0] == "experiments" else parts[0]
-    return "index" if parts[:2] == ("samples", "index") else name
 
 
 def measure(scenes: int, cores: int) -> dict[str, dict[str, float]]:
@@ -38,10 +32,11 @@ def measure(scenes: int, cores: int) -> dict[str, dict[str, float]]:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", folder]
         command += ["--cores", str(cores), "--configfile", str(config), "--quiet", "all"]
         subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-        for path in sorted(Path(folder).glob("logs/**/*.tsv")):
+        logs = Path(folder) / LOGS
+        for path in sorted(logs.rglob("*.tsv")):
             with path.open(newline="") as file:
                 row = next(csv.DictReader(file, delimiter="\t"))
-            stage = found[stage_of(path)]
+            stage = found[stage_of_log(path, logs)]
             stage["jobs"] += 1
             stage["seconds"] += float(row["s"])
             memory = float(row["max_rss"]) if row["max_rss"] not in ("NA", "-") else 0.0

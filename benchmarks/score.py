@@ -20,6 +20,7 @@ import numpy as np
 from stages.artifacts import ShardReader, ShardWriter, Stage
 from stages.artifacts.language import Parse, Phrase, Span
 from stages.artifacts.masks import encode
+from stages.artifacts.results import Results, shard_name
 from stages.artifacts.tables import targets_of, write_table
 
 HEIGHT, WIDTH, PHRASES, SHARD = 480, 640, 5, 1000
@@ -58,16 +59,16 @@ def write(root: Path, masks: int) -> int:
                 truth.append({**target, **shapes[picked], "tags": []})
                 other = picked if near else draw.integers(0, len(shapes))
                 found.append({**target, **shapes[other], "score": float(draw.random())})
-        folder = root / "samples" / f"{shard:05d}"
-        job = ShardWriter(Stage(name="samples", version="1"), {}, folder / "manifest.json", inputs={}, ids=ids)
+        results, name = Results(root), shard_name(shard)
+        job = ShardWriter(Stage(name="samples", version="1"), {}, results.samples(name), inputs={}, ids=ids)
         job.publish(
             {
                 "samples.parquet": lambda path, rows=rows: write_table(path, "samples", rows),
                 "truth.parquet": lambda path, rows=truth: write_table(path, "truth", rows),
             }
         )
-        source = ShardReader(folder, "samples")
-        output = root / "experiments" / "bench" / "segment" / f"{shard:05d}" / "manifest.json"
+        source = ShardReader(results.samples(name), "samples")
+        output = results.masks("bench", name)
         job = ShardWriter(Stage(name="segment", version="1"), {}, output, inputs={"samples": source})
         job.publish({"masks.parquet": lambda path, rows=found: write_table(path, "masks", rows)})
     return shards

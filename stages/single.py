@@ -20,6 +20,7 @@ import numpy as np
 from stages.artifacts.atomic import sha256_file, write_bytes, write_json
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.manifest import NAME, Manifest, read_manifest
+from stages.artifacts.results import Results
 from stages.artifacts.shard_reader import ShardReader
 
 log = logging.getLogger("anyword")
@@ -85,8 +86,9 @@ def segment(
     for stage, arguments in _stages(workflow, names, root, image.parent, table, adapter, device, experiment):
         _run(stage, arguments)
         _stop_at_failure(arguments["output"], stage)
-    _write_masks(root / "experiments" / experiment / "segment" / SHARD, root / "samples" / SHARD, image, text, out)
-    return root / "experiments" / experiment / "report" / "index.html"
+    results = Results(root)
+    _write_masks(results.masks(experiment, SHARD), results.samples(SHARD), image, text, out)
+    return results.page(experiment)
 
 
 def _stages(
@@ -104,18 +106,15 @@ def _stages(
     def recipe(key: str, section: str) -> dict[str, Any]:
         return json.loads(workflow.recipe(section, names[key]))
 
-    def at(*parts: str) -> Path:
-        return root.joinpath(*parts, SHARD, "manifest.json")
-
-    samples, phrases = at("samples"), at("parse", names["parser"])
-    embeddings = at("invert", names["inverter"])
-    maps = at("attend", names["inverter"], names["attender"])
-    points, masks = at("experiments", experiment, "prompt"), at("experiments", experiment, "segment")
-    index = root / "samples" / "index" / "manifest.json"
+    results = Results(root)
+    samples, phrases = results.samples(SHARD), results.phrases(names["parser"], SHARD)
+    embeddings = results.embeddings(names["inverter"], SHARD)
+    maps = results.maps(names["inverter"], names["attender"], SHARD)
+    points, masks = results.points(experiment, SHARD), results.masks(experiment, SHARD)
     listing = recipe("dataset", "datasets")
-    yield "index", {"recipe": listing, "output": index, "root": images, "texts": table}
+    yield "index", {"recipe": listing, "output": results.index, "root": images, "texts": table}
     reader = json.loads(workflow.reader(DATASET))
-    yield "samples", {"index": at("samples", "index"), "recipe": reader, "output": samples, "root": images}
+    yield "samples", {"index": results.listing(SHARD), "recipe": reader, "output": samples, "root": images}
     yield "parse", {"samples": samples, "recipe": recipe("parser", "parsers"), "output": phrases}
     common = {"samples": samples, "images": images, "device": device}
     fitted = {**common, **({"adapter": adapter} if adapter else {})}
@@ -137,7 +136,7 @@ def _stages(
             "inverter": names["inverter"],
             "attender": names["attender"],
             "recipe": recipe("reporter", "reporters"),
-            "output": root / "experiments" / experiment / "report" / "manifest.json",
+            "output": results.report(experiment),
             "images": images,
         },
     )

@@ -1,13 +1,15 @@
 """The house rules that no type checker sees: who may import whom, and what stays light."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1] / "stages"
+REPOSITORY = Path(__file__).parents[1]
+ROOT = REPOSITORY / "stages"
 STAGES = {"samples", "parse", "adapt", "invert", "attend", "prompt", "segment", "score", "report", "export"}
 SHARED = {"artifacts", "models", "learning"}
 # The embedded world is data, not a stage: its reader in `samples` draws scenes from it.
@@ -70,6 +72,55 @@ def test_recipes_and_commands_import_nothing_heavy(room):
     assert loaded_after(f"import stages.{room}.recipe") == []
     if (ROOT / room / "command.py").exists():
         assert loaded_after(f"import stages.{room}.command") == []
+
+
+BOOK = "stages/artifacts/results.py"
+FOLDERS = {
+    "samples",
+    "index",
+    "parse",
+    "adapt",
+    "invert",
+    "attend",
+    "experiments",
+    "prompt",
+    "segment",
+    "score",
+    "report",
+}
+SPELLED = re.compile(rf"(?:^|/)(?:results/[{{*]|(?:{'|'.join(FOLDERS)})/[{{*\[])")
+
+
+def spelled_paths(tree):
+    """Parts of result paths that a module writes by itself: `root / "invert" / name`, or a string with slashes."""
+    for parent in ast.walk(tree):
+        children = list(ast.iter_child_nodes(parent))
+        if isinstance(parent, ast.Expr):  # a docstring may say what a path is like
+            continue
+        if isinstance(parent, ast.Call) and getattr(parent.func, "attr", "") == "joinpath":
+            parts = parent.args
+        else:
+            parts = [parent.left, parent.right] if isinstance(parent, ast.BinOp) else []
+            parts = parts if isinstance(getattr(parent, "op", None), ast.Div) else []
+        for one in parts:
+            if isinstance(one, ast.Constant) and one.value in FOLDERS:
+                yield f"{one.lineno}: {one.value}"
+        for one in children:
+            text = ast.unparse(one)[2:-1] if isinstance(one, ast.JoinedStr) else getattr(one, "value", None)
+            if isinstance(text, str) and SPELLED.search(text):
+                yield f"{one.lineno}: {text}"
+
+
+def test_result_paths_are_spelled_in_one_module():
+    found = []
+    for folder in ("stages", "lab", "benchmarks"):
+        for path in (REPOSITORY / folder).rglob("*.py"):
+            name = path.relative_to(REPOSITORY).as_posix()
+            if name != BOOK:
+                found += [f"{name}:{one}" for one in spelled_paths(ast.parse(path.read_text()))]
+    for path in (REPOSITORY / "Snakefile", *(REPOSITORY / "workflow" / "rules").glob("*.smk")):
+        found += [f"{path.name}: {line}" for line in path.read_text().splitlines() if SPELLED.search(line)]
+    assert found == []
 
 
 def test_modules_stay_readable():

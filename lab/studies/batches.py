@@ -30,11 +30,13 @@ def configuration(base: Mapping[str, Any], like: str, *, size: int, samples: int
 
 def masks(results: Path, name: str) -> dict[Key, Rle]:
     """Every mask of a run."""
+    from stages.artifacts.results import Results
     from stages.artifacts.shard_reader import ShardReader
 
     found: dict[Key, Rle] = {}
-    for folder in sorted((results / name / "experiments" / name / "segment").glob("[0-9]*")):
-        for row in ShardReader(folder, "segment").table("masks"):
+    made = Results(results / name)
+    for shard in made.shards():
+        for row in ShardReader(made.masks(name, shard), "segment").table("masks"):
             key = (row["sample_id"], row["kind"], row["index"])
             found[key] = {"size": [row["height"], row["width"]], "counts": row["counts"].encode()}
     return found

@@ -18,6 +18,7 @@ from stages.artifacts.atomic import write_bytes
 from stages.artifacts.errors import AnywordError, ArtifactError
 from stages.artifacts.language import Parse
 from stages.artifacts.masks import overlap, rle_of
+from stages.artifacts.results import Results
 from stages.artifacts.shard_reader import ShardReader
 
 Row = Mapping[str, Any]
@@ -73,10 +74,10 @@ def configuration(
 
 def shards(results: Path, dataset: str) -> list[Shard]:
     """The finished shards of a dataset; AnywordError where there are none."""
-    folders = sorted((results / dataset / "samples").glob("[0-9]*/manifest.json"))
-    if not folders:
-        raise AnywordError(f"{results / dataset}: has no samples.", remedy="Run one of its experiments first.")
-    return [Shard(path.parent.name, ShardReader(path, "samples")) for path in folders]
+    made = Results(results / dataset)
+    if not made.shards():
+        raise AnywordError(f"{made.folder}: has no samples.", remedy="Run one of its experiments first.")
+    return [Shard(name, ShardReader(made.samples(name), "samples")) for name in made.shards()]
 
 
 def spoilt(rows: Iterable[Row], mistake: str) -> Source:
@@ -254,7 +255,7 @@ def _found(results: Path, dataset: str, experiment: str) -> tuple[dict[str, str]
     masks: dict[str, list[Row]] = {}
     for shard in shards(results, dataset):
         texts |= {row["sample_id"]: row["text"] for row in shard.samples.table("samples")}
-        folder = ShardReader(results / dataset / "experiments" / experiment / "segment" / shard.name, "segment")
+        folder = ShardReader(Results(results / dataset).masks(experiment, shard.name), "segment")
         masks |= {one: [] for one in folder.ids if one not in folder.failures}
         for row in folder.table("masks"):
             if row["sample_id"] in masks:

@@ -11,7 +11,7 @@ from lab.studies import commands_variance, paper
 from lab.studies.commands_no_target import no_target
 from lab.studies.inversion_commands import batches, inversion
 from lab.studies.options import Config, Cores, Json, Samples, ShardSize
-from lab.studies.paper import RESULTS
+from stages.artifacts.results import RESULTS, Results
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -209,12 +209,13 @@ def parsers(
     rows: dict[str, dict[str, Figure]] = {}
     for name in chosen:
         score = score_of(RESULTS, clean, f"{clean}-{name}")
-        folders = sorted((RESULTS / clean / "parse" / name).glob("[0-9]*"))
+        made = Results(RESULTS / clean)
+        parses = [ShardReader(made.phrases(name, shard), "parse") for shard in made.shards()]
         rows[name] = {
             "mIoU": study.miou(score),
             "predicates' mIoU": study.miou(score, "predicates"),
             "seconds": seconds.get(name),
-            "cost": sum(ShardReader(one, "parse").manifest.summary.get("cost", 0.0) for one in folders),
+            "cost": sum(one.manifest.summary.get("cost", 0.0) for one in parses),
         }
         found[name] = {
             "miou": score["phrases"]["miou"]["value"],

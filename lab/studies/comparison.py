@@ -100,9 +100,10 @@ def keep(value: Any, *paths: Path | None) -> None:
 
 def score_of(results: Path, dataset: str, experiment: str) -> dict[str, Any]:
     """score.json of an experiment below `results`, checked against its manifest."""
+    from stages.artifacts.results import Results
     from stages.artifacts.shard_reader import ShardReader
 
-    folder = ShardReader(results / dataset / "experiments" / experiment / "score", "score")
+    folder = ShardReader(Results(results / dataset).score(experiment), "score")
     found: dict[str, Any] = json.loads(folder.file("score.json").read_bytes())
     return found
 

@@ -177,24 +177,30 @@ def gaps(scores: Mapping[str, Scores], variants: Sequence[Variant]) -> dict[str,
 def costs(results: Path, dataset: str, inverter: str, attender: str) -> dict[str, float | None]:
     """Seconds an image of invert and attend (whole jobs: start and loading too), from the jobs' benchmark files, and
     the steps an image took; None where the files are not there."""
+    from stages.artifacts.results import LOGS, Results, log_of, shard_name
     from stages.artifacts.shard_reader import ShardReader
 
-    index = ShardReader(results / dataset / "samples" / "index", "index").manifest.summary
+    made = Results(results / dataset)
+    index = ShardReader(made.index, "index").manifest.summary
     images = max(1, index["samples"])
-    shards = [results / dataset / "invert" / inverter / f"{n:05d}" for n in range(index["shards"])]
-    taken = sum(ShardReader(one, "invert").manifest.summary["steps_taken"] for one in shards)
-    logs = results.parent / "logs" / dataset
+    shards = [shard_name(number) for number in range(index["shards"])]
+    inverted = [made.embeddings(inverter, one) for one in shards]
+    attended = [made.maps(inverter, attender, one) for one in shards]
+    taken = sum(ShardReader(one, "invert").manifest.summary["steps_taken"] for one in inverted)
+
+    def benchmarks(manifests: Sequence[Path]) -> list[Path]:
+        return [log_of(one, ".tsv", results=results, logs=results.parent / LOGS) for one in manifests]
+
     return {
-        "invert": _seconds(logs / "invert" / inverter, index["shards"], images),
-        "attend": _seconds(logs / "attend" / inverter / attender, index["shards"], images),
+        "invert": _seconds(benchmarks(inverted), images),
+        "attend": _seconds(benchmarks(attended), images),
         "steps": taken / images,
     }
 
 
-def _seconds(folder: Path, shards: int, images: int) -> float | None:
+def _seconds(benchmarks: Sequence[Path], images: int) -> float | None:
     total = 0.0
-    for number in range(shards):
-        path = folder / f"{number:05d}.tsv"
+    for path in benchmarks:
         if not path.is_file():
             return None
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), delimiter="\t"))

@@ -17,6 +17,7 @@ from lab.studies import calibration
 from stages.artifacts.compose import referred
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.no_target import NoTarget
+from stages.artifacts.results import Results
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.score.bootstrap import mean
 from stages.score.official import Case, Referring
@@ -65,11 +66,12 @@ def configuration(
 def read(results: Path, dataset: str, experiment: str, parser: str) -> list[Said]:
     """The expressions of a finished experiment, failed ones among them, in order."""
     found = []
-    for path in sorted((results / dataset / "samples").glob("[0-9]*")):
+    made = Results(results / dataset)
+    for shard in made.shards():
         inputs = {
-            "samples": ShardReader(path, "samples"),
-            "phrases": ShardReader(results / dataset / "parse" / parser / path.name, "parse"),
-            "masks": ShardReader(results / dataset / "experiments" / experiment / "segment" / path.name, "segment"),
+            "samples": ShardReader(made.samples(shard), "samples"),
+            "phrases": ShardReader(made.phrases(parser, shard), "parse"),
+            "masks": ShardReader(made.masks(experiment, shard), "segment"),
         }
         check_lineage(inputs)
         truth, masks = inputs["samples"].table("truth"), inputs["masks"].table("masks")

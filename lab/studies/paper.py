@@ -19,8 +19,8 @@ from lab.studies.options import (
     Split,
     chosen_dataset,
 )
+from stages.artifacts.results import LOGS, RESULTS, Results, shard_name
 
-RESULTS = Path("results")
 STUDIES = RESULTS / "studies"
 
 
@@ -146,11 +146,11 @@ def captions(
         for source in sources:
             said = f"{name}-said-{re.sub('[^A-Za-z0-9_.-]+', '-', source.name)[:24]}"
             texts = folder / f"{said}.jsonl"
-            root = place or str(RESULTS / name / "samples")
+            root = place or str(Results(RESULTS / name).drawn)
             count = study.write_texts(texts, given, source, drawn=place is None)
             one = study.configuration(base, like=like, parser=parser, dataset=said, texts=texts, root=root, size=size)
             masks = [
-                f"{RESULTS}/{said}/experiments/{said}-{parser}/segment/{number:05d}/manifest.json"
+                str(Results(RESULTS / said).masks(f"{said}-{parser}", shard_name(number)))
                 for number in range(-(-count // size))
             ]
             run_experiments(base, one, folder=folder / said, cores=cores, targets=masks)
@@ -169,7 +169,7 @@ def speed(
     experiments: Annotated[list[str] | None, typer.Argument(help="Finished experiments; default: all.")] = None,
     json: Json = None,
     results: Annotated[Path, typer.Option(help="Where the workflow wrote.")] = RESULTS,
-    logs: Annotated[Path, typer.Option(help="Where it keeps logs and benchmark files.")] = Path("logs"),
+    logs: Annotated[Path, typer.Option(help="Where it keeps logs and benchmark files.")] = LOGS,
 ) -> None:
     """Seconds an image by stage of finished experiments, beside the figures that the paper prints (its Table 10)."""
     from lab.studies import speed as study

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.artifacts.results import Results
 from stages.artifacts.shard_reader import ShardReader
 
 Key = tuple[str, str, int]
@@ -28,7 +29,7 @@ class Scores:
 
 def read_scores(results: Path, dataset: str, experiment: str, *, kind: str = "phrase") -> Scores:
     """The scores of one experiment below `results`, checked against their manifest."""
-    folder = ShardReader(results / dataset / "experiments" / experiment / "score", "score")
+    folder = ShardReader(Results(results / dataset).score(experiment), "score")
     rows = csv.DictReader(io.StringIO(folder.file("scores.csv").read_text(encoding="utf-8")))
     found = {(row["sample_id"], row["kind"], int(row["index"])): row for row in rows if row["kind"] == kind}
     return Scores(

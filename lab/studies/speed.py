@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.studies.comparison import Figure, Row, Table
-from stages.artifacts.atomic import sha256_file
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.manifest import Manifest, read_manifest
+from stages.artifacts.results import Results, datasets, log_of
 
 STAGES = ("parse", "invert", "attend", "prompt", "segment")
 """What an image goes through from its text to its masks. Samples, score and report are no part of inference."""
@@ -51,12 +51,12 @@ class Times:
 
 def finished(results: Path) -> list[tuple[str, str]]:
     """(dataset, experiment) of every experiment below `results` that has a score or a page, in their order."""
-    found = {
-        (path.parts[-5], path.parts[-3])
-        for stage in ("score", "report")
-        for path in results.glob(f"*/experiments/*/{stage}/manifest.json")
-    }
-    return sorted(found)
+    return [
+        (made.folder.name, name)
+        for made in datasets(results)
+        for name in made.experiments()
+        if made.score(name).is_file() or made.report(name).is_file()
+    ]
 
 
 def times(results: Path, logs: Path, dataset: str, experiment: str) -> Times:
@@ -68,30 +68,30 @@ def times(results: Path, logs: Path, dataset: str, experiment: str) -> Times:
     Raises:
         AnywordError: the experiment has no masks.
     """
-    root = results / dataset
-    own = root / "experiments" / experiment
-    shards = sorted(path.parent.name for path in own.glob("segment/[0-9]*/manifest.json"))
+    root = Results(results / dataset)
+    shards = [shard for shard in root.shards() if root.masks(experiment, shard).is_file()]
     if not shards:
-        raise AnywordError(f"{own}: no masks here.", remedy="Run the experiment first.")
+        raise AnywordError(f"{root.folder}: no masks of {experiment} here.", remedy="Run the experiment first.")
     found = Times(dataset, experiment)
     for shard in shards:
-        masks = own / "segment" / shard / "manifest.json"
+        masks = root.masks(experiment, shard)
         made = {"segment": masks}
         inputs = read_manifest(masks, "segment").inputs
         if "points" in inputs:
-            made["prompt"] = own / "prompt" / shard / "manifest.json"
+            made["prompt"] = root.points(experiment, shard)
             inputs = read_manifest(made["prompt"], "prompt").inputs
-        made["parse"] = _of(root, f"parse/*/{shard}", inputs.get("phrases"), "parse")
-        made["attend"] = _of(root, f"attend/*/*/{shard}", inputs.get("maps"), "attend")
+        made["parse"] = root.made(root.phrases("*", shard), inputs.get("phrases"))
+        made["attend"] = root.made(root.maps("*", "*", shard), inputs.get("maps"))
         embeddings = read_manifest(made["attend"], "attend").inputs.get("embeddings")
-        made["invert"] = _of(root, f"invert/*/{shard}", embeddings, "invert")
+        made["invert"] = root.made(root.embeddings("*", shard), embeddings)
         inverted = read_manifest(made["invert"], "invert")
         found.steps = inverted.recipe.get("steps")
         for stage, path in made.items():
-            _add(found, stage, read_manifest(path, stage), _benchmark(logs, results, path))
+            _add(found, stage, read_manifest(path, stage), log_of(path, ".tsv", results=results, logs=logs))
         if "adapter" in inverted.inputs and found.adapter is None:
-            adapter = _of(results, "*/adapt/*", inverted.inputs["adapter"], "adapt")
-            found.adapter = _seconds(_benchmark(logs, results, adapter))
+            every = Results(results / "*")
+            adapter = Results(results).made(every.adapter("*"), inverted.inputs["adapter"])
+            found.adapter = _seconds(log_of(adapter, ".tsv", results=results, logs=logs))
     return found
 
 
@@ -102,22 +102,6 @@ def _add(found: Times, stage: str, manifest: Manifest, benchmark: Path) -> None:
         return
     found.seconds[stage] = found.seconds.get(stage, 0.0) + seconds
     found.images[stage] = found.images.get(stage, 0) + len(manifest.samples)
-
-
-def _of(root: Path, pattern: str, sha256: str | None, stage: str) -> Path:
-    """The manifest with that hash among the folders of a stage."""
-    for path in sorted(root.glob(f"{pattern}/manifest.json")):
-        if sha256_file(path) == sha256:
-            return path
-    raise AnywordError(
-        f"{root}: the {stage} that an experiment was made from is not there any more.",
-        remedy="Let Snakemake bring the experiment up to date.",
-    )
-
-
-def _benchmark(logs: Path, results: Path, manifest: Path) -> Path:
-    """The benchmark file of the job that wrote a manifest: `logs/` mirrors `results/` (workflow/rules/common.smk)."""
-    return logs / manifest.parent.relative_to(results).parent / f"{manifest.parent.name}.tsv"
 
 
 def _seconds(path: Path) -> float | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from lab.studies.scores import read_scores
 from stages.artifacts import AnywordError, ShardReader
+from stages.artifacts.results import Results
 from stages.config import Workflow, merged, models_of
 from stages.models import hub
 from stages.score.bootstrap import paired_difference
@@ -82,7 +83,7 @@ def figures(results: Path, dataset: str, experiments: Mapping[str, str], not_run
     found: dict[str, Any] = {"dataset": dataset, "rows": {}, "not_run": dict(not_run)}
     scores = {kind: read_scores(results, dataset, name) for kind, name in experiments.items()}
     for kind, name in experiments.items():
-        folder = ShardReader(results / dataset / "experiments" / name / "score", "score")
+        folder = ShardReader(Results(results / dataset).score(name), "score")
         score = json.loads(folder.file("score.json").read_bytes())
         row: dict[str, Any] = {"miou": score["phrases"]["miou"], "failed": score["failed"]}
         row |= {key: score["official"][key] for key in FIGURES}

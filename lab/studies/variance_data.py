@@ -17,6 +17,7 @@ from lab.studies.workflow import run_targets
 from stages.artifacts import AnywordError, ShardReader
 from stages.artifacts.atomic import write_bytes
 from stages.artifacts.language import Parse, Phrase, Span
+from stages.artifacts.results import RESULTS, Results, shard_name
 from stages.artifacts.tables import parse_of
 from stages.parse.catalogue import recipe_named
 from stages.parse.parser import lacking, recipe_of
@@ -56,7 +57,7 @@ def let_rewrite(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Rewrites of a dataset by the model of the parser recipe `name`, as a folder dataset below `folder`: its recipe,
     and what `write_rewritten` returns."""
-    results = Path("results")
+    results = RESULTS
     recipe = recipe_of(recipe_named(name, config))
     if not isinstance(recipe, OpenaiParser):
         raise AnywordError(f"--rewriter '{name}' is of kind {recipe.kind}.", remedy="Name a parser of kind openai.")
@@ -65,29 +66,30 @@ def let_rewrite(
         raise AnywordError(f"rewriter: {missing}")
     if dataset not in base["datasets"]:
         raise AnywordError(f"--dataset '{dataset}' is none of {', '.join(sorted(base['datasets']))}.")
-    index = f"results/{dataset}/samples/index/manifest.json"
-    run_targets(base, {}, [index], folder=folder, cores=cores)
-    shards = ShardReader(Path(index), "index").manifest.summary["shards"]
-    paths = [f"results/{dataset}/samples/{number:05d}/manifest.json" for number in range(shards)]
+    made = Results(results / dataset)
+    run_targets(base, {}, [str(made.index)], folder=folder, cores=cores)
+    shards = ShardReader(made.index, "index").manifest.summary["shards"]
+    paths = [str(made.samples(shard_name(number))) for number in range(shards)]
     run_targets(base, {}, paths, folder=folder, cores=cores)
     root = base["datasets"][dataset].get("root")
     table = folder / "texts.jsonl"
     model = rewriter.Rewriter(recipe, seed=seed)
     found = write_rewritten(results, dataset, model, table, drawn=root is None, most=most)
-    place = {"root": root or str(results / dataset / "samples"), "texts": str(table)}
+    place = {"root": root or str(made.drawn), "texts": str(table)}
     return {"kind": "folder", **place, "shard_size": shard_size}, found
 
 
 def failed_of(results: Path, dataset: str, experiment: str) -> int:
     """How many samples of an experiment failed on the way."""
-    folder = ShardReader(results / dataset / "experiments" / experiment / "score", "score")
+    folder = ShardReader(Results(results / dataset).score(experiment), "score")
     return int(json.loads(folder.file("score.json").read_bytes())["failed"])
 
 
 def samples_of(results: Path, dataset: str) -> Iterator[tuple[str, ShardReader]]:
     """The shards of a dataset's samples in order, each with its name."""
-    for path in sorted((results / dataset / "samples").glob("[0-9]*/manifest.json")):
-        yield path.parent.name, ShardReader(path, "samples")
+    made = Results(results / dataset)
+    for shard in made.shards():
+        yield shard, ShardReader(made.samples(shard), "samples")
 
 
 def texts_of(results: Path, dataset: str) -> list[Text]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from stages import REPOSITORY
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.results import RESULTS, Results
 
 log = logging.getLogger("anyword")
 
@@ -32,7 +33,7 @@ def run_experiments(
         AnywordError: the configuration does not hold together, or a job failed; Snakemake's own lines say which.
     """
     targets = targets or [
-        f"results/{one['dataset']}/experiments/{name}/score/manifest.json" for name, one in added["experiments"].items()
+        str(Results(RESULTS / one["dataset"]).score(name)) for name, one in added["experiments"].items()
     ]
     run_targets(base, added, targets, folder=folder, cores=cores)
 

@@ -18,18 +18,18 @@ def results(
     ] = None,
 ) -> None:
     """Print the scores of finished experiments, and where their pages are."""
+    from stages.artifacts.results import datasets
     from stages.artifacts.shard_reader import ShardReader
     from stages.score.table import text_table
 
-    pages = sorted(folder.glob("*/experiments/*/report/index.html"))
-    pages = [page for page in pages if not names or page.parts[-3] in names]
-    if not pages:
+    every = [(results, name) for results in datasets(folder) for name in results.experiments()]
+    found = [(one, name) for one, name in every if (not names or name in names) and one.page(name).is_file()]
+    if not found:
         raise AnywordError(f"{folder}: no finished experiment here.", remedy="Run `snakemake -c2` first.")
-    for page in pages:
-        manifest = page.parents[1] / "score" / "manifest.json"
-        if manifest.exists():
-            score = json.loads(ShardReader(manifest, "score").file("score.json").read_bytes())
+    for results, name in found:
+        if results.score(name).is_file():
+            score = json.loads(ShardReader(results.score(name), "score").file("score.json").read_bytes())
             typer.echo(text_table(score))
         else:
-            typer.echo(f"experiment {page.parts[-3]}: no truth to score against")
-        typer.echo(f"page: {page}\n")
+            typer.echo(f"experiment {name}: no truth to score against")
+        typer.echo(f"page: {results.page(name)}\n")

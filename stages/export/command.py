@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.progress import track
+from stages.artifacts.results import datasets
 
 
 def run(
@@ -34,15 +35,14 @@ def run(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AnywordError(f"{out}: is not empty.", remedy="Name a new folder.")
     decision = read_no_target(no_target) if no_target is not None else None
-    found = sorted(path for path in results.glob("*/experiments/*") if path.name == experiment and path.is_dir())
-    if dataset is not None:
-        found = [path for path in found if path.parts[-3] == dataset]
+    every = datasets(results)
+    found = [one for one in every if experiment in one.experiments() and dataset in (None, one.folder.name)]
     if len(found) != 1:
-        there = sorted({path.name for path in results.glob("*/experiments/*") if path.is_dir()})
-        several = ", ".join(path.parts[-3] for path in found)
+        there = sorted({name for one in every for name in one.experiments()})
+        several = ", ".join(one.folder.name for one in found)
         raise AnywordError(
             f"{results}: {'several datasets have' if found else 'no'} experiment '{experiment}'.",
             remedy=f"Name one by --dataset: {several}." if found else f"It has {', '.join(there) or 'none'}.",
         )
     out.mkdir(parents=True, exist_ok=True)
-    return FORMATS[form](track(read(found[0].parents[1], experiment, decision), f"export {form}"), out)
+    return FORMATS[form](track(read(found[0].folder, experiment, decision), f"export {form}"), out)

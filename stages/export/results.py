@@ -13,6 +13,7 @@ from stages.artifacts.compose import answers
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.masks import columns_of, empty
 from stages.artifacts.no_target import NoTarget
+from stages.artifacts.results import Results
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.artifacts.tables import parse_of, targets_of
 
@@ -72,14 +73,15 @@ def read(root: Path, experiment: str, decision: NoTarget | None = None) -> Itera
         AnywordError: the experiment has no finished masks, or only some shards have; the decision weighs a column that
             the masks do not have.
     """
-    shards = sorted(path.parent for path in (root / "samples").glob("[0-9]*/manifest.json"))
+    results = Results(root)
+    shards = results.shards()
     if not shards:
         raise AnywordError(f"{root}: no samples here.", remedy="Give the dataset's folder below results/.")
     number = 0
-    for path in shards:
+    for shard in shards:
         inputs = {
-            "samples": ShardReader(path, "samples"),
-            "masks": ShardReader(root / "experiments" / experiment / "segment" / path.name, "segment"),
+            "samples": ShardReader(results.samples(shard), "samples"),
+            "masks": ShardReader(results.masks(experiment, shard), "segment"),
         }
         check_lineage(inputs)
         rows = {row["sample_id"]: row for row in inputs["samples"].table("samples")}

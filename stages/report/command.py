@@ -20,6 +20,7 @@ from stages.artifacts.images import read_image
 from stages.artifacts.maps import read_maps
 from stages.artifacts.masks import decode
 from stages.artifacts.progress import track
+from stages.artifacts.results import Results, shard_name
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.artifacts.shard_writer import ShardWriter
 from stages.artifacts.tables import parse_of, targets_of
@@ -65,8 +66,9 @@ def run(
     `images` is the folder that image paths are relative to, by default each shard's own.
     """
     chosen = Page.model_validate(dict(recipe))
-    opened = [_open(root, experiment, f"{n:05d}", parser, inverter, attender) for n in range(shards)]
-    score = _score_of(root / "experiments" / experiment / "score" / "manifest.json", opened)
+    results = Results(root)
+    opened = [_open(results, experiment, shard_name(n), parser, inverter, attender) for n in range(shards)]
+    score = _score_of(results.score(experiment), opened)
     inputs = {f"{name}/{one.name}": folder for one in opened for name, folder in one.inputs.items()}
     if score is not None:
         inputs["score"] = score
@@ -103,22 +105,20 @@ def run(
     return writer.folder / "index.html"
 
 
-def _open(root: Path, experiment: str, name: str, parser: str, inverter: str, attender: str) -> _Shard:
-    own = root / "experiments" / experiment
+def _open(results: Results, experiment: str, name: str, parser: str, inverter: str, attender: str) -> _Shard:
     inputs = {
-        "samples": ShardReader(root / "samples" / name / "manifest.json", "samples"),
-        "phrases": ShardReader(root / "parse" / parser / name / "manifest.json", "parse"),
-        "masks": ShardReader(own / "segment" / name / "manifest.json", "segment"),
+        "samples": ShardReader(results.samples(name), "samples"),
+        "phrases": ShardReader(results.phrases(parser, name), "parse"),
+        "masks": ShardReader(results.masks(experiment, name), "segment"),
     }
     made_of = inputs["masks"].manifest.inputs
     if "points" in made_of or "maps" in made_of:  # a segmenter that reads words alone has none
-        inputs["maps"] = ShardReader(root / "attend" / inverter / attender / name / "manifest.json", "attend")
+        inputs["maps"] = ShardReader(results.maps(inverter, attender, name), "attend")
     if "points" in made_of:  # a segmenter that works on maps alone has none
-        inputs["points"] = ShardReader(own / "prompt" / name / "manifest.json", "prompt")
-    embeddings = root / "invert" / inverter / name / "manifest.json"
-    if (
-        "maps" in inputs and embeddings.is_file()
-    ):  # only to name its recipe and models; the maps hold all that the page shows
+        inputs["points"] = ShardReader(results.points(experiment, name), "prompt")
+    embeddings = results.embeddings(inverter, name)
+    # Only to name its recipe and models: the maps hold all that the page shows.
+    if "maps" in inputs and embeddings.is_file():
         inputs["embeddings"] = ShardReader(embeddings, "invert")
     check_lineage(inputs)
     return _Shard(name, inputs)

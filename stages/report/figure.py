@@ -18,6 +18,7 @@ from stages.artifacts.images import read_image
 from stages.artifacts.language import Parse, Span, words
 from stages.artifacts.maps import read_maps
 from stages.artifacts.masks import decode
+from stages.artifacts.results import Results
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.artifacts.tables import parse_of
 from stages.report.draw import COLOURS
@@ -56,18 +57,19 @@ def read_panels(
     wanted = dict.fromkeys(numbers)
     panels: dict[int, Panel] = {}
     before = 0
-    for path in sorted((root / "samples").glob("[0-9]*")):
-        samples = ShardReader(path, "samples")
+    results = Results(root)
+    for shard in results.shards():
+        samples = ShardReader(results.samples(shard), "samples")
         here = [number - 1 - before for number in wanted if before < number <= before + len(samples.ids)]
         if here:
             inputs = {
                 "samples": samples,
-                "phrases": ShardReader(root / "parse" / parser / path.name, "parse"),
-                "maps": ShardReader(root / "attend" / inverter / attender / path.name, "attend"),
-                "masks": ShardReader(root / "experiments" / experiment / "segment" / path.name, "segment"),
+                "phrases": ShardReader(results.phrases(parser, shard), "parse"),
+                "maps": ShardReader(results.maps(inverter, attender, shard), "attend"),
+                "masks": ShardReader(results.masks(experiment, shard), "segment"),
             }
             check_lineage(inputs)
-            panels |= {before + at + 1: _panel(inputs, at, before + at + 1, images or path) for at in here}
+            panels |= {before + at + 1: _panel(inputs, at, before + at + 1, images or samples.path) for at in here}
         before += len(samples.ids)
     beyond = [number for number in wanted if number not in panels]
     if beyond:

@@ -22,6 +22,7 @@ from stages.artifacts.atomic import write_bytes, write_json
 from stages.artifacts.errors import AnywordError, ArtifactError
 from stages.artifacts.maps import WordMaps, read_maps
 from stages.artifacts.progress import track
+from stages.artifacts.results import Results, shard_name
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.artifacts.shard_writer import ShardWriter
 from stages.score import grounding
@@ -118,14 +119,14 @@ def run(
 def _open(
     root: Path, experiment: str, number: int, parser: str | None, inverter: str | None, attender: str | None
 ) -> _Shard:
-    name = f"{number:05d}"
-    maps = root / "attend" / inverter / attender / name if inverter and attender else None
+    name = shard_name(number)
+    results = Results(root)
     shard = _Shard(
         name=name,
-        samples=ShardReader(root / "samples" / name / "manifest.json", "samples"),
-        masks=ShardReader(root / "experiments" / experiment / "segment" / name / "manifest.json", "segment"),
-        phrases=ShardReader(root / "parse" / parser / name / "manifest.json", "parse") if parser else None,
-        maps=ShardReader(maps / "manifest.json", "attend") if maps else None,
+        samples=ShardReader(results.samples(name), "samples"),
+        masks=ShardReader(results.masks(experiment, name), "segment"),
+        phrases=ShardReader(results.phrases(parser, name), "parse") if parser else None,
+        maps=ShardReader(results.maps(inverter, attender, name), "attend") if inverter and attender else None,
     )
     check_lineage(shard.inputs)
     return shard

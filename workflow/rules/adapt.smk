@@ -9,9 +9,9 @@ rule adapt:
     output:
         manifest=ADAPTER,
     log:
-        log_of(ADAPTER),
+        log_for(ADAPTER),
     benchmark:
-        benchmark_of(ADAPTER)
+        benchmark_for(ADAPTER)
     conda:
         "../../envs/diffusion.yaml"
     threads: 2

@@ -9,9 +9,9 @@ rule attend:
     output:
         manifest=MAPS,
     log:
-        log_of(MAPS),
+        log_for(MAPS),
     benchmark:
-        benchmark_of(MAPS)
+        benchmark_for(MAPS)
     conda:
         "../../envs/diffusion.yaml"
     threads: 2

@@ -11,6 +11,14 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.results import (
+    RESULTS,
+    SHARD,
+    WEIGHTS,
+    Results,
+    log_of,
+    shard_name,
+)
 from stages.config import NAME, Workflow, stage_of
 from stages.environment import jobs_run_code_of
 from stages.weights import Weights
@@ -36,30 +44,32 @@ wildcard_constraints:
     inverter=NAME,
     attender=NAME,
     experiment=NAME,
-    shard=r"[0-9]{5}[0-9]*",
+    shard=SHARD,
 
 
 # A folder a shard; its manifest, written last, stands for it.
-INDEX = "results/{dataset}/samples/index/manifest.json"
-SAMPLES = "results/{dataset}/samples/{shard}/manifest.json"
-PHRASES = "results/{dataset}/parse/{parser}/{shard}/manifest.json"
-ADAPTER = "results/{dataset}/adapt/{adapter}/manifest.json"
-EMBEDDINGS = "results/{dataset}/invert/{inverter}/{shard}/manifest.json"
-MAPS = "results/{dataset}/attend/{inverter}/{attender}/{shard}/manifest.json"
-POINTS = "results/{dataset}/experiments/{experiment}/prompt/{shard}/manifest.json"
-MASKS = "results/{dataset}/experiments/{experiment}/segment/{shard}/manifest.json"
-SCORE = "results/{dataset}/experiments/{experiment}/score/manifest.json"
-REPORT = "results/{dataset}/experiments/{experiment}/report/manifest.json"
+OF_DATASET = Results(RESULTS / "{dataset}")
+INDEX = str(OF_DATASET.index)
+SAMPLES = str(OF_DATASET.samples("{shard}"))
+PHRASES = str(OF_DATASET.phrases("{parser}", "{shard}"))
+ADAPTER = str(OF_DATASET.adapter("{adapter}"))
+EMBEDDINGS = str(OF_DATASET.embeddings("{inverter}", "{shard}"))
+MAPS = str(OF_DATASET.maps("{inverter}", "{attender}", "{shard}"))
+POINTS = str(OF_DATASET.points("{experiment}", "{shard}"))
+MASKS = str(OF_DATASET.masks("{experiment}", "{shard}"))
+SCORE = str(OF_DATASET.score("{experiment}"))
+REPORT = str(OF_DATASET.report("{experiment}"))
+ROOT = str(RESULTS / "{wildcards.dataset}")
 
 
-def log_of(manifest, suffix=".log"):
-    """`logs/` beside `results/`, a file a job."""
-    return str(Path("logs", *Path(manifest).parts[1:-1])) + suffix
+def log_for(manifest):
+    """A rule's log."""
+    return str(log_of(Path(manifest)))
 
 
-def benchmark_of(manifest):
-    """Seconds and memory of a job: beside its log, since they differ from run to run."""
-    return log_of(manifest, ".tsv")
+def benchmark_for(manifest):
+    """A rule's benchmark file."""
+    return str(log_of(Path(manifest), ".tsv"))
 
 
 def recipe(section, key):
@@ -117,7 +127,7 @@ def version(room, name="STAGE"):
     return stage_of(room, name).version
 
 
-known_weights = Weights(Path("results", ".weights.json"))
+known_weights = Weights(RESULTS / WEIGHTS)
 
 
 @cache
@@ -225,13 +235,13 @@ def summary_of(dataset):
 
 
 def shards_of(dataset):
-    return [f"{number:05d}" for number in range(summary_of(dataset)["shards"])]
+    return [shard_name(number) for number in range(summary_of(dataset)["shards"])]
 
 
 def listing_of(wildcards):
     """The shard's own listing: a dataset that grows at its end leaves the others as they are."""
-    manifest = checkpoints.index.get(dataset=wildcards.dataset).output.manifest
-    return str(Path(manifest).parent / wildcards.shard / "manifest.json")
+    checkpoints.index.get(dataset=wildcards.dataset)
+    return str(Results(RESULTS / wildcards.dataset).listing(wildcards.shard))
 
 
 SEGMENT_READS = {"points": POINTS, "maps": MAPS, "phrases": PHRASES}

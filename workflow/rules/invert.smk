@@ -8,9 +8,9 @@ rule invert:
     output:
         manifest=EMBEDDINGS,
     log:
-        log_of(EMBEDDINGS),
+        log_for(EMBEDDINGS),
     benchmark:
-        benchmark_of(EMBEDDINGS)
+        benchmark_for(EMBEDDINGS)
     conda:
         "../../envs/diffusion.yaml"
     threads: 2

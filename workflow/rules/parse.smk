@@ -7,9 +7,9 @@ rule parse:
     output:
         manifest=PHRASES,
     log:
-        log_of(PHRASES),
+        log_for(PHRASES),
     benchmark:
-        benchmark_of(PHRASES)
+        benchmark_for(PHRASES)
     conda:
         "../../envs/language.yaml"
     threads: 1

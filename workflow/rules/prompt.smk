@@ -9,9 +9,9 @@ rule prompt:
     output:
         manifest=POINTS,
     log:
-        log_of(POINTS),
+        log_for(POINTS),
     benchmark:
-        benchmark_of(POINTS)
+        benchmark_for(POINTS)
     conda:
         "../../envs/tables.yaml"
     threads: 1

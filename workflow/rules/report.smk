@@ -12,9 +12,9 @@ rule report:
     output:
         manifest=REPORT,
     log:
-        log_of(REPORT),
+        log_for(REPORT),
     benchmark:
-        benchmark_of(REPORT)
+        benchmark_for(REPORT)
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -28,6 +28,8 @@ rule report:
         choice=choice_of("parser", "inverter", "attender"),
         images=place({"root": "--images"}),
     shell:
-        "logged {log} anyword stage report --root results/{wildcards.dataset} --experiment {wildcards.experiment}"
+        "logged {log} anyword stage report --root "
+        + ROOT
+        + " --experiment {wildcards.experiment}"
         " {params.choice} --shards {params.shards} {params.images:q} --recipe {params.recipe:q}"
         " --output {output.manifest}"

@@ -7,9 +7,9 @@ checkpoint index:
     output:
         manifest=INDEX,
     log:
-        log_of(INDEX),
+        log_for(INDEX),
     benchmark:
-        benchmark_of(INDEX)
+        benchmark_for(INDEX)
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -31,9 +31,9 @@ rule samples:
     output:
         manifest=SAMPLES,
     log:
-        log_of(SAMPLES),
+        log_for(SAMPLES),
     benchmark:
-        benchmark_of(SAMPLES)
+        benchmark_for(SAMPLES)
     wildcard_constraints:
         dataset=one_of(name for name in wf.config.datasets if not wf.chooses(name)),
     conda:
@@ -58,9 +58,9 @@ rule samples_by_models:
     output:
         manifest=SAMPLES,
     log:
-        log_of(SAMPLES),
+        log_for(SAMPLES),
     benchmark:
-        benchmark_of(SAMPLES)
+        benchmark_for(SAMPLES)
     wildcard_constraints:
         dataset=one_of(name for name in wf.config.datasets if wf.chooses(name)),
     conda:

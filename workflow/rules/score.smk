@@ -10,9 +10,9 @@ rule score:
     output:
         manifest=SCORE,
     log:
-        log_of(SCORE),
+        log_for(SCORE),
     benchmark:
-        benchmark_of(SCORE)
+        benchmark_for(SCORE)
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -25,6 +25,8 @@ rule score:
         shards=lambda wildcards: len(shards_of(wildcards.dataset)),
         choice=choice_scored,
     shell:
-        "logged {log} anyword stage score --root results/{wildcards.dataset} --experiment {wildcards.experiment}"
+        "logged {log} anyword stage score --root "
+        + ROOT
+        + " --experiment {wildcards.experiment}"
         " {params.choice} --shards {params.shards} --recipe {params.recipe:q}"
         " --output {output.manifest}"

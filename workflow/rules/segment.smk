@@ -8,9 +8,9 @@ rule segment:
     output:
         manifest=MASKS,
     log:
-        log_of(MASKS),
+        log_for(MASKS),
     benchmark:
-        benchmark_of(MASKS)
+        benchmark_for(MASKS)
     conda:
         "../../envs/segment.yaml"
     threads: 1

@@ -1,0 +1,147 @@
+"""Where results lie. Every path below `results/` and `logs/` is spelled here, once: for the rules, for the commands,
+and for whoever reads what they wrote.
+
+A result is a folder, and the `manifest.json` in it, written last, stands for it. A name may also be a wildcard of
+Snakemake's or a pattern of glob's, so the same lines say what rules make and what a reader looks for:
+
+>>> Results(RESULTS / "{dataset}").masks("{experiment}", "{shard}").as_posix()
+'results/{dataset}/experiments/{experiment}/segment/{shard}/manifest.json'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.artifacts.atomic import sha256_file
+from stages.artifacts.errors import ArtifactError
+from stages.artifacts.manifest import NAME
+
+RESULTS = Path("results")
+"""Where the workflow writes, below its folder."""
+LOGS = Path("logs")
+"""Its jobs' logs and benchmarks, laid out as the results are."""
+SHARD = r"[0-9]{5}[0-9]*"
+"""What a shard's name is like, as a regular expression."""
+WEIGHTS = ".weights.json"
+"""Below RESULTS: hashes of model files, remembered between runs of the workflow."""
+
+
+def shard_name(number: int) -> str:
+    """Shards are numbered from 0.
+
+    >>> shard_name(7)
+    '00007'
+    """
+    return f"{number:05d}"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of one dataset; what a method gives is the path of a manifest."""
+
+    folder: Path
+    """results/DATASET."""
+
+    @property
+    def index(self) -> Path:
+        return self._manifest("samples", "index")
+
+    def listing(self, shard: str) -> Path:
+        """Which rows of the dataset the shard holds."""
+        return self._manifest("samples", "index", shard)
+
+    def samples(self, shard: str) -> Path:
+        return self._manifest("samples", shard)
+
+    def phrases(self, parser: str, shard: str) -> Path:
+        return self._manifest("parse", parser, shard)
+
+    def adapter(self, adapter: str) -> Path:
+        return self._manifest("adapt", adapter)
+
+    def embeddings(self, inverter: str, shard: str) -> Path:
+        return self._manifest("invert", inverter, shard)
+
+    def maps(self, inverter: str, attender: str, shard: str) -> Path:
+        return self._manifest("attend", inverter, attender, shard)
+
+    def points(self, experiment: str, shard: str) -> Path:
+        return self._manifest("experiments", experiment, "prompt", shard)
+
+    def masks(self, experiment: str, shard: str) -> Path:
+        return self._manifest("experiments", experiment, "segment", shard)
+
+    def score(self, experiment: str) -> Path:
+        return self._manifest("experiments", experiment, "score")
+
+    def report(self, experiment: str) -> Path:
+        return self._manifest("experiments", experiment, "report")
+
+    def page(self, experiment: str) -> Path:
+        """The report's first page."""
+        return self.report(experiment).with_name("index.html")
+
+    @property
+    def drawn(self) -> Path:
+        """The folder below which images lie that the samples stage drew itself, each shard's below its name."""
+        return self.folder / "samples"
+
+    def shards(self) -> list[str]:
+        """Names of the shards that have samples, in order; one whose samples are unfinished is among them."""
+        found = [path.name for path in (self.folder / "samples").glob("[0-9]*") if path.is_dir()]
+        return sorted(found, key=lambda name: (len(name), name))
+
+    def experiments(self) -> list[str]:
+        """Names of the experiments that have results, finished or not."""
+        return sorted(path.name for path in (self.folder / "experiments").glob("*") if path.is_dir())
+
+    def existing(self, pattern: Path) -> list[Path]:
+        """The manifests that a path with stars for names stands for, such as `maps("*", "*", shard)`."""
+        return sorted(self.folder.glob(pattern.relative_to(self.folder).as_posix()))
+
+    def made(self, pattern: Path, sha256: str | None) -> Path:
+        """Of these manifests the one with that hash, as another names what it was made from.
+
+        Raises:
+            ArtifactError: there is none.
+        """
+        for path in self.existing(pattern):
+            if sha256_file(path) == sha256:
+                return path
+        raise ArtifactError(
+            f"{pattern}: what a later result was made from is not there any more.",
+            remedy="Let Snakemake bring the experiment up to date.",
+        )
+
+    def _manifest(self, *parts: str) -> Path:
+        return self.folder.joinpath(*parts, NAME)
+
+
+def datasets(root: Path) -> list[Results]:
+    """The datasets that have results below `root` (results/), by name."""
+    found = [Results(path) for path in sorted(root.glob("*")) if path.is_dir()]
+    return [one for one in found if one.shards() or one.experiments()]
+
+
+def log_of(manifest: Path, suffix: str = ".log", *, results: Path = RESULTS, logs: Path = LOGS) -> Path:
+    """The log of the job that writes a manifest; suffix .tsv: its benchmark (seconds and memory), which lies there
+    because it differs from run to run.
+
+    >>> log_of(Results(RESULTS / "demo").samples("00000")).as_posix()
+    'logs/demo/samples/00000.log'
+    """
+    folder = manifest.parent.relative_to(results)
+    return logs / folder.parent / f"{folder.name}{suffix}"
+
+
+def stage_of_log(path: Path, logs: Path = LOGS) -> str:
+    """Which stage's job left a log or benchmark.
+
+    >>> stage_of_log(log_of(Results(RESULTS / "demo").masks("spacy", "00000")))
+    'segment'
+    """
+    _, *parts = path.relative_to(logs).with_suffix("").parts
+    if parts == ["samples", "index"]:
+        return "index"
+    return parts[2] if parts[0] == "experiments" else parts[0]
