@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from inversion import Case, save
 
 from stages import REPOSITORY
 from stages.artifacts.errors import AnywordError
-from stages.attend import chain
-from stages.attend.maps import Averager
-from stages.attend.reading import Reader
+from stages.attend import ddim
+from stages.attend.averager import Averager
 from stages.models.devices import choose_device
-from stages.models.diffusion import DiffusionBackbone, load
+from stages.models.diffusion import load
+from stages.models.reading import AttentionReader
 from stages.models.recipe import BackboneRecipe
+from stages.models.unet import UNetModel
 
 HERE = Path(__file__).parent
 PAPER = {1100: 470.0, 50: 28.0}
@@ -121,16 +122,20 @@ def save_random(shape: str, folder: Path) -> Path:
     return folder
 
 
-class Contiguous(DiffusionBackbone):
-    """A backbone whose UNet runs in torch's default memory format."""
+class Contiguous(torch.nn.Module):
+    """A UNet whose latents come in torch's default memory format."""
 
-    def unet(self, latents: torch.Tensor, timesteps: torch.Tensor, encoder_hidden_states: torch.Tensor) -> torch.Tensor:
-        dtype = self.model.dtype
-        return self.model(latents.to(dtype), timesteps, encoder_hidden_states.to(dtype), return_dict=False)[0].float()
+    def __init__(self, unet: Any) -> None:
+        super().__init__()
+        self.unet = unet
+        self.dtype, self.config = unet.dtype, unet.config
+
+    def forward(self, latents: torch.Tensor, *inputs: Any, **options: Any) -> Any:
+        return self.unet(latents.contiguous(), *inputs, **options)
 
 
 @contextlib.contextmanager
-def way(name: str, recipe: BackboneRecipe, device: torch.device) -> Iterator[DiffusionBackbone]:
+def way(name: str, recipe: BackboneRecipe, device: torch.device) -> Iterator[UNetModel]:
     """The backbone, computing in one of WAYS."""
     dtype = "float32" if name in ("float32", "tf32") else "bfloat16"
     backbone = load(recipe.model_copy(update={"dtype": dtype}), device)
@@ -138,11 +143,10 @@ def way(name: str, recipe: BackboneRecipe, device: torch.device) -> Iterator[Dif
     if name == "tf32":
         torch.set_float32_matmul_precision("high")
     elif name == "contiguous":
-        backbone.model.to(memory_format=torch.contiguous_format)
-        backbone = Contiguous(**vars(backbone))
+        backbone.unet = Contiguous(backbone.unet.to(memory_format=torch.contiguous_format))
     elif name in ("compile", "cuda-graphs"):
         mode = "reduce-overhead" if name == "cuda-graphs" else "default"
-        backbone = replace(backbone, model=torch.compile(backbone.model, mode=mode))
+        backbone.unet = torch.compile(backbone.unet, mode=mode)
     try:
         yield backbone
     finally:
@@ -154,10 +158,11 @@ def way(name: str, recipe: BackboneRecipe, device: torch.device) -> Iterator[Dif
 def attend(case: Case, steps: int) -> None:
     """Attend's work on a batch: DDIM inversion, then the maps at the stored latents. Never compiled: it reads single
     layers, which a compiled UNet has no more."""
-    backbone = replace(case.backbone, model=getattr(case.backbone.model, "_orig_mod", case.backbone.model))
-    timesteps, stored = chain.invert(backbone, case.latents, case.context, steps)
+    backbone = copy(case.backbone)
+    backbone.unet = getattr(case.backbone.unet, "_orig_mod", case.backbone.unet)
+    levels, stored = ddim.ddim_inversion(backbone, case.latents, case.condition, steps)
     averager = Averager(case.batch, (0, 1000))
-    chain.maps_at(Reader(backbone), stored, timesteps, case.context, averager, rows=8 * case.batch)
+    ddim.maps_at(AttentionReader(backbone), stored, levels, case.condition, averager, rows=8 * case.batch)
     averager.mean(0)
 
 
@@ -181,7 +186,7 @@ def matmul_rate(device: torch.device, dtype: torch.dtype, repeats: int) -> float
     return 2 * side**3 / taken
 
 
-def largest_batch(backbone: DiffusionBackbone, draws: int, most: int = 256) -> int:
+def largest_batch(backbone: UNetModel, draws: int, most: int = 256) -> int:
     """The largest power of two of images whose step of inversion fits into the GPU's memory."""
     fits = 0
     size = 1
@@ -198,9 +203,7 @@ def largest_batch(backbone: DiffusionBackbone, draws: int, most: int = 256) -> i
     return fits
 
 
-def measure(
-    backbone: DiffusionBackbone, options: argparse.Namespace, batch: int, rate: float, flop: float
-) -> dict[str, float]:
+def measure(backbone: UNetModel, options: argparse.Namespace, batch: int, rate: float, flop: float) -> dict[str, float]:
     """Figures of one way. flop: of one image's step of inversion; rate: the device's FLOP/s in that arithmetic."""
     device = backbone.device
     case = Case(backbone, options.steps, options.draws, batch)
@@ -242,9 +245,7 @@ def run(options: argparse.Namespace, weights: Path) -> dict[str, dict[str, float
             if not batch:
                 batch = largest_batch(backbone, options.draws) if device.type == "cuda" else 1
             flop = flop or Case(load(recipe, device), 1, options.draws, 1).flops()
-            rate = matmul_rate(
-                device, getattr(torch, "float32" if name == "tf32" else str(backbone.model.dtype)[6:]), 3
-            )
+            rate = matmul_rate(device, getattr(torch, "float32" if name == "tf32" else str(backbone.unet.dtype)[6:]), 3)
             found[name] = measure(backbone, options, batch, rate, flop)
         one = found[name]
         say(

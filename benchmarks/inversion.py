@@ -18,14 +18,18 @@ from typing import Any
 import torch
 from peers import TextualInversionExample, attention_store_pass, inversion_pass
 
-from stages.attend import chain
-from stages.attend.maps import Averager
-from stages.attend.reading import Reader
+from stages.attend import ddim
+from stages.attend.averager import Averager
 from stages.invert.recipe import TextualRecipe
 from stages.invert.textual import optimise
-from stages.learning.trainable_tokens import prepared
-from stages.models.diffusion import DiffusionBackbone, load
-from stages.models.recipe import BackboneRecipe, Entropy
+from stages.learning.recipe import Entropy
+from stages.learning.trainable_tokens import trainable_tokens
+from stages.models.diffusion import load
+from stages.models.face import Condition
+from stages.models.reading import AttentionReader
+from stages.models.recipe import BackboneRecipe
+from stages.models.tokens import Tokens
+from stages.models.unet import UNetModel
 
 HERE = Path(__file__).parent
 TEXT = "a small striped red circle left of a big blue star on grass"
@@ -53,26 +57,25 @@ def alternate(sides: dict[str, Callable[[], Any]], repeats: int, clock: Callable
 class Case:
     """The same images and texts for both sides."""
 
-    def __init__(self, backbone: DiffusionBackbone, steps: int, draws: int, batch: int = BATCH) -> None:
+    def __init__(self, backbone: UNetModel, steps: int, draws: int, batch: int = BATCH) -> None:
         self.backbone = backbone
         self.batch = batch
         self.steps, self.draws = steps, draws
         generator = torch.Generator().manual_seed(0)
-        side = backbone.resolution
-        self.pixels = torch.rand(batch, 3, side, side, generator=generator) * 2 - 1
-        self.latents = backbone.vae_encode(self.pixels)
-        self.encoding = backbone.tokenize([TEXT] * batch)
-        self.lessons = prepared(backbone, self.encoding, [TEXT] * batch, "content", join=False)
+        self.pixels = torch.rand(batch, 3, *backbone.image_size, generator=generator) * 2 - 1
+        self.latents = backbone.latents(self.pixels)
+        self.tokens = Tokens.together([backbone.tokenize(TEXT)] * batch)
+        self.trainable = trainable_tokens(backbone, self.tokens, [TEXT] * batch, "content", join=False)
         with torch.no_grad():
-            self.context = backbone.encode(self.encoding.input_ids, backbone.embed(self.encoding.input_ids))
-            self.empty = backbone.encode(backbone.empty_ids, backbone.embed(backbone.empty_ids))
+            self.condition = backbone.condition(self.tokens, backbone.embed(self.tokens))
+            self.empty = backbone.condition(backbone.empty, backbone.embed(backbone.empty))
         self.recipe = TextualRecipe(steps=steps, draws=draws, lr=0.03, lr_unit="table")
 
     def invert(self, **changes: Any) -> None:
         """The stage's optimisation; changes: keys of the recipe that differ from the diffusion loss alone."""
         ids = [str(n) for n in range(self.batch)]
         recipe = self.recipe.model_copy(update=changes)
-        optimise(self.backbone, self.latents, self.lessons, ids, recipe)
+        optimise(self.backbone, self.latents, self.trainable, ids, recipe)
 
     def bare(self) -> None:
         """Forward and backward to the context, nothing else."""
@@ -81,14 +84,14 @@ class Case:
         target = torch.randn_like(noised)
         timesteps = torch.randint(0, 1000, (rows,))
         for _ in range(self.steps):
-            context = self.context.repeat_interleave(self.draws, 0).requires_grad_()
-            (self.backbone.unet(noised, timesteps, context) - target).square().mean().backward()
+            context = self.condition.context.repeat_interleave(self.draws, 0).requires_grad_()
+            (self.backbone.predict(noised, timesteps, Condition(context)) - target).square().mean().backward()
 
     def encode(self) -> None:
         """Text encoder forward and backward, once a step."""
         for _ in range(self.steps):
-            embeddings = self.backbone.embed(self.encoding.input_ids).requires_grad_()
-            self.backbone.encode(self.encoding.input_ids, embeddings).sum().backward()
+            embeddings = [one.requires_grad_() for one in self.backbone.embed(self.tokens)]
+            self.backbone.condition(self.tokens, embeddings).context.sum().backward()
 
     def flops(self) -> float:
         """Of one step for the whole batch."""
@@ -100,12 +103,13 @@ class Case:
 
 
 def measure_invert(case: Case, peer: Case, repeats: int, clock: Callable[[], float]) -> dict[str, float]:
-    learned = case.encoding.input_ids[0, list(case.lessons.chosen[0].tokens)]
+    (encoding,), ((row, *_),) = case.tokens.encodings, case.trainable.rows
+    learned = encoding.input_ids[0, list(row.tokens)]
 
     def example() -> None:
         trainer = TextualInversionExample(peer.backbone, lr=0.005)
         for _ in range(peer.steps):
-            trainer.step(peer.pixels[0], peer.encoding.input_ids[0], learned, peer.draws)
+            trainer.step(peer.pixels[0], encoding.input_ids[0], learned, peer.draws)
 
     same = Case(peer.backbone, case.steps, case.draws)
     sides = {
@@ -133,15 +137,15 @@ def measure_invert(case: Case, peer: Case, repeats: int, clock: Callable[[], flo
 
 def measure_attend(case: Case, steps: int, repeats: int, clock: Callable[[], float]) -> dict[str, float]:
     backbone = case.backbone
-    timesteps, stored = chain.invert(backbone, case.latents, case.context, steps)
+    levels, stored = ddim.ddim_inversion(backbone, case.latents, case.condition, steps)
 
     def ours(full: bool) -> Callable[[], None]:
         def run() -> None:
-            at, latents = timesteps, stored
+            at, latents = levels, stored
             if full:
-                at, latents = chain.invert(backbone, case.latents, case.context, steps)
+                at, latents = ddim.ddim_inversion(backbone, case.latents, case.condition, steps)
             averager = Averager(BATCH, (0, 1000))
-            chain.maps_at(Reader(backbone), latents, at, case.context, averager, rows=8 * BATCH)
+            ddim.maps_at(AttentionReader(backbone), latents, at, case.condition, averager, rows=8 * BATCH)
 
         return run
 
@@ -149,8 +153,8 @@ def measure_attend(case: Case, steps: int, repeats: int, clock: Callable[[], flo
         def run() -> None:
             start = stored[-1, :1]
             if full:
-                start = inversion_pass(backbone, case.latents[:1], case.context[:1], steps)
-            attention_store_pass(backbone, start, case.context[:1], case.empty, steps)
+                start = inversion_pass(backbone, case.latents[:1], case.condition.select([0]), steps)
+            attention_store_pass(backbone, start, case.condition.select([0]), case.empty, steps)
 
         return run
 

@@ -13,14 +13,18 @@ from typing import Any
 
 import torch
 
+from stages.models.face import Condition
+from stages.models.tokens import Encoding, Tokens
+from stages.models.unet import UNetModel
+
 
 class TextualInversionExample:
     """diffusers' example, reduced to its step."""
 
-    def __init__(self, backbone: Any, lr: float) -> None:
+    def __init__(self, backbone: UNetModel, lr: float) -> None:
         self.backbone = backbone
-        self.table = torch.nn.Parameter(backbone.table.detach().clone())
-        self.original = backbone.table.detach().clone()
+        self.table = torch.nn.Parameter(backbone.tables[0].detach().clone())
+        self.original = backbone.tables[0].detach().clone()
         self.optimiser = torch.optim.AdamW([self.table], lr=lr)
 
     def step(self, pixels: torch.Tensor, input_ids: torch.Tensor, learned: torch.Tensor, draws: int) -> float:
@@ -31,11 +35,13 @@ class TextualInversionExample:
             latents = backbone.autoencoder.encode(rows).latent_dist.sample()
             latents = latents * backbone.autoencoder.config.scaling_factor
         noise = torch.randn_like(latents)
-        timesteps = torch.randint(0, backbone.scheduler.config.num_train_timesteps, (draws,)).long()
-        noised = backbone.scheduler.add_noise(latents, noise, timesteps)
+        timesteps = torch.randint(0, backbone.path.scheduler.config.num_train_timesteps, (draws,)).long()
+        noised = backbone.path.scheduler.add_noise(latents, noise, timesteps)
         ids = input_ids[None].expand(draws, -1)
-        context = backbone.encode(ids, torch.nn.functional.embedding(ids, self.table))
-        predicted = backbone.model(noised, timesteps, context).sample
+        embeddings = torch.nn.functional.embedding(ids, self.table)
+        tokens = Tokens((Encoding(ids, (((0, 0),) * ids.shape[1],) * draws),))
+        context = backbone.condition(tokens, [embeddings]).context
+        predicted = backbone.unet(noised, timesteps, context).sample
         loss = torch.nn.functional.mse_loss(predicted.float(), noise.float(), reduction="mean")
         loss.backward()
         self.optimiser.step()
@@ -75,40 +81,41 @@ class StoringProcessor:
 
 @torch.no_grad()
 def attention_store_pass(
-    backbone: Any, start: torch.Tensor, context: torch.Tensor, empty: torch.Tensor, steps: int, guidance: float = 7.5
+    backbone: UNetModel, start: torch.Tensor, condition: Condition, empty: Condition, steps: int, guidance: float = 7.5
 ) -> torch.Tensor:
     """Maps (L, 16, 16) of one image: denoise `start` (1, C, h, w) with guidance, averaging the stored maps."""
     from diffusers import DDIMScheduler
 
-    scheduler = DDIMScheduler.from_config(backbone.scheduler.config)
+    scheduler = DDIMScheduler.from_config(backbone.path.scheduler.config)
     scheduler.set_timesteps(steps)
-    kept = dict(backbone.model.attn_processors)
+    kept = dict(backbone.unet.attn_processors)
     store: list[torch.Tensor] = []
-    backbone.model.set_attn_processor(StoringProcessor(store))
+    backbone.unet.set_attn_processor(StoringProcessor(store))
     try:
-        z, both, sums = start, torch.cat([empty, context]), None
+        z, sums = start, None
+        both = Condition(torch.cat([empty.context, condition.context]))
         for t in scheduler.timesteps:
-            predicted = backbone.unet(torch.cat([z, z]), t.expand(2), both)
+            predicted = backbone.predict(torch.cat([z, z]), t.expand(2), both)
             free, conditional = predicted.chunk(2)
             z = scheduler.step(free + guidance * (conditional - free), int(t), z).prev_sample
             sums = [s + new for s, new in zip(sums, store, strict=True)] if sums else list(store)
             store.clear()
     finally:
-        backbone.model.set_attn_processor(kept)
-    side = backbone.map_resolution
-    window = context.shape[1]
-    maps = [m for m in sums or [] if m.shape[1] == side**2 and m.shape[2] == window]
-    return (torch.cat(maps).mean(0) / steps).T.unflatten(-1, (side, side))
+        backbone.unet.set_attn_processor(kept)
+    grid = backbone.read_by_default[0].grid
+    window = condition.context.shape[1]
+    maps = [m for m in sums or [] if m.shape[1] == grid[0] * grid[1] and m.shape[2] == window]
+    return (torch.cat(maps).mean(0) / steps).T.unflatten(-1, grid)
 
 
 @torch.no_grad()
-def inversion_pass(backbone: Any, latents: torch.Tensor, context: torch.Tensor, steps: int) -> torch.Tensor:
+def inversion_pass(backbone: UNetModel, latents: torch.Tensor, condition: Condition, steps: int) -> torch.Tensor:
     """DDIM inversion of one image, step after step; returns the last latent."""
     from diffusers import DDIMInverseScheduler
 
-    scheduler = DDIMInverseScheduler.from_config(backbone.scheduler.config)
+    scheduler = DDIMInverseScheduler.from_config(backbone.path.scheduler.config)
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:
-        predicted = backbone.unet(latents, t.expand(1), context)
+        predicted = backbone.predict(latents, t.expand(1), condition)
         latents = scheduler.step(predicted, int(t), latents).prev_sample
     return latents

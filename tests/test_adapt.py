@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_models import save_samples, save_tiny
+from tiny_models import condition_of, save_samples, save_tiny
 from tiny_workflow import ROOT, planned, snakemake, tiny_config
 
 from stages.adapt.command import run
@@ -14,8 +14,8 @@ from stages.adapt.recipe import LoraRecipe
 from stages.artifacts import AnywordError, ArtifactError, ShardReader
 from stages.artifacts.maps import read_maps
 from stages.config import Workflow, read_config
-from stages.learning.trainable_tokens import learning
-from stages.models.adapter import adapted
+from stages.learning.trainable_tokens import trainable_row
+from stages.models.adapter import merge
 from stages.models.diffusion import load
 from stages.models.recipe import BackboneRecipe
 
@@ -52,14 +52,13 @@ def test_only_a_small_adapter_is_learned_and_twice_the_same(trained):
 def test_an_adapted_encoder_differs_in_what_it_says_and_in_its_hash(trained):
     place, backbone, _ = trained
     plain = load(BackboneRecipe(**backbone))
-    fitted = adapted(load(BackboneRecipe(**backbone)), place / "a/manifest.json")
-    encoding = plain.tokenize(["a red circle"])
-    said = [b.encode(encoding.input_ids, b.embed(encoding.input_ids)).detach() for b in (plain, fitted)]
+    fitted = merge(load(BackboneRecipe(**backbone)), place / "a/manifest.json")
+    said = [condition_of(one, ["a red circle"]).context for one in (plain, fitted)]
     assert (said[0] - said[1]).abs().max() > 1e-3
-    assert plain.weights_sha256 != fitted.weights_sha256
-    assert torch.equal(plain.table, fitted.table)
+    assert plain.record.sha256 != fitted.record.sha256
+    assert torch.equal(plain.tables[0], fitted.tables[0])
     assert not any(parameter.requires_grad for parameter in fitted.encoder.parameters())
-    assert adapted(plain, None) is plain
+    assert merge(plain, None) is plain
 
 
 def changes(place, backbone, samples, **options):
@@ -67,14 +66,14 @@ def changes(place, backbone, samples, **options):
     recipe = {"kind": "lora", "backbone": backbone, "steps": 12, "pairs_a_step": 3, "lr": 0.02, "rank": 4, **options}
     run(samples=samples, recipe=recipe, output=place / "manifest.json", device="cpu")
     plain = load(BackboneRecipe(**backbone))
-    encoding = plain.tokenize([TEXTS[2]])
     said = [
-        one.encode(encoding.input_ids, one.embed(encoding.input_ids)).detach()[0]
-        for one in (plain, adapted(load(BackboneRecipe(**backbone)), place / "manifest.json"))
+        condition_of(one, [TEXTS[2]]).context[0]
+        for one in (plain, merge(load(BackboneRecipe(**backbone)), place / "manifest.json"))
     ]
-    unknown = list(learning(TEXTS[2], encoding, 0, "content", plain.unknown_id).unknown)
+    (encoding,) = plain.tokenize(TEXTS[2]).encodings
+    unknown = list(trainable_row(TEXTS[2], encoding, 0, "content").unknown)
     assert unknown
-    known = [n for n in range(plain.window) if n not in unknown]
+    known = [n for n in range(encoding.window) if n not in unknown]
     moved = (said[0] - said[1]).square().mean(dim=1)
     return float(moved[known].mean()), float(moved[unknown].mean())
 
@@ -99,7 +98,7 @@ def test_an_adapter_of_another_backbone_is_refused_by_name(trained, tmp_path):
     place, backbone, _ = trained
     other = load(BackboneRecipe(kind=backbone["kind"], path=str(save_tiny(tmp_path, backbone["kind"], seed=1))))
     with pytest.raises(ArtifactError, match="trained on backbone"):
-        adapted(other, place / "a/manifest.json")
+        merge(other, place / "a/manifest.json")
 
 
 def test_inversion_and_attention_take_the_adapter_and_refuse_to_mix(trained, tmp_path):

@@ -3,18 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from tiny_models import save_samples, save_tiny
+from tiny_models import alphas_of, condition_of, save_samples, save_tiny
 
 from stages.artifacts import AnywordError, ArtifactError, ShardReader
 from stages.artifacts.language import words
 from stages.artifacts.maps import read_maps
-from stages.attend import chain, null_text
+from stages.attend import ddim, null_text
+from stages.attend.averager import Averager
 from stages.attend.command import run
-from stages.attend.maps import Averager
-from stages.attend.reading import Maps, Reader, refine
-from stages.attend.recipe import SecondLook
-from stages.attend.second_look import Box, enlarge, merge, where_to_look
 from stages.models.diffusion import load
+from stages.models.reading import AttentionMaps, AttentionReader, refine
 from stages.models.recipe import BackboneRecipe
 
 TEXTS = ["a red circle and a blue circle", "the disk is on grass .", "a green square inside a ring"]
@@ -33,24 +31,21 @@ def backbone(folder):
 
 
 def state(backbone, count=3):
-    encoding = backbone.tokenize(TEXTS[:count])
-    with torch.no_grad():
-        context = backbone.encode(encoding.input_ids, backbone.embed(encoding.input_ids))
     latents = torch.randn(count, 4, 16, 16, generator=torch.Generator().manual_seed(0))
-    return latents, context
+    return latents, condition_of(backbone, TEXTS[:count])
 
 
-def test_inversion_is_the_ddim_equation(backbone):
+def test_inversion_is_the_ddim_equation(backbone, folder):
     """z_next = sqrt(a') x0 + sqrt(1 - a') e, the UNet told the timestep it is going to."""
-    latents, context = state(backbone, 1)
-    timesteps, stored = chain.invert(backbone, latents, context, 10)
-    assert timesteps == [1 + 100 * k for k in range(10)]
-    alphas = backbone.scheduler.alphas_cumprod
+    latents, condition = state(backbone, 1)
+    levels, stored = ddim.ddim_inversion(backbone, latents, condition, 10)
+    assert levels == [1 + 100 * k for k in range(10)]
+    alphas = alphas_of(folder)
     z, before = latents, alphas[0]
-    for t, got in zip(timesteps, stored, strict=True):
+    for t, got in zip(levels, stored, strict=True):
         with torch.no_grad():
-            out = backbone.unet(z, torch.tensor([t]), context)
-        if backbone.scheduler.config.prediction_type == "v_prediction":
+            out = backbone.predict(z, torch.tensor([t]), condition)
+        if backbone.path.prediction_type == "v_prediction":
             x0 = before.sqrt() * z - (1 - before).sqrt() * out
             e = before.sqrt() * out + (1 - before).sqrt() * z
         else:
@@ -61,47 +56,46 @@ def test_inversion_is_the_ddim_equation(backbone):
 
 
 def test_maps_batched_over_time_are_the_sequential_ones(backbone):
-    latents, context = state(backbone)
-    timesteps, stored = chain.invert(backbone, latents, context, 6)
+    latents, condition = state(backbone)
+    levels, stored = ddim.ddim_inversion(backbone, latents, condition, 6)
     batched, sequential = Averager(3, EVERY), Averager(3, EVERY)
-    chain.maps_at(Reader(backbone), stored, timesteps, context, batched, rows=7)
+    ddim.maps_at(AttentionReader(backbone), stored, levels, condition, batched, rows=7)
     for n in range(3):
-        for k, t in enumerate(timesteps):
-            maps = backbone.attention(stored[k, n : n + 1], torch.tensor([t]), context[n : n + 1])
-            sequential.add(Maps(maps), [n], [t])
+        for k, t in enumerate(levels):
+            with torch.no_grad():
+                maps = AttentionReader(backbone)(stored[k, n : n + 1], torch.tensor([t]), condition.select([n]))
+            sequential.add(maps, [n], [t])
     for n in range(3):
         torch.testing.assert_close(batched.mean(n), sequential.mean(n), rtol=1e-4, atol=1e-6)
 
 
-def test_direct_inversion_is_reading_the_stored_latents(backbone):
+def test_direct_inversion_is_reading_the_stored_latents(backbone, folder):
     """Denoise step by step and add back what was lost (Ju et al., 2024): the latents met are the stored ones."""
     from diffusers import DDIMScheduler
 
-    latents, context = state(backbone, 1)
-    timesteps, stored = chain.invert(backbone, latents, context, 6)
-    scheduler = DDIMScheduler.from_config(backbone.scheduler.config)
+    latents, condition = state(backbone, 1)
+    levels, stored = ddim.ddim_inversion(backbone, latents, condition, 6)
+    scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
     scheduler.set_timesteps(6)
     corrected = Averager(1, EVERY)
     z = stored[-1]
     down = [*reversed(stored[:-1]), latents]
     with torch.no_grad():
-        for t, wanted in zip(reversed(timesteps), down, strict=True):
-            with backbone.capture() as capture:
-                out = backbone.unet(z, torch.tensor([t]), context)
-                corrected.add(Maps(capture.take()), [0], [t])
+        for t, wanted in zip(reversed(levels), down, strict=True):
+            maps, out = AttentionReader(backbone).with_prediction(z, torch.tensor([t]), condition)
+            corrected.add(maps, [0], [t])
             denoised = scheduler.step(out, t, z).prev_sample
             z = denoised + (wanted - denoised)
     ours = Averager(1, EVERY)
-    chain.maps_at(Reader(backbone), stored, timesteps, context, ours, rows=4)
+    ddim.maps_at(AttentionReader(backbone), stored, levels, condition, ours, rows=4)
     torch.testing.assert_close(ours.mean(0), corrected.mean(0), rtol=1e-4, atol=1e-6)
 
 
 def test_plain_denoising_drifts_from_the_stored_latents(backbone):
-    latents, context = state(backbone, 1)
-    timesteps, stored = chain.invert(backbone, latents, context, 6)
+    latents, condition = state(backbone, 1)
+    levels, stored = ddim.ddim_inversion(backbone, latents, condition, 6)
     averager = Averager(1, EVERY)
-    ids = [str(n) for n in range(len(context))]
-    end = chain.denoise(Reader(backbone), stored[-1], timesteps, context, averager, steps=6, sample_ids=ids)
+    end = ddim.denoise(AttentionReader(backbone), stored[-1], levels, condition, averager)
     assert (end - latents).abs().max() > 1e-3
     assert averager.mean(0).sum(dim=0).allclose(torch.ones(16, 16), atol=1e-4)
 
@@ -112,8 +106,8 @@ def test_averages_do_not_depend_on_order_and_ranges_leave_steps_out():
     steps = [1, 101, 201, 301]
     wanted = [k for k, t in enumerate(steps) if one.wants(t)]
     for k in wanted:
-        one.add(Maps(maps[k : k + 1]), [0], [steps[k]])
-    two.add(Maps(maps[wanted]), [0] * len(wanted), [steps[k] for k in wanted])
+        one.add(AttentionMaps(maps[k : k + 1]), [0], [steps[k]])
+    two.add(AttentionMaps(maps[wanted]), [0] * len(wanted), [steps[k] for k in wanted])
     assert torch.equal(one.mean(0), two.mean(0))
     torch.testing.assert_close(one.mean(0), maps[1:3].mean(0))
     with pytest.raises(AnywordError, match="no timestep"):
@@ -185,7 +179,6 @@ def test_learned_vectors_change_the_maps(shard, tmp_path):
         {"kind": "ddim"},
         {"kind": "null-text", "inner_steps": 2, "steps": 3},
         {"kind": "direct", "refine": 1, "scales": {"16": 0.5, "8": 0.5}},
-        {"kind": "direct", "during_inversion": True},
         {"kind": "noised", "at": [100, 700], "draws": 2},
         {"kind": "single-step", "at": [261]},
     ],
@@ -232,20 +225,22 @@ def test_marks_are_kept_on_request_beside_the_words(shard):
     assert (sum(own.values()) < 1).all()
 
 
+@torch.no_grad()
 def test_scales_weigh_resolutions_and_the_finest_gives_the_side(backbone):
-    latents, context = state(backbone, 1)
+    latents, condition = state(backbone, 1)
     t = torch.tensor([300])
-    fine = Reader(backbone)(latents, t, context).cross
-    coarse = Reader(backbone, scales={8: 1.0})(latents, t, context).cross
-    both = Reader(backbone, scales={16: 3.0, 8: 1.0})(latents, t, context).cross
+    fine = AttentionReader(backbone)(latents, t, condition).cross
+    coarse = AttentionReader(backbone, scales={8: 1.0})(latents, t, condition).cross
+    both = AttentionReader(backbone, scales={16: 3.0, 8: 1.0})(latents, t, condition).cross
     up = torch.nn.functional.interpolate(coarse, size=(16, 16), mode="bilinear", align_corners=False)
     assert coarse.shape[-1] == 8
     torch.testing.assert_close(both, 0.75 * fine + 0.25 * up)
 
 
+@torch.no_grad()
 def test_refinement_spreads_maps_along_self_attention(backbone):
-    latents, context = state(backbone, 1)
-    maps = Reader(backbone, own=True)(latents, torch.tensor([300]), context)
+    latents, condition = state(backbone, 1)
+    maps = AttentionReader(backbone, own=True)(latents, torch.tensor([300]), condition)
     torch.testing.assert_close(maps.own.sum(dim=2), torch.ones(1, 256))  # each cell shares itself out
     refined = refine(maps.cross[0], maps.own[0], 1)
     torch.testing.assert_close(refined.flatten(1)[:, 5], maps.cross[0].flatten(1) @ maps.own[0, 5])
@@ -253,55 +248,14 @@ def test_refinement_spreads_maps_along_self_attention(backbone):
     torch.testing.assert_close(refine(everywhere, maps.own[0], 3), everywhere)
 
 
-def test_a_second_look_lies_around_the_strongest_small_region():
-    settings = SecondLook(below=0.1, margin=2.0, least=0.25)
-    first = np.zeros((16, 16), np.float32)
-    first[2:4, 12:14] = 1.0
-    first[10, 3] = 0.8  # weaker, apart
-    box = where_to_look(first, settings)
-    assert (box.left, box.top, box.side) == (0.6875, 0.0625, 0.25)
-    image = np.zeros((64, 128, 3), np.uint8)
-    image[8:16, 96:112] = 255  # what the region covers, in pixels
-    crop = box.crop(image)
-    assert crop.shape == (16, 32, 3) and (crop > 0).all(axis=2).sum() == 8 * 16
-    first[:8] = 1.0
-    assert where_to_look(first, settings) is None  # wide already
-    assert where_to_look(np.ones((16, 16), np.float32), settings) is None
-
-
-def test_a_merged_map_keeps_its_share_and_takes_the_crops_shape():
-    whole = np.full((32, 32), 0.25, np.float32)
-    closer = np.zeros((8, 8), np.float32)
-    closer[4:, 4:] = 1.0
-    merged = merge(whole, closer, Box(0.5, 0.25, 0.25), 1.0)
-    assert merged.sum() == pytest.approx(whole.sum(), rel=1e-5)
-    assert (merged[:8] == 0.25).all() and (merged[:, :16] == 0.25).all()
-    assert merged[14, 22] > 0.9 and merged[9, 17] == 0
-    half = merge(whole, closer, Box(0.5, 0.25, 0.25), 0.5)
-    np.testing.assert_allclose(half, (whole + merged) / 2, rtol=1e-5)
-
-
-def test_second_looks_give_every_word_a_finer_map(shard):
-    plain = read_maps(attend(shard, "first-look").file("maps.zarr"))
-    look = {"below": 1.0, "margin": 1.0, "share": 1.0, "side": 32}
-    one = read_maps(attend(shard, "look1", batch_size=1, second_look=look).file("maps.zarr"))
-    two = read_maps(attend(shard, "look8", second_look=look).file("maps.zarr"))
-    assert one.maps.shape == (len(plain.maps), 32, 32)
-    np.testing.assert_allclose(one.maps, two.maps, rtol=1e-3, atol=1e-5)
-    assert np.abs(one.maps - enlarge(plain.maps, 32)).max() > 1e-4
-    # What is only enlarged where nothing is small enough.
-    none = read_maps(attend(shard, "look0", second_look={"below": 1e-9, "side": 32}).file("maps.zarr"))
-    np.testing.assert_allclose(none.maps, enlarge(plain.maps, 32), rtol=1e-5)
-
-
 def test_null_text_comes_nearer_to_the_image_than_plain_guidance(backbone):
-    latents, context = state(backbone, 2)
-    timesteps, stored = chain.invert(backbone, latents, context, 3)
+    latents, condition = state(backbone, 2)
+    levels, stored = ddim.ddim_inversion(backbone, latents, condition, 3)
     ends = []
     for inner in (1, 8):
         averager = Averager(2, EVERY)
         ends.append(
-            null_text.denoise(Reader(backbone), latents, stored, timesteps, context, averager, steps=3, inner=inner)
+            null_text.denoise(AttentionReader(backbone), latents, stored, levels, condition, averager, inner=inner)
         )
         assert averager.mean(0).sum(dim=0).allclose(torch.ones(16, 16), atol=1e-4)
     assert (ends[1] - latents).square().mean() < (ends[0] - latents).square().mean()

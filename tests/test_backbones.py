@@ -7,15 +7,18 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_models import WINDOW, save_tiny
+from tiny_models import WINDOW, condition_of, save_tiny
 from typer.testing import CliRunner
 
 from stages.artifacts import AnywordError, SampleError
 from stages.artifacts.language import words
-from stages.models.attention import attention_layers
+from stages.models.attention import Recorder
 from stages.models.diffusion import load
+from stages.models.face import Read
+from stages.models.noise_path import DdpmPath, FlowPath
+from stages.models.reading import AttentionReader
 from stages.models.recipe import BackboneRecipe
-from stages.models.text import word_maps
+from stages.models.tokens import word_maps
 
 
 @pytest.fixture(scope="module", params=["stable-diffusion", "ldm"])
@@ -29,89 +32,164 @@ def backbone(folder):
 
 
 def pass_of(backbone, text="a red circle and a blue circle"):
-    encoding = backbone.tokenize([text, "grass"])
-    context = backbone.encode(encoding.input_ids, backbone.embed(encoding.input_ids)).detach()
     latents = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
-    return latents, torch.tensor([10, 600]), context
+    return latents, torch.tensor([10, 600]), condition_of(backbone, [text, "grass"])
 
 
 def test_weights_are_frozen_and_only_embeddings_get_gradients(backbone):
-    encoding = backbone.tokenize(["a red circle"])
-    embeddings = backbone.embed(encoding.input_ids).requires_grad_()
+    tokens = backbone.tokenize("a red circle")
+    (embeddings,) = backbone.embed(tokens)
     latents, timesteps, _ = pass_of(backbone)
-    context = backbone.encode(encoding.input_ids, embeddings)
-    backbone.unet(latents[:1], timesteps[:1], context).square().sum().backward()
+    condition = backbone.condition(tokens, [embeddings.requires_grad_()])
+    backbone.predict(latents[:1], timesteps[:1], condition).square().sum().backward()
     assert embeddings.grad.abs().sum() > 0
-    for module in (backbone.model, backbone.encoder, backbone.autoencoder):
+    for module in (backbone.unet, backbone.encoder, backbone.autoencoder):
         assert not module.training
         assert all(not p.requires_grad and p.grad is None for p in module.parameters())
 
 
 def test_given_embeddings_equal_to_the_tables_change_nothing(backbone):
-    encoding = backbone.tokenize(["a striped star on sand"])
-    by_embeddings = backbone.encode(encoding.input_ids, backbone.embed(encoding.input_ids))
-    by_ids = backbone.encoder(input_ids=encoding.input_ids)[0]
+    tokens = backbone.tokenize("a striped star on sand")
+    by_embeddings = backbone.condition(tokens, backbone.embed(tokens)).context
+    input_ids = tokens.encodings[0].input_ids
+    by_ids = backbone.encoder(input_ids=input_ids)[0]
     assert torch.equal(by_embeddings, by_ids)
-    assert torch.equal(backbone.encoder(input_ids=encoding.input_ids)[0], by_ids)  # nothing was left hooked
+    assert torch.equal(backbone.encoder(input_ids=input_ids)[0], by_ids)  # nothing was left hooked
 
 
 @torch.no_grad()
-def test_capture_leaves_outputs_and_processors_as_they_were(backbone):
-    latents, timesteps, context = pass_of(backbone)
-    before = dict(backbone.model.attn_processors)
-    plain = backbone.unet(latents, timesteps, context)
-    with backbone.capture() as capture:
-        watched = backbone.unet(latents, timesteps, context)
-        maps = capture.take()
+def test_reading_leaves_outputs_and_processors_as_they_were(backbone):
+    given = pass_of(backbone)
+    before = dict(backbone.unet.attn_processors)
+    plain = backbone.predict(*given)
+    maps, watched = AttentionReader(backbone).with_prediction(*given)
     assert torch.equal(plain, watched)
-    assert backbone.model.attn_processors == before
-    assert maps.shape == (2, WINDOW, 16, 16)
-    torch.testing.assert_close(maps.sum(dim=1), torch.ones(2, 16, 16))  # a softmax over tokens
+    assert backbone.unet.attn_processors == before
+    assert maps.cross.shape == (2, WINDOW, 16, 16)
+    torch.testing.assert_close(maps.cross.sum(dim=1), torch.ones(2, 16, 16))  # a softmax over tokens
     # Ending the pass at the last layer that is read gives the same maps.
-    assert torch.equal(maps, backbone.attention(latents, timesteps, context))
-    assert backbone.model.attn_processors == before
+    assert torch.equal(maps.cross, AttentionReader(backbone)(*given).cross)
+    assert backbone.unet.attn_processors == before
 
 
 @torch.no_grad()
-def test_maps_are_the_mean_of_the_softmax_over_heads_and_layers(backbone):
+def test_readings_are_those_of_a_softmax_written_out(backbone):
     """Against a softmax written out here, from the inputs that the layers really got."""
-    latents, timesteps, context = pass_of(backbone)
-    modules = dict(backbone.model.named_modules())
-    seen = []
+    latents, timesteps, condition = pass_of(backbone)
+    modules = dict(backbone.unet.named_modules())
+    shares, outputs = [], []
 
     def keep(module, inputs, keywords):
-        q, k = module.to_q(inputs[0]), module.to_k(keywords["encoder_hidden_states"])
-        q, k = (x.unflatten(-1, (module.heads, -1)).transpose(1, 2) for x in (q, k))
-        seen.append((q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1).mean(1))
+        context = keywords["encoder_hidden_states"]
+        q, k, v = module.to_q(inputs[0]), module.to_k(context), module.to_v(context)
+        q, k, v = (x.unflatten(-1, (module.heads, -1)).transpose(1, 2) for x in (q, k, v))
+        shares.append((q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1))
+        outputs.append((shares[-1] @ v).transpose(1, 2).flatten(2))
 
-    hooks = [modules[layer.name].register_forward_pre_hook(keep, with_kwargs=True) for layer in backbone.layers]
-    backbone.unet(latents, timesteps, context)
+    layers = backbone.read_by_default
+    hooks = [modules[layer.name].register_forward_pre_hook(keep, with_kwargs=True) for layer in layers]
+    backbone.predict(latents, timesteps, condition)
     for hook in hooks:
         hook.remove()
-    expected = torch.stack(seen).mean(0).transpose(1, 2).unflatten(-1, (16, 16))
-    torch.testing.assert_close(backbone.attention(latents, timesteps, context), expected)
+    expected = torch.stack([one.mean(1) for one in shares]).mean(0).transpose(1, 2).unflatten(-1, (16, 16))
+    torch.testing.assert_close(AttentionReader(backbone)(latents, timesteps, condition).cross, expected)
+    first = (layers[0].name,)
+    reads = [Read(first, "image-to-text by head"), Read(first, "output")]
+    _, found = backbone.run(latents, timesteps, condition, reads, stop=True)
+    by_head = shares[0].transpose(2, 3).unflatten(-1, (16, 16))
+    torch.testing.assert_close(found[reads[0]], by_head)
+    torch.testing.assert_close(found[reads[1]], outputs[0].unflatten(1, (16, 16)))
+
+
+@torch.no_grad()
+def test_rows_that_do_not_fit_are_parted_and_put_together(backbone, monkeypatch):
+    latents, timesteps, condition = pass_of(backbone)
+    read = Read(tuple(layer.name for layer in backbone.read_by_default))
+    together = backbone.run(latents, timesteps, condition, [read])
+    monkeypatch.setattr(type(backbone), "rows_that_fit", lambda self, latents, reads: 1)
+    parted = backbone.run(latents, timesteps, condition, [read])
+    torch.testing.assert_close(parted[0], together[0])
+    torch.testing.assert_close(parted[1][read], together[1][read])
+    assert backbone.run(latents, timesteps, condition, [read], stop=True)[0] is None
+
+
+def test_gradients_flow_through_readings(backbone):
+    latents, timesteps, _ = pass_of(backbone)
+    tokens = backbone.tokenize("a red circle")
+    (embeddings,) = backbone.embed(tokens)
+    condition = backbone.condition(tokens, [embeddings.requires_grad_()])
+    AttentionReader(backbone)(latents[:1], timesteps[:1], condition).cross[0, 2].sum().backward()
+    assert embeddings.grad.abs().sum() > 0
 
 
 @torch.no_grad()
 def test_reading_nothing_or_too_much_is_an_error(backbone):
-    latents, timesteps, context = pass_of(backbone)
-    with backbone.capture() as capture:
+    latents, timesteps, condition = pass_of(backbone)
+    read = Read(tuple(layer.name for layer in backbone.read_by_default))
+    with Recorder(backbone.unet, backbone.layers, [read]) as recorder:
         with pytest.raises(AnywordError, match="0 layer visits"):
-            capture.take()
-        backbone.unet(latents, timesteps, context)
-        backbone.unet(latents, timesteps, context)
+            recorder.readings()
+        backbone.predict(latents, timesteps, condition)
+        backbone.predict(latents, timesteps, condition)
         with pytest.raises(AnywordError, match="6 layer visits recorded where 3"):
-            capture.take()
+            recorder.readings()
+    with pytest.raises(AnywordError, match="no layer was chosen"):
+        backbone.run(latents, timesteps, condition, [Read(("up_blocks.9.attn2",))])
 
 
 def test_layers_come_by_block_and_resolution(backbone):
-    found = {(layer.name.split(".attentions")[0], layer.resolution) for layer in attention_layers(backbone.model, 16)}
-    assert found == {("down_blocks.0", 16), ("mid_block", 8), ("up_blocks.1", 16)}
-    assert len(backbone.capture(layers=["up_blocks.1"])._layers) == 2
+    found = {(layer.name.split(".attentions")[0], layer.grid) for layer in backbone.layers}
+    assert found == {("down_blocks.0", (16, 16)), ("mid_block", (8, 8)), ("up_blocks.1", (16, 16))}
+    assert len(AttentionReader(backbone, layers=["up_blocks.1"]).reads[0].layers) == 2
     with pytest.raises(AnywordError, match=r"begins with 'up_blocks\.7'"):
-        backbone.capture(layers=["up_blocks.7"])
+        AttentionReader(backbone, layers=["up_blocks.7"])
     with pytest.raises(AnywordError, match="works at 32x32, only at"):
-        backbone.capture(resolution=32)
+        AttentionReader(backbone, scales={32: 1.0})
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize("steps", [1, 7, 50])
+def test_the_path_moves_as_ddim_in_diffusers_to_the_bit(prediction, steps):
+    from diffusers import DDIMInverseScheduler, DDIMScheduler
+
+    config = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "clip_sample": False}
+    down = DDIMScheduler(**config, set_alpha_to_one=False, steps_offset=1, prediction_type=prediction)
+    up = DDIMInverseScheduler.from_config(down.config)
+    path = DdpmPath(down)
+    up.set_timesteps(steps)
+    down.set_timesteps(steps)
+    levels = path.levels(steps)
+    assert levels == up.timesteps.tolist() == down.timesteps.tolist()[::-1]
+    latents, predicted = torch.randn(2, 2, 4, 8, 6, generator=torch.Generator().manual_seed(0))
+    for at, to in zip([None, *levels], levels, strict=False):
+        assert torch.equal(path.move(latents, predicted, at, to), up.step(predicted, to, latents).prev_sample)
+        assert torch.equal(path.move(latents, predicted, to, at), down.step(predicted, to, latents).prev_sample)
+    with pytest.raises(AnywordError, match="1001 steps"):
+        path.levels(1001)
+
+
+@pytest.mark.parametrize("sampler", ["EulerDiscreteScheduler", "DPMSolverMultistepScheduler", "PNDMScheduler"])
+def test_the_sampler_that_a_file_names_changes_no_chain(folder, tmp_path, sampler):
+    own = tmp_path / "own"
+    shutil.copytree(folder[0], own)
+    file = own / "scheduler" / "scheduler_config.json"
+    config = json.loads(file.read_text()) | {"_class_name": sampler, "timestep_spacing": "linspace"}
+    file.write_text(json.dumps(config))
+    paths = [DdpmPath.from_folder(one / "scheduler") for one in (folder[0], own)]
+    assert paths[0].levels(10) == paths[1].levels(10)
+    moved = [one.move(torch.ones(1, 4, 2, 2), torch.zeros(1, 4, 2, 2), 1, 501) for one in paths]
+    assert torch.equal(*moved)
+
+
+def test_a_flow_path_is_straight():
+    path = FlowPath(shift=3.0)
+    latents, noise = torch.randn(2, 1, 4, 8, 6, generator=torch.Generator().manual_seed(0))
+    levels = path.levels(4)
+    assert levels == sorted(levels) and levels[0] > 0 and levels[-1] < path.timesteps
+    at = torch.tensor([levels[1]])
+    velocity = path.target(latents, noise, at)
+    torch.testing.assert_close(path.move(latents, velocity, None, levels[1]), path.noised(latents, noise, at))
+    torch.testing.assert_close(path.move(path.noised(latents, noise, at), velocity, levels[1], None), latents)
 
 
 def test_advice_beside_the_model_chooses_layers_and_recipes_overrule_it(folder, tmp_path):
@@ -121,18 +199,19 @@ def test_advice_beside_the_model_chooses_layers_and_recipes_overrule_it(folder, 
         json.dumps({"cross_attention_layers": ["up_blocks.1"], "world": "embedded", "x": 1})
     )
     advised = load(BackboneRecipe(kind=folder[1], path=str(own)))
-    assert [layer.name.split(".attn")[0] for layer in advised.layers] == [
+    assert [layer.name.split(".attn")[0] for layer in advised.read_by_default] == [
         "up_blocks.1.attentions.0.transformer_blocks.0",
         "up_blocks.1.attentions.1.transformer_blocks.0",
     ]
     assert advised.world == "embedded"
-    assert len(load(BackboneRecipe(kind=folder[1], path=str(own), layers=("down_blocks.0",))).layers) == 1
-    assert advised.weights_sha256 != load(BackboneRecipe(kind=folder[1], path=str(folder[0]))).weights_sha256
+    assert len(load(BackboneRecipe(kind=folder[1], path=str(own), layers=("down_blocks.0",))).read_by_default) == 1
+    assert advised.record.sha256 != load(BackboneRecipe(kind=folder[1], path=str(folder[0]))).record.sha256
 
 
 def test_repeated_words_and_pieces_are_told_apart_by_offsets(backbone):
     text = "a red circle and a blue circle, unclear"
-    encoding = backbone.tokenize([text])
+    tokens = backbone.tokenize(text)
+    (encoding,) = tokens.encodings
     pieces = {span.start: encoding.pieces(0, span) for span in words(text)}
     first, second = pieces[text.index("circle")], pieces[text.rindex("circle")]
     assert first and second and not set(first) & set(second)
@@ -141,7 +220,7 @@ def test_repeated_words_and_pieces_are_told_apart_by_offsets(backbone):
     assert flat == sorted(set(flat))  # every piece belongs to one word
     maps = torch.randn(WINDOW, 4, 4)
     span = next(span for span in words(text) if span.of(text) == "unclear")
-    by_mean = word_maps([maps], encoding, [0], [span])
+    by_mean = word_maps([maps], tokens, [0], [span])
     torch.testing.assert_close(by_mean[0], maps[pieces[span.start]].mean(0))
 
 
@@ -149,16 +228,18 @@ def test_repeated_words_and_pieces_are_told_apart_by_offsets(backbone):
 @given(text=st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=8))
 def test_any_text_is_covered_by_its_tokens_or_refused_by_name(backbone, text):
     try:
-        encoding = backbone.tokenize([text])
+        tokens = backbone.tokenize(text)
     except SampleError as error:
         assert "empty" in str(error) or "window" in str(error)
         return
+    (encoding,) = tokens.encodings
     for span in words(text):
-        for token in encoding.pieces(0, span):
-            start, end = encoding.offsets[0][token]
-            assert 0 <= start < end <= len(text)
+        for row in range(len(encoding)):
+            for token in encoding.pieces(row, span):
+                start, end = encoding.offsets[row][token]
+                assert 0 <= start < end <= len(text)
         if span.of(text).isascii():
-            assert encoding.pieces(0, span)
+            assert any(encoding.pieces(row, span) for row in range(len(encoding)))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -166,7 +247,7 @@ def test_any_text_is_covered_by_its_tokens_or_refused_by_name(backbone, text):
 def test_long_texts_become_windows_of_whole_sentences(backbone, parts):
     """Every word is found, whole, in exactly one window."""
     text = ". ".join(parts) + "."
-    encoding = backbone.tokenize_windows(text)
+    (encoding,) = backbone.tokenize(text).encodings
     assert encoding.input_ids.shape == (len(encoding.offsets), WINDOW)
     for span in words(text):
         inside = [n for n in range(len(encoding.offsets)) if encoding.pieces(n, span)]
@@ -177,14 +258,14 @@ def test_long_texts_become_windows_of_whole_sentences(backbone, parts):
 
 def test_a_sentence_beyond_the_window_is_refused_by_its_words(backbone):
     with pytest.raises(SampleError, match=r"a sentence has .* 'blue blue"):
-        backbone.tokenize_windows("A red disk. " + "blue " * 40 + ".")
+        backbone.tokenize("A red disk. " + "blue " * 40 + ".")
 
 
 def test_long_and_empty_texts_are_refused_not_cut(backbone):
     with pytest.raises(SampleError, match=f"window holds {WINDOW}"):
-        backbone.tokenize(["a red circle " * 20])
+        backbone.tokenize("a red circle " * 20)
     with pytest.raises(SampleError, match="empty"):
-        backbone.tokenize(["  "])
+        backbone.tokenize("  ")
 
 
 @pytest.mark.parametrize(
@@ -206,6 +287,40 @@ def test_broken_folders_are_refused_in_one_line(folder, tmp_path, change, compla
     with pytest.raises(AnywordError, match=complaint) as error:
         load(BackboneRecipe(kind=folder[1], path=str(own)))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("index", "family"),
+    [
+        ({"_class_name": "StableDiffusionXLPipeline", "text_encoder_2": ["a", "b"]}, "SDXL"),
+        ({"_class_name": "PixArtSigmaPipeline", "transformer": ["a", "b"]}, "PixArt"),
+        ({"_class_name": "StableDiffusion3Pipeline", "transformer": ["a", "b"]}, "Stable Diffusion 3"),
+        ({"_class_name": "FluxPipeline", "transformer": ["a", "b"], "text_encoder_2": ["a", "b"]}, "FLUX"),
+        ({"_class_name": "SomethingNewPipeline", "transformer": ["a", "b"]}, "SomethingNewPipeline"),
+    ],
+)
+def test_other_families_are_refused_by_name(folder, tmp_path, index, family):
+    from stages.cli import app
+
+    own = tmp_path / "own"
+    shutil.copytree(folder[0], own)
+    known = json.loads((own / "model_index.json").read_text())
+    (own / "model_index.json").write_text(json.dumps(known | index))
+    with pytest.raises(AnywordError, match=f"another family, {family}, which is not read yet"):
+        load(BackboneRecipe(kind=folder[1], path=str(own)))
+    done = CliRunner().invoke(app, ["backbone", str(own)])
+    assert family in str(done.exception)
+
+
+def test_a_unet_that_wants_more_than_a_text_is_refused(folder, tmp_path):
+    own = tmp_path / "own"
+    shutil.copytree(folder[0], own)
+    import diffusers
+
+    config = dict(diffusers.UNet2DConditionModel.load_config(own / "unet")) | {"in_channels": 9}
+    diffusers.UNet2DConditionModel.from_config(config).save_pretrained(own / "unet")
+    with pytest.raises(AnywordError, match="wants more than a text"):
+        load(BackboneRecipe(kind=folder[1], path=str(own)))
 
 
 def test_wrong_family_missing_folder_and_absent_hub_id_name_the_remedy(folder):
@@ -240,7 +355,7 @@ def test_a_row_alone_on_a_cpu_is_rounded_as_in_company():
     backbone = load(BackboneRecipe(kind="embedded", dtype="bfloat16"))
     layers = {
         name: module
-        for name, module in backbone.model.named_modules()
+        for name, module in backbone.unet.named_modules()
         if isinstance(module, torch.nn.Linear) and ("time_embedding" in name or "time_emb_proj" in name)
     }
     assert len(layers) > 2

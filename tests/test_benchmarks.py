@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import save_tiny
+from tiny_models import condition_of, save_tiny
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -39,23 +39,21 @@ def test_the_peers_maps_are_ours_where_nothing_drifts(scripts, tmp_path):
     """A single step without guidance reads one stored latent: both ways must then see the same map."""
     import peers
 
-    from stages.attend import chain
-    from stages.attend.maps import Averager
-    from stages.attend.reading import Reader
+    from stages.attend import ddim
+    from stages.attend.averager import Averager
     from stages.models.diffusion import load
+    from stages.models.reading import AttentionReader
     from stages.models.recipe import BackboneRecipe
 
     backbone = load(BackboneRecipe(kind="stable-diffusion", path=str(save_tiny(tmp_path))))
-    encoding = backbone.tokenize(["a red circle"])
-    with torch.no_grad():
-        context = backbone.encode(encoding.input_ids, backbone.embed(encoding.input_ids))
+    condition = condition_of(backbone, ["a red circle"])
     latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
-    timesteps, stored = chain.invert(backbone, latents, context, 1)
+    levels, stored = ddim.ddim_inversion(backbone, latents, condition, 1)
     averager = Averager(1, (0, 1000))
-    chain.maps_at(Reader(backbone), stored, timesteps, context, averager, rows=1)
-    maps = peers.attention_store_pass(backbone, stored[-1], context, context, 1, guidance=1.0)
+    ddim.maps_at(AttentionReader(backbone), stored, levels, condition, averager, rows=1)
+    maps = peers.attention_store_pass(backbone, stored[-1], condition, condition, 1, guidance=1.0)
     torch.testing.assert_close(maps, averager.mean(0), rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(peers.inversion_pass(backbone, latents, context, 1), stored[-1])
+    torch.testing.assert_close(peers.inversion_pass(backbone, latents, condition, 1), stored[-1])
 
 
 def test_gpu_measures_every_way_that_the_device_has_and_keeps_other_figures(scripts, tmp_path, capsys):
@@ -124,7 +122,7 @@ def test_random_models_load_and_invert(scripts, tmp_path, monkeypatch, kind):
     }
     monkeypatch.setitem(gpu.SHAPES, kind, tiny)
     backbone = load(BackboneRecipe(kind=shape["kind"], path=str(gpu.save_random(kind, tmp_path)), dtype="bfloat16"))
-    assert backbone.window == 77
+    assert backbone.tokenizer.window == 77
     case = Case(backbone, 1, 2, 1)
     case.invert()
     gpu.attend(case, 1)

@@ -2,16 +2,16 @@
 
 import pytest
 import torch
-from tiny_models import save_tiny
+from tiny_models import save_tiny, tokens_of
 
 from stages.invert.recipe import TextualRecipe
 from stages.invert.textual import optimise
 from stages.learning.entropy import entropy
-from stages.learning.token_groups import Words
-from stages.learning.trainable_tokens import prepared
+from stages.learning.token_groups import TokenGroups
+from stages.learning.trainable_tokens import trainable_tokens
 from stages.models.diffusion import load
 from stages.models.recipe import BackboneRecipe
-from stages.models.text import Encoding
+from stages.models.tokens import Encoding, Tokens
 
 TEXT = "red disk and blue ring"  # two runs: red disk, blue ring
 OFFSETS = ((0, 0), (0, 3), (4, 6), (6, 8), (9, 12), (13, 17), (18, 22), (0, 0))
@@ -21,7 +21,7 @@ TOKENS = [1, 2, 3, 5, 6]  # disk in two pieces
 @pytest.fixture
 def words():
     encoding = Encoding(torch.zeros(1, 8, dtype=torch.long), (OFFSETS,))
-    return Words([TOKENS], encoding)
+    return TokenGroups([[TOKENS]], Tokens((encoding,)))
 
 
 def maps_of(left, right):
@@ -66,8 +66,8 @@ def test_phrases_are_told_apart_whatever_learns(tmp_path):
 
     def learned(words, **options):
         recipe = TextualRecipe(words=words, steps=2, draws=2, lr=0.01, known_rate=1.0, **options)
-        lessons = prepared(backbone, backbone.tokenize([TEXT]), [TEXT], words, join=False)
-        return optimise(backbone, latents, lessons, ["s"], recipe)[0].losses[0]
+        trainable = trainable_tokens(backbone, tokens_of(backbone, [TEXT]), [TEXT], words, join=False)
+        return optimise(backbone, latents, trainable, ["s"], recipe)[0].losses[0]
 
     plain = learned("content")
     asked = [learned(words, entropy={"weight": 1.0}) for words in ("content", "all", ("ring",))]
@@ -77,7 +77,7 @@ def test_phrases_are_told_apart_whatever_learns(tmp_path):
 
 def test_an_image_does_not_see_its_company(words):
     encoding = Encoding(torch.zeros(2, 8, dtype=torch.long), (OFFSETS, OFFSETS))
-    both = Words([TOKENS, TOKENS], encoding)
+    both = TokenGroups([[TOKENS, TOKENS]], Tokens((encoding,)))
     maps = torch.rand(2, 2, 8, 4, 4, generator=torch.Generator().manual_seed(0))
     alone = [entropy(maps[n : n + 1], words)[0] for n in range(2)]
     assert torch.allclose(entropy(maps, both), torch.stack(alone))
@@ -90,4 +90,4 @@ def test_texts_without_a_word_that_learns_cost_nothing(words):
     assert nothing == 0 and own > 0
     assert entropy(maps, words.of([1, 2])).tolist() == [0, 0]
     encoding = Encoding(torch.zeros(1, 8, dtype=torch.long), (OFFSETS,))
-    assert entropy(maps, Words([], encoding).of([0, 1])).tolist() == [0, 0]
+    assert entropy(maps, TokenGroups([[]], Tokens((encoding,))).of([0, 1])).tolist() == [0, 0]

@@ -22,7 +22,7 @@ LAYERS = tuple(
     for block, side, count in (("down_blocks.0", 32, 1), ("mid_block", 8, 1), ("up_blocks.1", 16, 2))
     for n in range(count)
 )
-FACTS = variants.Facts(layers=LAYERS, read=(LAYERS[2][0],), side=16, spread=0.02)
+FACTS = variants.Facts(layers=LAYERS, read=(LAYERS[2][0],), side=16)
 CHOICE = Choice(prompter="unbound")
 SCENES = {"kind": "world", "split": "val", "first": 0, "count": 4}
 
@@ -72,12 +72,10 @@ def test_every_variant_is_a_valid_recipe_and_one_option_away_from_the_base(base,
 
 
 def test_switches_turn_round_where_the_base_has_them_on(recipes):
-    inverter = {**recipes["inverters"]["embedded"], "mask": {"hard": True, "threshold": 0.3}, "pull": 3.0, "lr": 0.005}
-    attender = {**recipes["attenders"]["direct"], "second_look": {"below": 0.05}, "refine": 1}
+    inverter = {**recipes["inverters"]["embedded"], "mask": {"hard": True, "threshold": 0.3}, "lr": 0.005}
+    attender = {**recipes["attenders"]["direct"], "refine": 1}
     found = {part: {one.name: one for one in ones} for part, ones in all_parts(inverter, attender).items()}
     assert found["losses"]["mask-off"].inverter == {"mask": None}
-    assert found["losses"]["pull-off"].inverter == {"pull": 0.0}
-    assert found["finer"]["second-look-off"].attender == {"second_look": None}
     assert "refine-1" not in found["finer"] and found["finer"]["refine-0"].attender == {"refine": 0}
     assert not any("papers" in name for name in found["steps"])  # the base has the papers' rate already
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
-from tiny_models import save_samples, save_tiny
+from tiny_models import alphas_of, condition_of, save_samples, save_tiny, tokens_of
 
 from stages.artifacts import ShardReader
 from stages.invert.command import run
@@ -12,8 +12,7 @@ from stages.invert.recipe import Contrast, Mask, Settle, TextualRecipe
 from stages.invert.textual import diffusion_loss, optimise
 from stages.learning.draws import draw
 from stages.learning.mcpl import attended, contrast
-from stages.learning.token_groups import Words
-from stages.learning.trainable_tokens import learning, learning_words, prepared
+from stages.learning.trainable_tokens import trainable_row, trainable_tokens, trainable_words
 from stages.models.diffusion import load
 from stages.models.recipe import BackboneRecipe
 
@@ -41,55 +40,57 @@ def recipe_for(folder, **options):
 
 
 def learn(backbone, recipe, texts=TEXTS, ids=None, latents=None):
-    encoding = backbone.tokenize(texts)
+    tokens = tokens_of(backbone, texts)
     ids = ids or [f"s{TEXTS.index(text)}" for text in texts]
     if latents is None:
         latents = torch.stack(
             [torch.randn(4, 16, 16, generator=torch.Generator().manual_seed(int(i[1:]))) for i in ids]
         )
-    return optimise(backbone, latents, prepared(backbone, encoding, texts, recipe.words, join=False), ids, recipe)
+    trainable = trainable_tokens(backbone, tokens, texts, recipe.words, join=False)
+    return optimise(backbone, latents, trainable, ids, recipe)
 
 
 def test_content_words_learn_by_the_closed_list():
     text = "The boy's 2 red circles, and the hoop1 on it"
-    assert [s.of(text) for s in learning_words(text, "content")] == ["boy's", "red", "circles", "hoop1"]
-    assert "," not in [s.of(text) for s in learning_words(text, "all")]
-    assert [s.of(text) for s in learning_words(text, ["RED"])] == ["red"]
+    assert [s.of(text) for s in trainable_words(text, "content")] == ["boy's", "red", "circles", "hoop1"]
+    assert "," not in [s.of(text) for s in trainable_words(text, "all")]
+    assert [s.of(text) for s in trainable_words(text, ["RED"])] == ["red"]
 
 
 def test_function_words_and_texts_without_content_stay_put(backbone, folder):
     learned = learn(backbone, recipe_for(folder))
-    encoding = backbone.tokenize(TEXTS)
-    assert learned[3].tokens == () and learned[3].losses == ()
-    moved = {TEXTS[0][slice(*encoding.offsets[0][t])] for t in learned[0].tokens}
+    tokens = tokens_of(backbone, TEXTS)
+    (encoding,) = tokens.encodings
+    assert learned[3].tokens == ((),) and learned[3].losses == ()
+    (chosen,) = learned[0].tokens
+    moved = {TEXTS[0][slice(*encoding.offsets[0][t])] for t in chosen}
     assert moved == {"red", "blue", "circle"}
-    first = backbone.embed(encoding.input_ids)[0, list(learned[0].tokens)]
-    assert (learned[0].vectors - first).abs().amax(dim=1).min() > 1e-3  # every content token moved
+    first = backbone.embed(tokens)[0][0, list(chosen)]
+    assert (learned[0].vectors[0] - first).abs().amax(dim=1).min() > 1e-3  # every content token moved
 
 
 def test_two_equal_words_learn_vectors_of_their_own(backbone, folder):
     learned = learn(backbone, recipe_for(folder))[0]
-    encoding = backbone.tokenize(TEXTS)
-    spans = [s for s in learning_words(TEXTS[0], "content") if s.of(TEXTS[0]) == "circle"]
-    rows = [learned.tokens.index(encoding.pieces(0, span)[0]) for span in spans]
-    assert not torch.allclose(learned.vectors[rows[0]], learned.vectors[rows[1]])
+    (encoding,) = tokens_of(backbone, TEXTS).encodings
+    spans = [s for s in trainable_words(TEXTS[0], "content") if s.of(TEXTS[0]) == "circle"]
+    rows = [learned.tokens[0].index(encoding.pieces(0, span)[0]) for span in spans]
+    assert not torch.allclose(learned.vectors[0][rows[0]], learned.vectors[0][rows[1]])
 
 
 def test_the_loss_is_the_published_one(backbone, folder):
     """Equation 2 by hand, from the same draws."""
     recipe = recipe_for(folder, draws=3)
-    encoding = backbone.tokenize(TEXTS[:2])
+    condition = condition_of(backbone, TEXTS[:2])
     latents = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        context = backbone.encode(encoding.input_ids, backbone.embed(encoding.input_ids))
-        losses = diffusion_loss(backbone, latents, context, ["a", "b"], 7, recipe)
-        alphas = backbone.scheduler.alphas_cumprod
+        losses = diffusion_loss(backbone, latents, condition, ["a", "b"], 7, recipe)
+        alphas = alphas_of(folder)
         for n, name in enumerate("ab"):
             timesteps, noise = draw(0, "invert", name, 7, 3, (4, 16, 16), (0, 1000))
             errors = []
             for t, e in zip(timesteps, noise, strict=True):
                 noised = alphas[t].sqrt() * latents[n] + (1 - alphas[t]).sqrt() * e
-                out = backbone.unet(noised[None], t[None], context[n : n + 1])[0]
+                out = backbone.predict(noised[None], t[None], condition.select([n]))[0]
                 errors.append((out - e).square().mean())
             torch.testing.assert_close(losses[n], torch.stack(errors).mean(), rtol=1e-4, atol=1e-5)
 
@@ -97,9 +98,9 @@ def test_the_loss_is_the_published_one(backbone, folder):
 def test_velocity_backbones_are_trained_towards_velocity(tmp_path):
     backbone = load(BackboneRecipe(kind="stable-diffusion", path=str(save_tiny(tmp_path, prediction="v_prediction"))))
     latents, noise = torch.randn(1, 4, 16, 16), torch.randn(1, 4, 16, 16)
-    a = backbone.scheduler.alphas_cumprod[300]
+    a = alphas_of(tmp_path)[300]
     expected = a.sqrt() * noise - (1 - a).sqrt() * latents
-    torch.testing.assert_close(backbone.target(latents, noise, torch.tensor([300])), expected)
+    torch.testing.assert_close(backbone.path.target(latents, noise, torch.tensor([300])), expected)
 
 
 def test_company_does_not_change_a_result(backbone, folder):
@@ -107,7 +108,7 @@ def test_company_does_not_change_a_result(backbone, folder):
     together = learn(backbone, recipe)
     for n, text in enumerate(TEXTS[:3]):
         alone = learn(backbone, recipe, [text])[0]
-        torch.testing.assert_close(alone.vectors, together[n].vectors, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(alone.vectors[0], together[n].vectors[0], rtol=1e-3, atol=1e-4)
 
 
 def test_draws_depend_on_sample_and_step_only():
@@ -123,52 +124,46 @@ def test_draws_depend_on_sample_and_step_only():
 
 
 def test_unknown_words_can_start_from_the_tables_mean_and_spread(backbone, folder):
-    encoding = backbone.tokenize(TEXTS)
+    (encoding,) = tokens_of(backbone, TEXTS).encodings
     plain = learn(backbone, recipe_for(folder, steps=1, lr=1e-9))[2]
     random = learn(backbone, recipe_for(folder, steps=1, lr=1e-9, initial="random-unknown"))[2]
-    chosen = learning(TEXTS[2], encoding, 2, "content", None)
+    chosen = trainable_row(TEXTS[2], encoding, 2, "content")
     for row, token in enumerate(chosen.tokens):
-        assert torch.allclose(plain.vectors[row], random.vectors[row], atol=1e-6) == (token not in chosen.unknown)
+        assert torch.allclose(plain.vectors[0][row], random.vectors[0][row], atol=1e-6) == (token not in chosen.unknown)
     everything = learn(backbone, recipe_for(folder, steps=1, lr=1e-9, initial="random"))[2]
-    assert 0.3 < everything.vectors.std() / backbone.table.std() < 3
+    assert 0.3 < everything.vectors[0].std() / backbone.tables[0].std() < 3
 
 
 def test_learning_rate_units(backbone, folder):
     def moved(**options):
         recipe = recipe_for(folder, steps=1, weight_decay=0.0, **options)
-        return learn(backbone, recipe)[0].vectors - learn(backbone, recipe_for(folder, steps=1, lr=1e-12))[0].vectors
+        still = learn(backbone, recipe_for(folder, steps=1, lr=1e-12))[0]
+        return learn(backbone, recipe)[0].vectors[0] - still.vectors[0]
 
     # AdamW's first step has the size of its rate.
     assert moved(lr=0.01).abs().median() == pytest.approx(0.01, rel=0.05)
     assert moved(lr=0.01, scale_lr=True).abs().median() == pytest.approx(0.02, rel=0.05)
-    spread = float(backbone.table.std())
+    spread = float(backbone.tables[0].std())
     assert moved(lr=0.01, lr_unit="table").abs().median() == pytest.approx(0.01 * spread, rel=0.05)
 
 
 def test_known_words_can_learn_slower_or_not_at_all(backbone, folder):
     text = "a red circle and a qzxv circle"
-    encoding = backbone.tokenize([text])
-    lessons = prepared(backbone, encoding, [text], "content", join=False)
-    tokens, unknown = lessons.chosen[0].tokens, lessons.chosen[0].unknown
+    given = tokens_of(backbone, [text])
+    trainable = trainable_tokens(backbone, given, [text], "content", join=False)
+    tokens, unknown = trainable.rows[0][0].tokens, trainable.rows[0][0].unknown
     assert 0 < len(unknown) < len(tokens)
-    first = backbone.embed(encoding.input_ids)[0, list(tokens)]
+    first = backbone.embed(given)[0][0, list(tokens)]
     latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     moved = {}
     for rate in (0.0, 0.5, 1.0):
         recipe = recipe_for(folder, known_rate=rate, weight_decay=0.0, steps=1)
-        (learned,) = optimise(backbone, latents, lessons, ["s0"], recipe)
-        moved[rate] = (learned.vectors - first).norm(dim=1)
+        (learned,) = optimise(backbone, latents, trainable, ["s0"], recipe)
+        moved[rate] = (learned.vectors[0] - first).norm(dim=1)
     new = torch.tensor([token in unknown for token in tokens])
     assert torch.all(moved[0.0][~new] == 0)
     assert torch.all(moved[0.0][new] > 0)
     torch.testing.assert_close(moved[0.5][~new], 0.5 * moved[1.0][~new], rtol=1e-4, atol=1e-7)
-
-
-def test_pull_keeps_vectors_near_their_first_values(backbone, folder):
-    first = learn(backbone, recipe_for(folder, steps=1, lr=1e-12))[0].vectors
-    free = learn(backbone, recipe_for(folder, steps=6, weight_decay=0.0))[0].vectors
-    held = learn(backbone, recipe_for(folder, steps=6, weight_decay=0.0, pull=10.0))[0].vectors
-    assert (held - first).norm() < 0.7 * (free - first).norm()
 
 
 def test_settled_images_stop_and_keep_what_they_had(backbone, folder):
@@ -178,58 +173,26 @@ def test_settled_images_stop_and_keep_what_they_had(backbone, folder):
     assert [len(one.losses) for one in stopped] == [4, 4, 4, 0]
     short = learn(backbone, recipe_for(folder, steps=4))
     for one, other in zip(stopped, short, strict=True):
-        torch.testing.assert_close(one.vectors, other.vectors)
+        torch.testing.assert_close(one.vectors[0], other.vectors[0])
     strict = learn(backbone, recipe_for(folder, steps=6, settle=Settle(every=2, tolerance=1e-12)))
     assert [len(one.losses) for one in strict] == [6, 6, 6, 0]
 
 
 def test_a_settled_image_is_left_alone_while_others_go_on(backbone, folder, monkeypatch):
-    from stages.invert import early_stopping as settle_module
+    from stages.invert.early_stopping import EarlyStopping
 
-    monkeypatch.setattr(settle_module.Watch, "unsettled", lambda self, active: [n for n in active if n != 1])
+    monkeypatch.setattr(EarlyStopping, "going_on", lambda self, active: [n for n in active if n != 1])
     learned = learn(backbone, recipe_for(folder, steps=6, settle=Settle(every=2)))
     assert [len(one.losses) for one in learned] == [6, 2, 6, 0]
-    torch.testing.assert_close(learned[1].vectors, learn(backbone, recipe_for(folder, steps=2))[1].vectors)
-    torch.testing.assert_close(learned[0].vectors, learn(backbone, recipe_for(folder, steps=6))[0].vectors)
-
-
-def test_acceptance_keeps_what_lowers_the_held_out_loss(backbone, folder):
-    """Against the definition: a text's or a word's vectors stay only where putting the first ones back costs loss."""
-    text = TEXTS[2]
-    encoding = backbone.tokenize([text])
-    latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(2))
-
-    def learned_with(**options):
-        return learn(backbone, recipe_for(folder, steps=3, **options), [text], ["s2"], latents)[0]
-
-    first, wrecked = learned_with(lr=1e-12).vectors, learned_with(lr=5.0).vectors
-    tokens = learned_with(lr=1e-12).tokens
-
-    def loss(vectors):
-        embeddings = backbone.embed(encoding.input_ids)
-        embeddings[0, list(tokens)] = vectors
-        with torch.no_grad():
-            context = backbone.encode(encoding.input_ids, embeddings)
-            recipe = recipe_for(folder)
-            return float(diffusion_loss(backbone, latents, context, ["s2"], "accept", recipe, draws=16))
-
-    by_text = first if loss(first) <= loss(wrecked) else wrecked
-    torch.testing.assert_close(learned_with(lr=5.0, accept="text").vectors, by_text)
-    by_word = wrecked.clone()
-    for span in learning_words(text, "content"):
-        rows = [tokens.index(piece) for piece in encoding.pieces(0, span)]
-        back = wrecked.clone()
-        back[rows] = first[rows]
-        if loss(back) <= loss(wrecked):
-            by_word[rows] = first[rows]
-    torch.testing.assert_close(learned_with(lr=5.0, accept="word").vectors, by_word)
+    torch.testing.assert_close(learned[1].vectors[0], learn(backbone, recipe_for(folder, steps=2))[1].vectors[0])
+    torch.testing.assert_close(learned[0].vectors[0], learn(backbone, recipe_for(folder, steps=6))[0].vectors[0])
 
 
 def words_of(backbone, texts):
-    encoding = backbone.tokenize(texts)
-    tokens = [learning(t, encoding, n, "content", None).tokens for n, t in enumerate(texts)]
-    words = Words(tokens, encoding)
-    rows = [(n, token) for n, own in enumerate(tokens) for token in own]
+    tokens = tokens_of(backbone, texts)
+    words = trainable_tokens(backbone, tokens, texts, "content", join=False).learning()
+    (encoding,) = tokens.encodings
+    rows = zip(words.text.tolist(), words.token.tolist(), strict=True)
     named = [(n, texts[n][slice(*encoding.offsets[n][t])]) for n, t in rows]
     return words, named
 
@@ -257,15 +220,15 @@ def test_masked_loss_counts_where_learning_words_attend(backbone, folder):
     maps = torch.zeros(1, 1, 24, 2, 2)
     maps[0, 0, words.token] = torch.tensor([[1.0, 0.2], [0.5, 0.0]])
     maps[0, 0, 0] = 9.0  # a token that does not learn
-    hard = attended(maps, words, Mask(threshold=0.3), 4)[0, 0, 0]
+    hard = attended(maps, words, Mask(threshold=0.3), (4, 4))[0, 0, 0]
     assert hard.tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]]
-    soft = attended(maps, words, Mask(hard=False), 2)[0, 0, 0]
+    soft = attended(maps, words, Mask(hard=False), (2, 2))[0, 0, 0]
     torch.testing.assert_close(soft, torch.tensor([[1.0, 0.2], [0.5, 0.0]]))
     plain = learn(backbone, recipe_for(folder, steps=2))
     masked = learn(backbone, recipe_for(folder, steps=2, mask=Mask(threshold=0.9)))
     everywhere = learn(backbone, recipe_for(folder, steps=2, mask=Mask(threshold=0.0)))
     assert all(m < p for p, m in zip(plain[0].losses, masked[0].losses, strict=True))
-    torch.testing.assert_close(everywhere[0].vectors, plain[0].vectors)
+    torch.testing.assert_close(everywhere[0].vectors[0], plain[0].vectors[0])
 
 
 def test_contrast_is_the_supervised_contrastive_loss_with_explicit_labels(backbone):
@@ -294,10 +257,10 @@ def test_contrast_is_the_supervised_contrastive_loss_with_explicit_labels(backbo
 def test_contrast_pulls_a_run_together(backbone, folder):
     def closeness(**options):
         learned = learn(backbone, recipe_for(folder, steps=6, **options), [TEXTS[0]])[0]
-        encoding = backbone.tokenize([TEXTS[0]])
-        embeddings = backbone.embed(encoding.input_ids)
-        embeddings[0, list(learned.tokens)] = learned.vectors
-        context = backbone.encode(encoding.input_ids, embeddings)
+        tokens = tokens_of(backbone, [TEXTS[0]])
+        embeddings = backbone.embed(tokens)
+        embeddings[0][0, list(learned.tokens[0])] = learned.vectors[0]
+        context = backbone.condition(tokens, embeddings).context
         words, _ = words_of(backbone, [TEXTS[0]])
         return float(contrast(context, words, Contrast())[0])
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages import REPOSITORY
-from stages.learning.trainable_tokens import learning
-from stages.models.text import Encoding
+from stages.learning.trainable_tokens import trainable_row
+from stages.models.tokens import Encoding
 
 TEXT = "a crimson disk and a disk"
 
@@ -21,7 +21,7 @@ def encoded(pieces):
     ids = [500, *range(len(pieces)), 501]
     offsets = [(0, 0), *pieces, (0, 0)]
     pad = 24 - len(ids)
-    return Encoding(torch.tensor([ids + [501] * pad]), (tuple(offsets + [(0, 0)] * pad),))
+    return Encoding(torch.tensor([ids + [501] * pad]), (tuple(offsets + [(0, 0)] * pad),), padding_id=501)
 
 
 def split(text, sizes):
@@ -36,8 +36,8 @@ def split(text, sizes):
 @given(st.lists(st.integers(1, 7), min_size=6, max_size=6))
 def test_joining_leaves_every_word_its_characters(sizes):
     plain = encoded(split(TEXT, sizes))
-    found = learning(TEXT, plain, 0, "content", None, join=True)
-    joined = plain.join([found.joined], 501)
+    found = trainable_row(TEXT, plain, 0, "content", join=True)
+    joined = plain.join([found.joined])
     assert joined.input_ids.shape == plain.input_ids.shape
     assert [joined.offsets[0][t] for t in found.tokens] == [(2, 9), (10, 14), (21, 25)]
     content = [(word, size) for word, size in zip(TEXT.split(), sizes, strict=True) if word not in ("a", "and")]
@@ -51,8 +51,8 @@ def test_joining_leaves_every_word_its_characters(sizes):
 @given(st.lists(st.integers(1, 7), min_size=6, max_size=6), st.sampled_from([("disk",), ("crimson", "a"), (), "all"]))
 def test_content_words_are_found_where_other_words_are_joined(sizes, choice):
     plain = encoded(split(TEXT, sizes))
-    found = learning(TEXT, plain, 0, choice, None, join=True)
-    joined = plain.join([found.joined], 501)
+    found = trainable_row(TEXT, plain, 0, choice, join=True)
+    joined = plain.join([found.joined])
     places = [joined.offsets[0][token] for token in found.content]
     assert sorted(found.content) == list(found.content) and all(start < end for start, end in places)
     assert "".join(TEXT[slice(*place)] for place in places) == "crimsondiskdisk"
@@ -60,7 +60,7 @@ def test_content_words_are_found_where_other_words_are_joined(sizes, choice):
 
 def test_without_joining_pieces_learn_as_before():
     plain = encoded(split(TEXT, [1, 3, 4, 3, 1, 2]))
-    found = learning(TEXT, plain, 0, "content", None)
+    found = trainable_row(TEXT, plain, 0, "content")
     assert found.joined == ()
     assert [plain.offsets[0][t] for t in found.unknown] == [(2, 5), (5, 8), (8, 9), (21, 23), (23, 25)]
 

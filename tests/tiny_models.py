@@ -178,3 +178,24 @@ def save_samples(folder: Path, texts: list[str], *, ids: list[str] | None = None
     writer = ShardWriter(Stage(name="samples", version="1"), {}, folder / "manifest.json", inputs={}, ids=ids)
     writer.publish({"samples.parquet": lambda path: write_table(path, "samples", rows)})
     return folder / "manifest.json"
+
+
+def tokens_of(model, texts: list[str]):
+    """Tokens of short texts, a row each."""
+    from stages.models.tokens import Tokens
+
+    return Tokens.together([model.tokenize(text) for text in texts])
+
+
+def condition_of(model, texts: list[str]):
+    """What the denoiser is given of them, without gradients."""
+    tokens = tokens_of(model, texts)
+    with torch.no_grad():
+        return model.condition(tokens, model.embed(tokens))
+
+
+def alphas_of(folder: Path):
+    """The share of the image at each timestep, as the folder's scheduler has it."""
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler.from_pretrained(folder / "scheduler").alphas_cumprod

@@ -102,17 +102,14 @@ def experiment(name: str, choice: Choice, one: Variant) -> str:
 
 def facts_of(recipe: Mapping[str, Any]) -> Facts:
     """What decides which variants there are; loads the backbone of an inverter's complete recipe."""
-    from stages.models.attention import attention_layers
     from stages.models.diffusion import load
     from stages.models.recipe import BackboneRecipe
 
     model = load(BackboneRecipe.model_validate(recipe["backbone"]))
-    every = attention_layers(model.model, model.latent_size)
     return Facts(
-        layers=tuple((layer.name, layer.resolution) for layer in every),
-        read=tuple(layer.name for layer in model.layers),
-        side=model.map_resolution,
-        spread=float(model.table.std()),
+        layers=tuple((layer.name, layer.side) for layer in model.layers),
+        read=tuple(layer.name for layer in model.read_by_default),
+        side=model.read_by_default[0].side,
     )
 
 

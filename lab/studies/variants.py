@@ -44,8 +44,6 @@ class Facts:
     read: tuple[str, ...]
     """Those that are read by default."""
     side: int
-    spread: float
-    """Standard deviation of the table of embeddings."""
 
 
 def steps(base: Mapping[str, Any], counts: Sequence[int]) -> list[Variant]:
@@ -62,9 +60,9 @@ def steps(base: Mapping[str, Any], counts: Sequence[int]) -> list[Variant]:
     return found
 
 
-def losses(base: Mapping[str, Any], facts: Facts) -> list[Variant]:
-    """Every switch of the loss, of what learns, and of what is kept of it."""
-    found = [
+def losses(base: Mapping[str, Any]) -> list[Variant]:
+    """Every switch of the loss and of what learns."""
+    return [
         *_switch(base, "mask", {"mask-hard": {}, "mask-soft": {"hard": False}}),
         *_switch(base, "contrast", {"contrast": {}}),
         *_switch(base, "entropy", {"entropy": {}}),
@@ -73,19 +71,12 @@ def losses(base: Mapping[str, Any], facts: Facts) -> list[Variant]:
         *_others(base, "schedule", ["constant", "linear"]),
         *_others(base, "weight_decay", [0.0, 0.01]),
         *_others(base, "known_rate", [0.0, 0.25, 1.0]),
-        *_others(base, "accept", ["all", "word", "text"]),
         *_others(base, "initial", ["pretrained", "random-unknown", "random"]),
         *_others(base, "words", ["content", "all"]),
         *_others(base, "pieces", ["each", "joined"]),
         *_others(base, "scale_lr", [False, True]),
         *(Variant(f"lr-x{factor:g}", {"lr": base["lr"] * factor}) for factor in (0.25, 4.0)),
     ]
-    if base["pull"]:
-        return [*found, Variant("pull-off", {"pull": 0.0})]
-    reach = base["lr"] * (base["draws"] if base["scale_lr"] else 1) * base["steps"]
-    reach *= (facts.spread if base["lr_unit"] == "table" else 1.0) * (0.5 if base["schedule"] == "linear" else 1.0)
-    # AdamW moves a value by its rate a step; against this pull it gets less than half as far.
-    return [*found, Variant("pull", {"pull": _rounded(2 / reach)})] if reach else found
 
 
 def draws(base: Mapping[str, Any]) -> list[Variant]:
@@ -110,13 +101,11 @@ def latent(base: Mapping[str, Any]) -> list[Variant]:
     if base["kind"] != "noised":
         found.append(Variant("noised", attender={"kind": "noised"}))
     found += [Variant(f"noised-at-{t}", attender={"kind": "single-step", "at": [t]}) for t in (50, 100, 300, 500, 700)]
-    if base["kind"] == "direct":
-        found.append(Variant("during-inversion", attender={"during_inversion": not base["during_inversion"]}))
     return found
 
 
 def attention(base: Mapping[str, Any], facts: Facts) -> list[Variant]:
-    """Which layers, resolutions and steps count, and how pieces become words."""
+    """Which layers, resolutions and steps count."""
     found = []
     here = [name for name, side in facts.layers if side == facts.side]
     for chosen in ([name] for name in here):
@@ -128,7 +117,6 @@ def attention(base: Mapping[str, Any], facts: Facts) -> list[Variant]:
     found += [Variant(f"scale-{side}", attender={"scales": {side: 1.0}}) for side in sides if side < facts.side]
     if len(sides) > 1:
         found.append(Variant("scales-all", attender={"scales": dict.fromkeys(sides, 1.0)}))
-    found += [Variant(f"pieces-{how}", attender={"pieces": how}) for how in ("mean", "sum") if how != base["pieces"]]
     if "timesteps" in base:
         low, high = base["timesteps"]
         middle = (low + high) // 2
@@ -140,14 +128,6 @@ def attention(base: Mapping[str, Any], facts: Facts) -> list[Variant]:
 def finer(base: Mapping[str, Any], facts: Facts) -> list[Variant]:
     """What is offered for thin and tiny objects."""
     found = [Variant(f"refine-{n}", attender={"refine": n}) for n in (0, 1, 2, 4) if n != base["refine"]]
-    if base["second_look"]:
-        found.append(Variant("second-look-off", attender={"second_look": None}))
-    else:
-        found += [
-            Variant("second-look", attender={"second_look": {}}),
-            Variant("second-look-alone", attender={"second_look": {"share": 1.0}}),
-            Variant("second-look-wide", attender={"second_look": {"below": 0.15}}),
-        ]
     for side in sorted({side for _, side in facts.layers if side > facts.side}):
         found.append(Variant(f"scale-{side}", attender={"scales": {side: 1.0}}))
         found.append(Variant(f"scales-{facts.side}-{side}", attender={"scales": {facts.side: 0.5, side: 0.5}}))
@@ -177,7 +157,7 @@ def parts(
     """The variants of each part, the base first. inverter, attender: the base's complete recipes."""
     made = {
         "steps": lambda: steps(inverter, counts),
-        "losses": lambda: losses(inverter, facts),
+        "losses": lambda: losses(inverter),
         "draws": lambda: draws(inverter),
         "latent": lambda: latent(attender),
         "attention": lambda: attention(attender, facts),
@@ -211,8 +191,3 @@ def _others(base: Mapping[str, Any], key: str, values: Sequence[Any]) -> list[Va
 
 def _named(value: Any) -> str:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
-
-
-def _rounded(value: float) -> float:
-    """To two significant figures."""
-    return float(f"{value:.2g}")

@@ -33,11 +33,11 @@ def run(
     from safetensors.torch import save_file
 
     from stages.adapt.lora import Pairs, choose, train
-    from stages.learning.trainable_tokens import prepared
+    from stages.learning.trainable_tokens import trainable_tokens
     from stages.models.devices import choose_device
     from stages.models.diffusion import load
-    from stages.models.inputs import prepare, records
-    from stages.models.text import Encoding
+    from stages.models.inputs import prepare
+    from stages.models.tokens import Tokens
 
     settings = LoraRecipe.model_validate(recipe)
     folders = [ShardReader(path, "samples") for path in samples]
@@ -48,28 +48,28 @@ def run(
             rows[row["sample_id"]] = row
             roots[row["sample_id"]] = images or folder.path
     ids = choose(sorted(rows), settings)
-    backbone = load(settings.backbone, choose_device(device))
+    model = load(settings.backbone, choose_device(device))
     writer = ShardWriter(
         STAGE,
         settings.model_dump(mode="json"),
         output,
         inputs={f"samples-{number:05d}": folder for number, folder in enumerate(folders)},
-        models=records(backbone),
+        models={"backbone": model.record},
         ids=ids,
     )
     latents: list[torch.Tensor] = []
-    encodings: list[Encoding] = []
+    tokens: list[Tokens] = []
     owners: list[str] = []
     for begin in range(0, len(ids), batch_size):
         own = ids[begin : begin + batch_size]
         for root in dict.fromkeys(roots[one] for one in own):
             part = [one for one in own if roots[one] == root]
-            inputs = prepare(backbone, [rows[one] for one in part], root)
+            inputs = prepare(model, [rows[one] for one in part], root)
             for index, failure in inputs.failures.items():
                 writer.results[ids.index(part[index])] = Failure(failure.reason)
             if inputs.owner:
                 latents.append(inputs.latents)
-                encodings.append(inputs.encoding)
+                tokens.append(inputs.tokens)
                 owners += [part[index] for index in inputs.owner]
     if not owners:
         raise AnywordError(
@@ -77,8 +77,8 @@ def run(
             remedy="See the samples' failures in their manifests.",
         )
     texts = [rows[one]["text"] for one in owners]
-    lessons = prepared(backbone, Encoding.together(encodings), texts, "content", join=settings.pieces == "joined")
-    adapter = train(backbone, Pairs(owners, torch.cat(latents), lessons), settings)
+    learning = trainable_tokens(model, Tokens.together(tokens), texts, "content", join=settings.pieces == "joined")
+    adapter = train(model, Pairs(owners, torch.cat(latents), learning), settings)
 
     def write_weights(path: Path) -> None:
         with aside(path) as partial:

@@ -1,9 +1,8 @@
-"""LoRA of the text encoder under the inverters' own losses; UNet, autoencoder and the encoder's weights stay frozen."""
+"""LoRA of the text encoder under the inverters' own losses; the denoiser and the encoder's weights stay frozen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +13,13 @@ from stages.artifacts.progress import track
 from stages.artifacts.seeds import generator, seed_of
 from stages.learning.draws import draw_batch, prediction_error, timestep_range
 from stages.learning.entropy import entropy
-from stages.learning.trainable_tokens import Lessons
-from stages.models.diffusion import DiffusionBackbone
+from stages.learning.trainable_tokens import TrainableTokens
+from stages.models.adapter import Lora
+from stages.models.face import DiffusionModel
+from stages.models.reading import AttentionReader
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
-
-TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
-"""The attention projections, so named in CLIP's encoder and in LDMBert."""
 
 
 @dataclass(frozen=True)
@@ -46,46 +44,33 @@ class Pairs:
     ids: Sequence[str]
     """Of each row, its sample's id."""
     latents: Float[torch.Tensor, "rows channels h w"]
-    lessons: Lessons
+    texts: TrainableTokens
+    """In their one encoder, words joined that the inverter will join."""
 
-    def embeddings(self, backbone: DiffusionBackbone) -> Float[torch.Tensor, "rows window width"]:
-        """The encoder's input, joined words at their mean."""
-        found = backbone.embed(self.lessons.encoding.input_ids)
-        if self.lessons.initial is not None:
-            words = self.lessons.learning()
-            found[words.text, words.token] = self.lessons.initial.to(found)
-        return found
-
-    def known(self, backbone: DiffusionBackbone) -> Bool[torch.Tensor, "rows window"]:
+    def known(self) -> Bool[torch.Tensor, "rows window"]:
         """Tokens but those of words that the tokenizer splits or does not know."""
-        found = torch.ones(self.lessons.encoding.input_ids.shape, dtype=torch.bool, device=backbone.device)
-        for row, one in enumerate(self.lessons.chosen):
+        (encoding,), (rows,) = self.texts.tokens.encodings, self.texts.rows
+        found = torch.ones_like(encoding.input_ids, dtype=torch.bool)
+        for row, one in enumerate(rows):
             found[row, list(one.unknown)] = False
         return found
 
 
-def train(backbone: DiffusionBackbone, pairs: Pairs, recipe: LoraRecipe) -> Adapter:
-    """Learn an adapter from pairs. `backbone.encoder` is changed: load it anew to use it without.
+def train(model: DiffusionModel, pairs: Pairs, recipe: LoraRecipe) -> Adapter:
+    """Learn an adapter from pairs. The model's text encoder is changed: load it anew to use it without.
 
     The loss is the diffusion loss and, where the recipe says so, the entropy of the phrases' maps and what the encoder
     has changed of words that it knew.
     """
-    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
-
-    config = LoraConfig(
-        r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=0.0, bias="none", target_modules=list(TARGETS)
-    )
-    input_ids, embeddings = pairs.lessons.encoding.input_ids, pairs.embeddings(backbone)
-    words = pairs.lessons.content()
-    known = pairs.known(backbone)
-    torch.manual_seed(seed_of(recipe.seed, "adapt", "initial") % 2**32)  # LoRA's first A is random, its B zero
-    model = get_peft_model(backbone.encoder, config)
-    model.eval()  # dropout stays off; gradients do not depend on it
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(learning, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    embeddings = pairs.texts.embeddings(model)
+    content = pairs.texts.content()
+    known = pairs.known()
+    lora = Lora(model, rank=recipe.rank, alpha=recipe.alpha, seed=seed_of(recipe.seed, "adapt", "initial"))
+    reader = AttentionReader(model) if recipe.entropy else None
+    optimiser = torch.optim.AdamW(lora.parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
     losses = []
     for step, chosen in enumerate(track(_batches(len(pairs.ids), recipe), "adapt", recipe.steps)):
-        index = torch.tensor(chosen, device=backbone.device)
+        index = torch.tensor(chosen, device=model.device)
         timesteps, noise = draw_batch(
             recipe.seed,
             "adapt",
@@ -93,38 +78,27 @@ def train(backbone: DiffusionBackbone, pairs: Pairs, recipe: LoraRecipe) -> Adap
             step,
             1,
             pairs.latents.shape[1:],
-            timestep_range(backbone, recipe.timesteps),
-            backbone.device,
+            timestep_range(model, recipe.timesteps),
+            model.device,
         )
-        context = backbone.encode(input_ids[index], embeddings[index])
-        with backbone.capture() if recipe.entropy else nullcontext() as capture:
-            loss = prediction_error(backbone, pairs.latents[index], context, timesteps, noise).square().mean()
-            total = loss
-            if capture is not None and recipe.entropy is not None:
-                maps = capture.take().unflatten(0, (-1, 1))
-                total = loss + recipe.entropy.weight * entropy(maps, words.of(chosen)).mean()
+        given = pairs.texts.tokens.select(chosen), [one[index] for one in embeddings]
+        condition = model.condition(*given)
+        error, maps = prediction_error(model, pairs.latents[index], condition, timesteps, noise, reader)
+        loss = error.square().mean()
+        total = loss
+        if maps is not None and recipe.entropy is not None:
+            total = loss + recipe.entropy.weight * entropy(maps, content.of(chosen)).mean()
         if recipe.keep:
-            with torch.no_grad(), model.disable_adapter():
-                before = backbone.encode(input_ids[index], embeddings[index])
-            total = total + recipe.keep * (context - before)[known[index]].square().mean()
+            with torch.no_grad(), lora.disabled():
+                before = model.condition(*given).context
+            total = total + recipe.keep * (condition.context - before)[known[index]].square().mean()
         if recipe.schedule == "linear":
             optimiser.param_groups[0]["lr"] = recipe.lr * (1 - step / recipe.steps)
         optimiser.zero_grad(set_to_none=True)
         total.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
-    weights = {name: value.detach().cpu().contiguous() for name, value in get_peft_model_state_dict(model).items()}
-    return Adapter(weights, plain_config(config, backbone.id), tuple(losses))
-
-
-def plain_config(config: Any, base: str) -> dict[str, Any]:
-    """PEFT's configuration as the same JSON on every machine: no local path, no unordered set."""
-    values = {
-        name: sorted(value) if isinstance(value, set) else value
-        for name, value in config.to_dict().items()
-        if value is not None
-    }
-    return values | {"base_model_name_or_path": base, "peft_type": "LORA", "inference_mode": True}
+    return Adapter(lora.weights(), lora.config(), tuple(losses))
 
 
 def _batches(count: int, recipe: LoraRecipe) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""Maps at an image that was noised, not inverted: one UNet call a timestep and noise, all independent."""
+"""Maps at an image that was noised, not inverted: one pass a timestep and noise, all independent."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.artifacts.seeds import seed_of
-from stages.attend.maps import Averager
-from stages.attend.reading import Reader
+from stages.attend.averager import Averager
+from stages.models.face import Condition
+from stages.models.reading import AttentionReader
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 
+@torch.no_grad()
 def maps_noised(
-    reader: Reader,
+    reader: AttentionReader,
     latents: Float[torch.Tensor, "images channels h w"],
-    context: Float[torch.Tensor, "images window context"],
+    condition: Condition,
     averager: Averager,
     *,
     at: Sequence[int],
@@ -27,7 +29,7 @@ def maps_noised(
     sample_ids: Sequence[str],
     rows: int,
 ) -> None:
-    """Maps at sqrt(a_t) z + sqrt(1 - a_t) noise for every t of `at` and `draws` noises, seeded by the sample's id."""
+    """Maps at the latents with noise added: `draws` noises at every timestep of `at`, seeded by the sample's id."""
     wanted = [(n, t, k) for n in range(len(latents)) for t in at for k in range(draws)]
     for begin in range(0, len(wanted), rows):
         part = wanted[begin : begin + rows]
@@ -42,5 +44,5 @@ def maps_noised(
                 for n, t, k in part
             ]
         ).to(latents.device)
-        noised = reader.backbone.scheduler.add_noise(latents[own], noise, timesteps)
-        averager.add(reader(noised, timesteps, context[own]), own, [t for _, t, _ in part])
+        noised = reader.model.path.noised(latents[own], noise, timesteps)
+        averager.add(reader(noised, timesteps, condition.select(own)), own, [t for _, t, _ in part])

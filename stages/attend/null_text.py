@@ -11,59 +11,59 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from stages.attend.maps import Averager
-from stages.attend.reading import Reader
+from stages.attend.averager import Averager
+from stages.models.face import Condition
+from stages.models.noise_path import Level
+from stages.models.reading import AttentionReader
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 
 def denoise(
-    reader: Reader,
+    reader: AttentionReader,
     start: Float[torch.Tensor, "images channels h w"],
     stored: Float[torch.Tensor, "steps images channels h w"],
-    timesteps: Sequence[int],
-    context: Float[torch.Tensor, "images window context"],
+    levels: Sequence[Level],
+    condition: Condition,
     averager: Averager,
     *,
-    steps: int,
     guidance: float = 7.5,
     inner: int = 10,
 ) -> Float[torch.Tensor, "images channels h w"]:
     """Denoise from the last stored latent to the image, reading conditional maps; returns where it ends.
 
-    start: the image's own latents. timesteps, stored: of the DDIM inversion, rising. Settings and stopping rule are
+    start: the image's own latents. levels, stored: of the DDIM inversion, rising. Settings and stopping rule are
     those of the authors' code: Adam with rate 0.01 (1 - i/100), started anew each step from the embedding of the step
     before, at most `inner` passes, until the error is below 1e-5 + 2e-5 i. Images share calls and nothing else: the
     loss is a sum over them, and one that is done is left alone.
     """
-    from diffusers import DDIMScheduler
-
-    backbone = reader.backbone
-    scheduler = DDIMScheduler.from_config(backbone.scheduler.config, clip_sample=False)
-    scheduler.set_timesteps(steps)
+    model = reader.model
     count = len(start)
-    # Tokenizers agree that the empty text is the special tokens alone; `tokenize` refuses it from users.
-    empty = backbone.empty_ids.expand(count, -1)
+    tokens = model.empty.select([0] * count)
     with torch.no_grad():
-        unconditional = backbone.encode(empty, backbone.embed(empty))
+        empty = model.condition(tokens, model.embed(tokens))
+    unconditional = empty.context
     towards = [*reversed(stored[:-1]), start]
     z = stored[-1]
-    for turn, (timestep, wanted) in enumerate(zip(reversed(timesteps), towards, strict=True)):
-        label = torch.full((count,), timestep, device=z.device)
-        maps, conditional = reader.with_prediction(z, label, context)
-        if averager.wants(timestep):
-            averager.add(maps, list(range(count)), [timestep] * count)
+    below: list[Level | None] = [*reversed(levels[:-1]), None]
+    for turn, (level, to, wanted) in enumerate(zip(reversed(levels), below, towards, strict=True)):
+        label = torch.full((count,), level, device=z.device)
+        with torch.no_grad():
+            maps, conditional = reader.with_prediction(z, label, condition)
+        if averager.wants(level):
+            averager.add(maps, list(range(count)), [level] * count)
 
         def step(
             embedding: torch.Tensor,
-            timestep: int = timestep,
+            level: Level = level,
+            to: Level | None = to,
             label: torch.Tensor = label,
             z: torch.Tensor = z,
             conditional: torch.Tensor = conditional,
         ) -> torch.Tensor:
-            free = backbone.unet(z, label, embedding)
-            return scheduler.step(free + guidance * (conditional - free), timestep, z).prev_sample
+            free = model.predict(z, label, empty.with_context(embedding))
+            return model.path.move(z, free + guidance * (conditional - free), level, to)
 
         unconditional = unconditional.detach().requires_grad_()
         optimiser = torch.optim.Adam([unconditional], lr=1e-2 * (1 - turn / 100))

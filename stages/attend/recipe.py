@@ -12,20 +12,6 @@ from stages.models import recipe as backbones
 STAGE = Stage(name="attend", version="1")
 
 
-class SecondLook(BaseModel):
-    """Crops around words' first responses, enlarged, attended again, merged: for objects of a cell or two."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    below: float = Field(
-        0.05, gt=0, le=1, description="Words whose strong response covers less than this share of the image."
-    )
-    margin: float = Field(3.0, ge=1, description="Side of the crop, in sides of the response.")
-    least: float = Field(0.25, gt=0, le=1, description="Least side of a crop, as a share of the image's.")
-    share: float = Field(0.5, gt=0, le=1, description="How much of the merged map the crop's gives, inside it.")
-    side: int = Field(64, ge=8, le=256, description="Side of the merged maps, in cells.")
-
-
 class _Attender(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,9 +19,6 @@ class _Attender(BaseModel):
         default_factory=backbones.BackboneRecipe, description="The inverter's; the workflow fills it in."
     )
     adapter: str | None = Field(None, description="The inverter's; the workflow fills it in.")
-    pieces: Literal["mean", "sum"] = Field(
-        "mean", description="How the maps of a word's pieces (tokens) become the word's map."
-    )
     keep_steps: bool = Field(False, description="Also keep every timestep's map, for audit.")
     special: bool = Field(
         False,
@@ -53,21 +36,12 @@ class _Attender(BaseModel):
         description="Cross-attention layers to read, by the beginning of their names ('up_blocks.1'), at each "
         "resolution that is read; default: the backbone's. Needs no other inversion, as the backbone's own would.",
     )
-    second_look: SecondLook | None = Field(
-        None, description="Look closer at what is small; one more image a word that is. Off by default."
-    )
     refine: int = Field(
         0,
         ge=0,
         le=8,
         description="How often the averaged maps are spread along the averaged self-attention (A_self A_cross).",
     )
-
-    @model_validator(mode="after")
-    def _one_grid(self) -> _Attender:
-        if self.second_look and self.keep_steps:
-            raise ValueError("second_look has no maps of single steps; leave keep_steps off")
-        return self
 
 
 class ChainRecipe(_Attender):
@@ -86,11 +60,6 @@ class ChainRecipe(_Attender):
         (0, 1000),
         description="Only steps whose timestep lies in this range (end exclusive) count towards the maps.",
     )
-    during_inversion: bool = Field(
-        False,
-        description="Read the maps on the way up instead: half the cost, but each at the latent of the step before. "
-        "Only for `direct`.",
-    )
     guidance: float = Field(7.5, gt=0, description="Guidance of `null-text`; the other kinds have none.")
     inner_steps: int = Field(10, ge=1, description="Most fits a step of `null-text`.")
 
@@ -99,8 +68,6 @@ class ChainRecipe(_Attender):
         low, high = self.timesteps
         if not 0 <= low < high:
             raise ValueError(f"timesteps {low}..{high} is not a range")
-        if self.during_inversion and self.kind != "direct":
-            raise ValueError("during_inversion only goes with kind 'direct'")
         return self
 
 

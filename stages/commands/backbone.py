@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from stages.models.face import DiffusionModel
 
 
 def backbone(
@@ -17,10 +20,6 @@ def backbone(
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub id.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images; default: the model's own.")] = None,
     map_resolution: Annotated[int | None, typer.Option(help="Side of the maps; default: 16.")] = None,
-    few_step: Annotated[
-        str | None, typer.Option(help="Local file or folder of a few-step adapter (LCM-LoRA, Hyper-SD) to merge.")
-    ] = None,
-    scheduler: Annotated[str, typer.Option(help="The sampler of that adapter: lcm, tcd or ddim.")] = "lcm",
     offline: Annotated[
         bool, typer.Option(help="Take hub ids from the local cache only; --no-offline lets them be fetched.")
     ] = True,
@@ -43,7 +42,6 @@ def backbone(
                 "revision": revision,
                 "resolution": resolution,
                 "map_resolution": map_resolution,
-                "few_step": {"path": few_step, "scheduler": scheduler} if few_step else None,
                 "offline": offline,
             }
         )
@@ -61,34 +59,19 @@ def backbone(
             typer.echo(f"{name if line == 0 else '':{width}}  {item}")
 
 
-def describe(model: Any, kind: str) -> dict[str, Any]:
-    """What is said of a loaded DiffusionBackbone, in words and numbers."""
-    from stages.models.attention import attention_layers
-
-    chosen = {layer.name for layer in model.layers}
-    every = attention_layers(model.model, model.latent_size)
-    count = sum(parameter.numel() for parameter in model.model.parameters())
-    encoder = sum(parameter.numel() for parameter in model.encoder.parameters())
-    channels = model.model.config.in_channels
+def describe(model: DiffusionModel, kind: str) -> dict[str, str | list[str]]:
+    """What is said of a loaded model, in words and numbers."""
+    read = model.read_by_default
+    name = str(Path(model.record.id)) if model.record.id.startswith(("/", ".")) else model.record.id
     return {
         "kind": kind,
-        "id": str(Path(model.id)) if model.id.startswith(("/", ".")) else model.id,
-        "sha256": model.weights_sha256,
-        "images": f"{model.resolution}x{model.resolution} pixels",
-        "latents": f"{model.latent_size}x{model.latent_size}x{channels} ({type(model.autoencoder).__name__})",
-        "unet": f"{count / 1e6:.1f} M parameters",
-        "predicts": model.scheduler.config.prediction_type,
-        "noise schedule": f"{model.scheduler.config.beta_schedule}, "
-        f"{model.scheduler.config.num_train_timesteps} timesteps",
-        "sampler": type(model.scheduler).__name__,
-        "few steps": f"{model.few_step.id} ({model.few_step.sha256})" if model.few_step else "no adapter",
-        "text encoder": f"{type(model.encoder).__name__}, {encoder / 1e6:.1f} M parameters, "
-        f"embeddings {model.table.shape[0]}x{model.table.shape[1]} of spread {float(model.table.std()):.4g}",
-        "window": f"{model.window} tokens",
-        "maps": f"{model.map_resolution}x{model.map_resolution}",
+        "id": name,
+        "sha256": model.record.sha256,
+        **model.facts(),
+        "maps": "{}x{}".format(*read[0].grid),
         "cross-attention": [
-            f"{layer.name} ({layer.resolution}x{layer.resolution}{', read' if layer.name in chosen else ''})"
-            for layer in every
+            f"{layer.name} ({layer.grid[0]}x{layer.grid[1]}{', read' if layer in read else ''})"
+            for layer in model.layers
         ],
         "knows": "only the embedded world" if model.world == "embedded" else "what it was trained on",
     }

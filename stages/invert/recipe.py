@@ -79,17 +79,10 @@ class TextualRecipe(_Strict):
         "constant", description="'linear': lr falls to zero over the steps."
     )
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decay of the vectors towards zero.")
-    pull: float = Field(0.0, ge=0, description="The same towards each vector's first value.")
     mask: Mask | None = Field(None, description="Attention-masked loss; off by default.")
     contrast: Contrast | None = Field(None, description="PromptCL; off by default.")
     entropy: Entropy | None = Field(None, description="Entropy of phrases' maps as a further loss; off by default.")
     settle: Settle | None = Field(None, description="Early stop, image by image.")
-    accept: Literal["all", "word", "text"] = Field(
-        "all",
-        description="Keep every learned vector; or only words whose vector lowers the loss on held-out draws (a "
-        "word at a time, the others learned); or a text's vectors only where all together lower it.",
-    )
-    accept_draws: int = Field(16, ge=1, description="Held-out draws on which `accept` decides.")
 
     @model_validator(mode="after")
     def _consistent(self) -> TextualRecipe:

@@ -1,4 +1,4 @@
-"""What a diffusion model was trained for: predicting noise. The draws of noise and time, and the error made on them.
+"""What a diffusion model was trained for: draws of noise and time, and the error of its prediction on them.
 
 Draws are named by stage, sample and step, so that no batch, shard or resume changes them.
 """
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.artifacts.seeds import seed_of
-from stages.models.diffusion import DiffusionBackbone
+from stages.models.face import Condition, DiffusionModel
+from stages.models.reading import AttentionReader
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -71,20 +72,31 @@ def draw_batch(
 
 
 def prediction_error(
-    backbone: DiffusionBackbone,
+    model: DiffusionModel,
     latents: Float[torch.Tensor, "images channels h w"],
-    context: Float[torch.Tensor, "images window context"],
+    condition: Condition,
     timesteps: Int[torch.Tensor, " rows"],
     noise: Float[torch.Tensor, "rows channels h w"],
-) -> Float[torch.Tensor, "images draws channels h w"]:
-    """What the UNet predicts less what it should, at each image's draws (rows = images * draws, image by image)."""
+    reader: AttentionReader | None = None,
+) -> tuple[
+    Float[torch.Tensor, "images draws channels h w"], Float[torch.Tensor, "images draws columns height width"] | None
+]:
+    """What the model predicts less what it should, at each image's draws (rows = images * draws, image by image); and
+    the maps of the same passes, if there is a reader.
+    """
     count = len(timesteps) // len(latents)
     clean = latents.repeat_interleave(count, dim=0)
-    noised = backbone.scheduler.add_noise(clean, noise, timesteps)
-    predicted = backbone.unet(noised, timesteps, context.repeat_interleave(count, dim=0))
-    return (predicted - backbone.target(clean, noise, timesteps)).unflatten(0, (-1, count))
+    noised = model.path.noised(clean, noise, timesteps)
+    repeated = condition.repeat(count)
+    maps = None
+    if reader is None:
+        predicted = model.predict(noised, timesteps, repeated)
+    else:
+        read, predicted = reader.with_prediction(noised, timesteps, repeated)
+        maps = read.cross.unflatten(0, (-1, count))
+    return (predicted - model.path.target(clean, noise, timesteps)).unflatten(0, (-1, count)), maps
 
 
-def timestep_range(backbone: DiffusionBackbone, wanted: tuple[int, int]) -> tuple[int, int]:
-    """The range of timesteps, cut to those that the backbone was trained on."""
-    return wanted[0], min(wanted[1], int(backbone.scheduler.config.num_train_timesteps))
+def timestep_range(model: DiffusionModel, wanted: tuple[int, int]) -> tuple[int, int]:
+    """The range of timesteps, cut to those that the model was trained on."""
+    return wanted[0], min(wanted[1], model.path.timesteps)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from stages.learning.token_groups import Words
+from stages.learning.token_groups import TokenGroups
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 
 def entropy(
-    maps: Float[torch.Tensor, "images draws tokens height width"], words: Words
+    maps: Float[torch.Tensor, "images draws columns height width"], words: TokenGroups
 ) -> Float[torch.Tensor, " images"]:
     """InvSeg's entropy minimisation (its equation 9), an image: how undecided places are between runs of words.
 
@@ -22,7 +22,7 @@ def entropy(
     asks one run alone costs nothing; the mean over places counts in units of log(runs). One run alone costs nothing.
     """
     images = len(maps)
-    own = maps.mean(dim=1)[words.text, words.token].flatten(1)  # [rows, places]
+    own = maps.mean(dim=1)[words.text, words.column].flatten(1)  # [rows, places]
 
     def merged(
         values: torch.Tensor, of: torch.Tensor, text: torch.Tensor

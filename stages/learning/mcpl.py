@@ -10,27 +10,31 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.learning.recipe import Contrast, Mask
-from stages.learning.token_groups import Words
+from stages.learning.token_groups import TokenGroups
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 
 def attended(
-    maps: Float[torch.Tensor, "images draws tokens height width"], words: Words, mask: Mask, size: int
-) -> Float[torch.Tensor, "images draws 1 size size"]:
+    maps: Float[torch.Tensor, "images draws columns height width"],
+    words: TokenGroups,
+    mask: Mask,
+    size: tuple[int, int],
+) -> Float[torch.Tensor, "images draws 1 h w"]:
     """Where the learning words attend: their maps' sum, as a share of its highest cell; 1 above the threshold and 0
-    elsewhere if `mask.hard`, else that share itself. No gradient flows through it. An image without a word has 1s.
+    elsewhere if `mask.hard`, else that share itself, on a grid of `size` (rows, columns). No gradient flows through it.
+    An image without a word has 1s.
     """
-    total = torch.zeros_like(maps[:, :, 0]).index_add(0, words.text, maps[words.text, :, words.token])
+    total = torch.zeros_like(maps[:, :, 0]).index_add(0, words.text, maps[words.text, :, words.column])
     share = total / total.amax(dim=(2, 3), keepdim=True).clamp_min(1e-12)
     values = (share > mask.threshold).to(maps) if mask.hard else share
     values[~torch.isin(torch.arange(len(maps), device=maps.device), words.text)] = 1.0
-    return torch.nn.functional.interpolate(values, size=(size, size), mode="nearest")[:, :, None]
+    return torch.nn.functional.interpolate(values, size=size, mode="nearest")[:, :, None]
 
 
 def contrast(
-    context: Float[torch.Tensor, "images window width"], words: Words, settings: Contrast
+    context: Float[torch.Tensor, "images columns width"], words: TokenGroups, settings: Contrast
 ) -> Float[torch.Tensor, " images"]:
     """PromptCL, an image: a supervised contrastive loss (Khosla et al., 2020) on the encoder's output.
 
@@ -42,7 +46,7 @@ def contrast(
     keys = torch.stack([words.text, words.word], dim=1)
     unique, inverse = torch.unique(keys, dim=0, return_inverse=True)
     sums = context.new_zeros(len(unique), context.shape[-1])
-    sums = sums.index_add(0, inverse, context[words.text, words.token])
+    sums = sums.index_add(0, inverse, context[words.text, words.column])
     features = torch.nn.functional.normalize(sums, dim=1)  # the mean's direction is the sum's
     run = torch.zeros(len(unique), dtype=torch.long, device=context.device).index_copy(0, inverse, words.run)
     text = unique[:, 0]

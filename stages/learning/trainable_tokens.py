@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from stages.artifacts.language import Span, words
-from stages.learning.token_groups import Words
+from stages.learning.token_groups import TokenGroups
+from stages.models.tokens import Encoding, Tokens
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from stages.models.diffusion import DiffusionBackbone
-    from stages.models.text import Encoding
+    from stages.models.face import DiffusionModel
 
 _LIST = """
 a an the this that these those some any each every either neither no none all both half many much more most
@@ -60,7 +60,7 @@ def is_content(word: str) -> bool:
     return any(letter.isalpha() for letter in word) and plain not in FUNCTION_WORDS
 
 
-def learning_words(text: str, choice: Literal["content", "all"] | Sequence[str]) -> list[Span]:
+def trainable_words(text: str, choice: Literal["content", "all"] | Sequence[str]) -> list[Span]:
     """The words of `text` that learn: content words, all words that are not punctuation, or those on a list.
 
     A list's entries match whole words whatever their case; each occurrence in the text learns by itself.
@@ -75,8 +75,8 @@ def learning_words(text: str, choice: Literal["content", "all"] | Sequence[str])
 
 
 @dataclass(frozen=True)
-class Learning:
-    """What learns of one row of an encoding."""
+class TrainableRow:
+    """What learns of one text in one encoder's tokens."""
 
     tokens: tuple[int, ...]
     """Positions of the tokens that learn."""
@@ -88,21 +88,20 @@ class Learning:
     """Positions of the content words' tokens, whether they learn or not."""
 
 
-def learning(
+def trainable_row(
     text: str,
     encoding: Encoding,
     index: int,
     choice: Literal["content", "all"] | Sequence[str],
-    unknown_id: int | None,
     *,
     join: bool = False,
-) -> Learning:
+) -> TrainableRow:
     """What learns in text `index`; with `join`, words of several pieces as one token each."""
     learn: list[tuple[tuple[int, ...], bool]] = []
-    for span in learning_words(text, choice):
+    for span in trainable_words(text, choice):
         pieces = tuple(encoding.pieces(index, span))
-        split = len(pieces) > 1 or any(int(encoding.input_ids[index, piece]) == unknown_id for piece in pieces)
-        learn.append((pieces, split))
+        unknown = any(int(encoding.input_ids[index, piece]) == encoding.unknown_id for piece in pieces)
+        learn.append((pieces, len(pieces) > 1 or unknown))
     # A piece that two words share (a tokenizer need not cut where words end) cannot be joined into both.
     counts = Counter(piece for pieces, _ in learn for piece in pieces)
     joined = tuple(p for p, _ in learn if join and len(p) > 1 and all(counts[piece] == 1 for piece in p))
@@ -113,59 +112,75 @@ def learning(
         kept = {first.get(piece, piece) for pieces in words for piece in pieces}
         return tuple(sorted(piece - bisect(gone, piece) for piece in kept))
 
-    return Learning(
+    return TrainableRow(
         tokens=positions(pieces for pieces, _ in learn),
         unknown=positions(pieces for pieces, split in learn if split),
         joined=joined,
-        content=positions(encoding.pieces(index, span) for span in learning_words(text, "content")),
+        content=positions(encoding.pieces(index, span) for span in trainable_words(text, "content")),
     )
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainableTokens:
     """Texts ready to learn."""
 
-    encoding: Encoding
+    tokens: Tokens
     """The texts, words joined where they are to be one token."""
-    initial: Float[torch.Tensor, "tokens width"] | None
-    """Where the learning tokens start, text by text; None where that is the table's own vectors."""
-    chosen: list[Learning]
-    """By row."""
+    rows: tuple[tuple[TrainableRow, ...], ...]
+    """By encoder and text."""
+    initial: tuple[Float[torch.Tensor, "tokens width"], ...] | None
+    """By encoder, where the learning tokens start, text by text; None where that is the tables' own vectors."""
 
-    def learning(self) -> Words:
+    def learning(self) -> TokenGroups:
         """The tokens that learn, of all texts."""
-        return Words([one.tokens for one in self.chosen], self.encoding)
+        return TokenGroups([[one.tokens for one in own] for own in self.rows], self.tokens)
 
-    def content(self) -> Words:
+    def content(self) -> TokenGroups:
         """The tokens of content words, of all texts."""
-        return Words([one.content for one in self.chosen], self.encoding)
+        return TokenGroups([[one.content for one in own] for own in self.rows], self.tokens)
+
+    def embeddings(self, model: DiffusionModel) -> list[Float[torch.Tensor, "texts window width"]]:
+        """The encoders' input, learning tokens at their first vectors."""
+        found = model.embed(self.tokens)
+        for values, initial, own in zip(found, self.initial or [None] * len(found), self.rows, strict=True):
+            if initial is not None:
+                text = [n for n, one in enumerate(own) for _ in one.tokens]
+                values[text, [token for one in own for token in one.tokens]] = initial.to(values)
+        return found
 
 
-def prepared(
-    backbone: DiffusionBackbone,
-    encoding: Encoding,
+def trainable_tokens(
+    model: DiffusionModel,
+    tokens: Tokens,
     texts: Sequence[str],
     choice: Literal["content", "all"] | Sequence[str],
     *,
     join: bool,
-) -> Lessons:
-    """What learns of each row of an encoding (texts: each row's own), words joined if `join` says so."""
-    chosen = [learning(text, encoding, row, choice, backbone.unknown_id, join=join) for row, text in enumerate(texts)]
-    if not any(one.joined for one in chosen):
-        return Lessons(encoding, None, chosen)
-    joined = encoding.join([one.joined for one in chosen], int(backbone.empty_ids[0, -1]))
-    return Lessons(joined, _first_vectors(backbone, encoding, joined, chosen), chosen)
+) -> TrainableTokens:
+    """What learns of each row of tokens (texts: each row's own), words joined if `join` says so."""
+    rows = tuple(
+        tuple(trainable_row(text, encoding, row, choice, join=join) for row, text in enumerate(texts))
+        for encoding in tokens
+    )
+    if not any(one.joined for own in rows for one in own):
+        return TrainableTokens(tokens, rows, None)
+    joined = tokens.join([[one.joined for one in own] for own in rows])
+    initial = tuple(
+        _first_vectors(table, plain, made, own)
+        for table, plain, made, own in zip(model.tables, tokens, joined, rows, strict=True)
+    )
+    return TrainableTokens(joined, rows, initial)
 
 
 def _first_vectors(
-    backbone: DiffusionBackbone, plain: Encoding, joined: Encoding, chosen: Sequence[Learning]
-) -> torch.Tensor:
+    table: Float[torch.Tensor, "vocabulary width"], plain: Encoding, joined: Encoding, rows: Sequence[TrainableRow]
+) -> Float[torch.Tensor, "tokens width"]:
     """Where the learning tokens start, text by text: the table's own vectors, a joined word the mean of its pieces."""
-    rows = []
-    for n, one in enumerate(chosen):
+    found = [table[:0]]
+    for n, one in enumerate(rows):
         first = {plain.offsets[n][pieces[0]][0]: pieces for pieces in one.joined}  # by the word's first character
         for token in one.tokens:
             pieces = first.get(joined.offsets[n][token][0])
             ids = joined.input_ids[n, token : token + 1] if pieces is None else plain.input_ids[n, list(pieces)]
-            rows.append(backbone.table[ids].mean(dim=0))
-    return torch.stack(rows)
+            found.append(table[ids].mean(dim=0, keepdim=True))
+    return torch.cat(found)

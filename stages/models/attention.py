@@ -1,8 +1,4 @@
-"""Cross-attention as the UNet computes it, read without changing what the UNet computes.
-
-with Capture(unet, layers) as attention:      # layers: cross_attention_layers(...)
-    unet(latents, timesteps, context)
-    maps = attention.take()                   # [B, tokens, R, R]
+"""Attention as a UNet computes it, read without changing what the UNet computes.
 
 Only the chosen layers get an explicit softmax, as a side computation: their outputs, and every other layer, keep
 the processor they had (scaled_dot_product_attention), so the UNet's output stays bit for bit the same.
@@ -10,173 +6,159 @@ the processor they had (scaled_dot_product_attention), so the UNet's output stay
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from stages.artifacts.errors import AnywordError
+from stages.models.face import Layer, Read, Readings
 
 if TYPE_CHECKING:
     from diffusers.models.attention_processor import Attention
     from jaxtyping import Float
 
 
-@dataclass(frozen=True)
-class Layer:
-    """An attention layer of a UNet: the module's name and the side of its square of queries."""
+def text_layers(unet: Any, latent_size: tuple[int, int]) -> tuple[Layer, ...]:
+    """Every cross-attention layer (`attn2`) of a UNet2DConditionModel, in the order in which it runs them.
 
-    name: str
-    resolution: int
-
-
-def attention_layers(unet: Any, latent_size: int, *, kind: str = "attn2") -> list[Layer]:
-    """Every cross-attention (`attn2`) or self-attention (`attn1`) layer in the order in which the UNet runs them.
-
-    The resolution follows from the block: every down block but the last halves it after its layers, every up block
+    The grid follows from the block: every down block but the last halves it after its layers, every up block
     but the last doubles it after its layers.
     """
     depth = len(unet.down_blocks)
 
-    def side(name: str) -> tuple[int, int]:
+    def level(name: str) -> tuple[int, int]:
         part, _, rest = name.partition(".")
         index = int(rest.split(".")[0]) if part != "mid_block" else 0
-        level = {"down_blocks": index, "mid_block": depth - 1, "up_blocks": depth - 1 - index}[part]
+        halved = {"down_blocks": index, "mid_block": depth - 1, "up_blocks": depth - 1 - index}[part]
         order = {"down_blocks": index, "mid_block": depth, "up_blocks": depth + 1 + index}[part]
-        return order, latent_size // 2**level
+        return order, halved
 
-    found = [(side(name), name) for name, _ in unet.named_modules() if name.endswith(f".{kind}")]
+    found = [(level(name), name) for name, _ in unet.named_modules() if name.endswith(".attn2")]
     # named_modules keeps the order within a block; sorting by block alone is stable.
     found.sort(key=lambda item: item[0][0])
-    return [Layer(name, resolution) for (_, resolution), name in found]
+    gives = frozenset({"image-to-text", "image-to-text by head", "image-to-image", "output"})
+    height, width = latent_size
+    return tuple(Layer(name, (height // 2**halved, width // 2**halved), gives) for (_, halved), name in found)  # type: ignore[arg-type]
 
 
-def choose_layers(layers: Sequence[Layer], resolution: int, prefixes: Sequence[str] | None, where: str) -> list[Layer]:
-    """The layers whose name begins with one of `prefixes` (all, if None) at `resolution`; errors name `where`."""
-    at = [layer for layer in layers if layer.resolution == resolution]
-    if prefixes is not None:
-        for prefix in prefixes:
-            if not any(_begins(layer.name, prefix) for layer in at):
-                names = ", ".join(f"{layer.name} ({layer.resolution}x{layer.resolution})" for layer in layers)
-                raise AnywordError(
-                    f"{where}: no cross-attention layer at {resolution}x{resolution} begins with '{prefix}'.",
-                    remedy=f"It has: {names}.",
-                )
-        at = [layer for layer in at if any(_begins(layer.name, prefix) for prefix in prefixes)]
-    if not at:
-        sides = sorted({layer.resolution for layer in layers})
-        raise AnywordError(
-            f"{where}: no cross-attention layer works at {resolution}x{resolution}, only at {sides}.",
-            remedy="Choose another image resolution, or one of these as map_resolution.",
-        )
-    return at
-
-
-def _begins(name: str, prefix: str) -> bool:
-    return name == prefix or name.startswith(prefix + ".")
+def beside(name: str) -> str:
+    """The self-attention of a cross-attention layer's block, which runs just before it."""
+    return name.removesuffix("attn2") + "attn1"
 
 
 class Stop(Exception):  # noqa: N818 (control flow, as StopIteration)
-    """Raised inside the UNet once the last wanted layer has been read; `Capture.stopping` catches it."""
+    """Raised inside a UNet once the last wanted layer has been read."""
 
 
-class Capture:
-    """A context in which chosen attention layers also record their probabilities, averaged over heads and layers.
+class Recorder:
+    """A context in which chosen layers of a UNet also record, each reading as a running sum over its layers.
 
-    The average runs along as the layers are visited, so memory is one map a resolution, whatever the number of
-    layers. Gradients flow through the maps unless the caller disables them. Processors are put back on exit.
+    Memory is one reading's, whatever the number of its layers. Gradients flow through readings unless the caller
+    disables them. Processors are put back on exit.
     """
 
-    def __init__(self, unet: Any, layers: Sequence[Layer], *, stop: bool = False) -> None:
-        """`stop`: end the UNet's forward pass at the last of `layers` (run it inside `stopping()`)."""
-        if not layers:
-            raise AnywordError("attention capture: no layer was chosen.")
+    def __init__(self, unet: Any, layers: Sequence[Layer], reads: Sequence[Read], *, stop: bool = False) -> None:
+        """layers: all of the UNet, in the order of a pass. stop: raise `Stop` at the last one that is read."""
         self._unet = unet
-        self._layers = {layer.name: layer for layer in layers}
-        self._last = layers[-1].name if stop else None
+        self._grid = {layer.name: layer.grid for layer in layers}
+        self._wanted: dict[str, list[Read]] = {}
+        for name in self._grid:
+            for read in reads:
+                if name in read.layers:
+                    module = beside(name) if read.what == "image-to-image" else name
+                    self._wanted.setdefault(module, []).append(read)
+        if not self._wanted or any(name not in self._grid for read in reads for name in read.layers):
+            raise AnywordError("attention capture: no layer was chosen, or one that the model does not have.")
+        # Self-attention runs before the cross-attention beside it, which comes later in `layers` than all before.
+        order = [module for name in self._grid for module in (beside(name), name) if module in self._wanted]
+        self._last = order[-1] if stop else None
+        self._reads = tuple(reads)
         self._kept: dict[str, Any] = {}
-        self._sums: dict[int, torch.Tensor] = {}
+        self._sums: dict[Read, torch.Tensor] = {}
         self._seen: list[str] = []
 
-    def __enter__(self) -> Capture:
+    def __enter__(self) -> Recorder:
         modules = dict(self._unet.named_modules())
-        for name in self._layers:
+        for name in self._wanted:
             module = modules[name]
             self._kept[name] = (module, module.processor)
-            module.processor = _Recorder(self, name, module.processor)
+            module.processor = _Recording(self, name, module.processor)
         return self
 
     def __exit__(self, *error: object) -> None:
         for module, processor in self._kept.values():
             module.processor = processor
         self._kept.clear()
-        self._sums.clear()
-        self._seen.clear()
-
-    @contextmanager
-    def stopping(self) -> Iterator[None]:
-        """Around a UNet call that ends early."""
-        try:
-            yield
-        except Stop:
-            return
 
     def record(
         self,
         name: str,
-        probabilities: Callable[[], Float[torch.Tensor, "batch queries keys"]],
+        attn: Attention,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None,
+        attention_mask: torch.Tensor | None,
     ) -> None:
-        """Add one layer's probabilities (mean over heads) to those of its resolution."""
-        layer = self._layers[name]
-        values = probabilities()
-        if values.shape[1] != layer.resolution**2:
-            raise AnywordError(
-                f"attention layer {name}: {values.shape[1]} queries where "
-                f"{layer.resolution}x{layer.resolution} were expected.",
-                remedy="Latents must be square and of the size the layers were chosen for.",
-            )
-        so_far = self._sums.get(layer.resolution)
-        self._sums[layer.resolution] = values if so_far is None else so_far + values
+        """Add one layer's attention to the readings that want it."""
+        shares = probabilities(attn, hidden_states, encoder_hidden_states, attention_mask)  # [B, h, Q, K]
+        for read in self._wanted[name]:
+            values = _value(read, attn, shares, hidden_states, encoder_hidden_states)
+            so_far = self._sums.get(read)
+            self._sums[read] = values if so_far is None else so_far + values
         self._seen.append(name)
         if name == self._last:
             raise Stop
 
-    def take_all(self) -> dict[int, Float[torch.Tensor, "batch keys queries"]]:
-        """Mean probabilities since the last call, by resolution, and forget them.
+    def readings(self) -> Readings:
+        """The mean over each reading's layers, over the image's grid.
 
         Raises AnywordError unless every chosen layer was visited exactly once: a hook that silently matched nothing,
         or a UNet called twice, would otherwise give plausible wrong maps.
         """
-        seen, sums = sorted(self._seen), dict(self._sums)
-        self._seen.clear()
-        self._sums.clear()
-        if seen != sorted(self._layers):
+        if sorted(self._seen) != sorted(self._wanted):
             raise AnywordError(
-                f"attention capture: {len(seen)} layer visits recorded where {len(self._layers)} were expected "
-                f"({', '.join(self._layers)}).",
+                f"attention capture: {len(self._seen)} layer visits recorded where {len(self._wanted)} were expected "
+                f"({', '.join(self._wanted)}).",
                 remedy="Call the UNet exactly once between two reads.",
             )
-        counts: dict[int, int] = {}
-        for layer in self._layers.values():
-            counts[layer.resolution] = counts.get(layer.resolution, 0) + 1
-        return {side: (total / counts[side]).transpose(1, 2) for side, total in sums.items()}
+        return {read: self._over_the_image(read, self._sums[read] / len(read.layers)) for read in self._reads}
 
-    def take(self) -> Float[torch.Tensor, "batch tokens height width"]:
-        """`take_all` where all layers share one resolution, as maps over the image."""
-        taken = self.take_all()
-        if len(taken) != 1:
-            raise AnywordError(f"attention capture: layers of several resolutions {sorted(taken)} are read.")
-        ((side, maps),) = taken.items()
-        return maps.unflatten(-1, (side, side))
+    def _over_the_image(self, read: Read, mean: torch.Tensor) -> torch.Tensor:
+        grid = self._grid[read.layers[0]]
+        cells = mean.shape[-2]
+        if cells != grid[0] * grid[1]:
+            raise AnywordError(
+                f"attention layer {read.layers[0]}: {cells} queries where {grid[0]}x{grid[1]} were expected.",
+                remedy="Latents must be of the size the layers were chosen for.",
+            )
+        if read.what == "image-to-image":
+            return mean
+        if read.what == "output":
+            return mean.unflatten(-2, grid)
+        return mean.transpose(-1, -2).unflatten(-1, grid)
 
 
-class _Recorder:
+def _value(
+    read: Read,
+    attn: Attention,
+    shares: Float[torch.Tensor, "batch heads queries keys"],
+    hidden_states: torch.Tensor,
+    encoder_hidden_states: torch.Tensor | None,
+) -> torch.Tensor:
+    if read.what == "image-to-text by head":
+        return shares
+    if read.what == "output":
+        context = _context(attn, hidden_states, encoder_hidden_states)
+        value = attn.to_v(context).unflatten(-1, (attn.heads, -1)).transpose(1, 2)  # [B, h, K, d]
+        return (shares @ value.float()).transpose(1, 2).flatten(2)
+    return shares.mean(dim=1)
+
+
+class _Recording:
     """An attention processor that records, and leaves the output to the processor it stands in for."""
 
-    def __init__(self, capture: Capture, name: str, inner: Callable[..., torch.Tensor]) -> None:
-        self.capture = capture
+    def __init__(self, recorder: Recorder, name: str, inner: Any) -> None:
+        self.recorder = recorder
         self.name = name
         self.inner = inner
 
@@ -189,11 +171,9 @@ class _Recorder:
         *args: Any,
         **kwargs: Any,
     ) -> torch.Tensor:
-        self.capture.record(
-            self.name,
-            lambda: probabilities(attn, hidden_states, encoder_hidden_states, attention_mask),
-        )
-        return self.inner(attn, hidden_states, encoder_hidden_states, attention_mask, *args, **kwargs)
+        self.recorder.record(self.name, attn, hidden_states, encoder_hidden_states, attention_mask)
+        output: torch.Tensor = self.inner(attn, hidden_states, encoder_hidden_states, attention_mask, *args, **kwargs)
+        return output
 
 
 class CpuAttention:
@@ -229,16 +209,14 @@ def probabilities(
     hidden_states: Float[torch.Tensor, "batch queries channels"],
     encoder_hidden_states: Float[torch.Tensor, "batch keys width"] | None,
     attention_mask: torch.Tensor | None = None,
-) -> Float[torch.Tensor, "batch queries keys"]:
-    """softmax(Q K^T / sqrt(d)) in float32, averaged over heads, as AttnProcessor2_0 computes it implicitly."""
+) -> Float[torch.Tensor, "batch heads queries keys"]:
+    """softmax(Q K^T / sqrt(d)) in float32, as AttnProcessor2_0 computes it implicitly."""
     if hidden_states.ndim != 3 or attention_mask is not None or attn.group_norm or attn.spatial_norm:
         raise AnywordError(
             f"attention capture: this attention layer ({type(attn).__name__} with masks or inner norms) is of a "
             "kind that is not read.",
         )
-    context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-    if encoder_hidden_states is not None and attn.norm_cross:
-        context = attn.norm_encoder_hidden_states(context)
+    context = _context(attn, hidden_states, encoder_hidden_states)
     batch, heads = hidden_states.shape[0], attn.heads
     query = attn.to_q(hidden_states).unflatten(-1, (heads, -1)).transpose(1, 2)  # [B, h, Q, d]
     key = attn.to_k(context).unflatten(-1, (heads, -1)).transpose(1, 2)  # [B, h, K, d]
@@ -249,4 +227,14 @@ def probabilities(
     # Autocast would round the scores to bfloat16 again; maps are kept in float32.
     with torch.autocast(hidden_states.device.type, enabled=False):
         scores = attn.get_attention_scores(query.float().flatten(0, 1), key.float().flatten(0, 1))
-    return scores.unflatten(0, (batch, heads)).mean(dim=1)
+    return scores.unflatten(0, (batch, heads))
+
+
+def _context(attn: Attention, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor | None) -> torch.Tensor:
+    """What keys and values are made of: the text, or in self-attention the image itself."""
+    if encoder_hidden_states is None:
+        return hidden_states
+    normed: torch.Tensor = (
+        attn.norm_encoder_hidden_states(encoder_hidden_states) if attn.norm_cross else encoder_hidden_states
+    )
+    return normed

@@ -1,4 +1,4 @@
-"""Frozen text-to-image diffusion models behind one face: Stable Diffusion 1.x and 2.x, LDM text-to-image, embedded.
+"""Loading frozen text-to-image diffusion models: Stable Diffusion 1.x and 2.x, LDM text-to-image, embedded.
 
 A backbone is a folder (or hub id) in diffusers' own layout, so anything that a diffusers pipeline saved can be used.
 Weights are frozen, in eval mode, read from safetensors only, and hashed for the manifest.
@@ -7,26 +7,22 @@ Weights are frozen, in eval mode, read from safetensors only, and hashed for the
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.artifacts import ModelRecord
 from stages.artifacts.errors import AnywordError
-from stages.models import few_step, hub
-from stages.models.attention import Capture, CpuAttention, Layer, attention_layers, choose_layers
-from stages.models.batch_invariance import as_in_company
+from stages.models import hub
 from stages.models.recipe import BackboneRecipe
-from stages.models.text import Encoding, check_fast, tokenize, tokenize_windows, window_of
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    import torch
+
+    from stages.models.face import DiffusionModel, Layer
 
 PARTS = {
     "stable-diffusion": ("vae", "text_encoder"),
@@ -34,6 +30,13 @@ PARTS = {
     "ldm": ("vqvae", "bert"),
 }
 """Names of the autoencoder's and the text encoder's folders, by family."""
+OTHERS = {
+    "StableDiffusionXL": "SDXL",
+    "PixArt": "PixArt",
+    "StableDiffusion3": "Stable Diffusion 3",
+    "Flux": "FLUX",
+}
+"""Families that are told apart and not read, by the beginning of their pipelines' names."""
 
 ADVICE = "anyword.json"
 
@@ -50,158 +53,16 @@ class Advice(BaseModel):
     """'embedded' where the model knows only the embedded world."""
 
 
-@dataclass(frozen=True)
-class DiffusionBackbone:
-    """A frozen diffusion model. All tensors that go in and out are float32 on `device`."""
-
-    id: str
-    revision: str | None
-    weights_sha256: str
-    autoencoder: Any
-    """AutoencoderKL or VQModel."""
-    model: Any
-    """UNet2DConditionModel."""
-    encoder: Any
-    """CLIPTextModel or LDMBertModel."""
-    tokenizer: Any
-    scheduler: Any
-    """The noise schedule, and the sampler that chains follow: DDIMScheduler, or LCMScheduler or TCDScheduler where a
-    few-step adapter belongs to one."""
-    resolution: int
-    """Side of the square images, in pixels."""
-    latent_size: int
-    window: int
-    """Tokens a text may have, special ones included."""
-    layers: tuple[Layer, ...]
-    """The cross-attention layers whose maps are read, in the order in which the UNet runs them."""
-    world: str | None
-    device: torch.device
-    few_step: ModelRecord | None = None
-    """The few-step adapter that was merged, if one was; `weights_sha256` counts it in."""
-
-    @property
-    def map_resolution(self) -> int:
-        return self.layers[-1].resolution
-
-    def vae_encode(
-        self, pixels: Float[torch.Tensor, "batch 3 height width"]
-    ) -> Float[torch.Tensor, "batch channels h w"]:
-        """Latents of images in -1..1: the posterior's mean (VQ: the unquantised code) times the scaling factor."""
-        with torch.no_grad():
-            encoded = self.autoencoder.encode(pixels.to(self.device, torch.float32))
-            latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mean
-        return latents * self.autoencoder.config.scaling_factor
-
-    def tokenize(self, texts: Sequence[str]) -> Encoding:
-        """Texts as ids padded to the window; SampleError for an empty text or one beyond the window."""
-        encoding = tokenize(self.tokenizer, texts, self.window)
-        return replace(encoding, input_ids=encoding.input_ids.to(self.device))
-
-    def tokenize_windows(self, text: str) -> Encoding:
-        """A text of any length, one row a window of whole sentences; see `text.tokenize_windows`."""
-        encoding = tokenize_windows(self.tokenizer, text, self.window)
-        return replace(encoding, input_ids=encoding.input_ids.to(self.device))
-
-    @property
-    def empty_ids(self) -> Int[torch.Tensor, "1 window"]:
-        """The empty text, which stands for "no condition"."""
-        batch = self.tokenizer([""], padding="max_length", max_length=self.window)
-        return torch.tensor(batch["input_ids"], dtype=torch.long, device=self.device)
-
-    def special(self, input_ids: Int[torch.Tensor, " window"]) -> tuple[int, int]:
-        """Positions of the begin and the (first) end mark in an encoded text."""
-        last = self.tokenizer.eos_token_id
-        last = self.tokenizer.sep_token_id if last is None else last
-        return 0, int((input_ids == last).nonzero()[0])
-
-    @property
-    def unknown_id(self) -> int | None:
-        """Id of the token that stands for what the tokenizer does not know (CLIP's, which knows every byte, ends
-        the text instead, so a match there is none)."""
-        unknown = self.tokenizer.unk_token_id
-        return None if unknown == self.tokenizer.eos_token_id else unknown
-
-    @property
-    def table(self) -> Float[torch.Tensor, "vocabulary width"]:
-        """The text encoder's input embeddings (not to be changed)."""
-        return _input_embeddings(self.encoder).weight
-
-    def embed(self, input_ids: Int[torch.Tensor, "batch window"]) -> Float[torch.Tensor, "batch window width"]:
-        """Input token embeddings, a fresh tensor without history."""
-        return self.table[input_ids].clone()
-
-    def encode(
-        self,
-        input_ids: Int[torch.Tensor, "batch window"],
-        token_embeddings: Float[torch.Tensor, "batch window width"],
-    ) -> Float[torch.Tensor, "batch window context"]:
-        """The text encoder's last hidden states for given input embeddings; differentiable with respect to them.
-
-        Padding tokens take part, as in the pipelines that these models were trained for.
-        """
-        if "inputs_embeds" in inspect.signature(self.encoder.forward).parameters:
-            return self.encoder(inputs_embeds=token_embeddings, return_dict=True)[0]
-        # CLIPTextModel takes no embeddings: they replace its table's output for the length of this call.
-        hook = _input_embeddings(self.encoder).register_forward_hook(lambda *_: token_embeddings)
-        try:
-            return self.encoder(input_ids=input_ids)[0]
-        finally:
-            hook.remove()
-
-    def unet(
-        self,
-        latents: Float[torch.Tensor, "batch channels h w"],
-        timesteps: Int[torch.Tensor, " batch"],
-        encoder_hidden_states: Float[torch.Tensor, "batch window context"],
-    ) -> Float[torch.Tensor, "batch channels h w"]:
-        """The UNet's prediction (noise, or velocity: `scheduler.config.prediction_type`), one timestep a row."""
-        dtype = self.model.dtype
-        latents = latents.to(dtype)
-        if self.device.type != "cpu":  # on a CPU, bfloat16 group norms lose more by it than convolutions gain
-            latents = latents.contiguous(memory_format=torch.channels_last)
-        return self.model(latents, timesteps, encoder_hidden_states.to(dtype), return_dict=False)[0].float()
-
-    def capture(
-        self, resolution: int | None = None, layers: Sequence[str] | None = None, *, stop: bool = False
-    ) -> Capture:
-        """A context that reads cross-attention probabilities while `unet` runs; see `attention.Capture`."""
-        if resolution is None and layers is None:
-            return Capture(self.model, self.layers, stop=stop)
-        every = attention_layers(self.model, self.latent_size)
-        side = self.map_resolution if resolution is None else resolution
-        return Capture(self.model, choose_layers(every, side, layers, self.id), stop=stop)
-
-    @torch.no_grad()
-    def attention(
-        self,
-        latents: Float[torch.Tensor, "batch channels h w"],
-        timesteps: Int[torch.Tensor, " batch"],
-        encoder_hidden_states: Float[torch.Tensor, "batch window context"],
-    ) -> Float[torch.Tensor, "batch window height width"]:
-        """Maps only: the UNet ends at the last layer that is read."""
-        with self.capture(stop=True) as capture:
-            with capture.stopping():
-                self.unet(latents, timesteps, encoder_hidden_states)
-            return capture.take()
-
-    def target(
-        self,
-        latents: Float[torch.Tensor, "batch channels h w"],
-        noise: Float[torch.Tensor, "batch channels h w"],
-        timesteps: Int[torch.Tensor, " batch"],
-    ) -> Float[torch.Tensor, "batch channels h w"]:
-        """What the UNet was trained to predict for these latents and this noise."""
-        kind = self.scheduler.config.prediction_type
-        if kind == "v_prediction":
-            return self.scheduler.get_velocity(latents, noise, timesteps)
-        return latents if kind == "sample" else noise
-
-
-def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> DiffusionBackbone:
+def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> DiffusionModel:
     """Load a backbone. AnywordError where it is missing, of another family, or has only pickled weights."""
     import diffusers
+    import torch
     import transformers
     from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertModel
+
+    from stages.models.noise_path import DdpmPath
+    from stages.models.tokens import check_fast
+    from stages.models.unet import UNetModel
 
     # One line a weight file and hints for developers would drown a stage's log.
     transformers.utils.logging.disable_progress_bar()
@@ -212,74 +73,92 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     index = _index(folder, recipe)
     autoencoder_part, encoder_part = PARTS[recipe.kind]
     classes: dict[str, Any] = {
-        "unet": diffusers.UNet2DConditionModel,
+        "unet": {"UNet2DConditionModel": diffusers.UNet2DConditionModel},
         autoencoder_part: {"AutoencoderKL": diffusers.AutoencoderKL, "VQModel": diffusers.VQModel},
         encoder_part: {"CLIPTextModel": transformers.CLIPTextModel, "LDMBertModel": LDMBertModel},
     }
     modules: dict[str, Any] = {}
     for part, choice in classes.items():
         name = index[part][1]
-        cls = choice.get(name) if isinstance(choice, dict) else choice
-        if cls is None:
+        if name not in choice:
             raise AnywordError(
                 f"{folder}: its {part} is a {name}, which is not supported.",
                 remedy=f"Supported: {', '.join(choice)}.",
             )
-        # An adapter is merged in float32, and rounded with the rest.
-        own = getattr(torch, recipe.dtype) if part == "unet" and recipe.few_step is None else torch.float32
-        modules[part] = _load(cls, folder, part, own)
+        own = getattr(torch, recipe.dtype) if part == "unet" else torch.float32
+        modules[part] = _load(choice[name], folder, part, own)
+    unet, autoencoder = modules["unet"], modules[autoencoder_part]
+    if unet.config.in_channels != autoencoder.config.latent_channels:
+        raise AnywordError(
+            f"{folder}: its unet takes {unet.config.in_channels} channels and latents have "
+            f"{autoencoder.config.latent_channels}, so it wants more than a text (inpainting, depth).",
+            remedy="Choose the text-to-image model of that family.",
+        )
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     check_fast(tokenizer, str(folder))
-    # The sampler's own class does not matter: DDIM with the same noise schedule is what both inversions use.
-    scheduler = diffusers.DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
-    sha256 = _hash(folder, ("unet", autoencoder_part, encoder_part, "tokenizer", "scheduler"))
-    distilled = None
-    if recipe.few_step is not None:
-        adapter = few_step.find(recipe.few_step)
-        few_step.merge(recipe.few_step, adapter, {**modules, "tokenizer": tokenizer}, scheduler)
-        modules["unet"].to(getattr(torch, recipe.dtype))
-        scheduler = few_step.sampler(recipe.few_step, scheduler)
-        distilled = few_step.record(recipe.few_step, adapter)
-        sha256 = few_step.combined(sha256, recipe.few_step, distilled)
-    for module in modules.values():
-        module.to(device).eval().requires_grad_(False)
-    unet, autoencoder, encoder = modules["unet"], modules[autoencoder_part], modules[encoder_part]
-    if torch.device(device).type == "cpu":
-        unet.set_attn_processor(CpuAttention())
-        as_in_company(unet)
-    else:
-        unet.to(memory_format=torch.channels_last)
+    advice = _advice(folder)
+    model = UNetModel(
+        record=record(recipe),
+        unet=unet,
+        autoencoder=autoencoder,
+        encoder=modules[encoder_part],
+        tokenizer=tokenizer,
+        path=DdpmPath.from_folder(folder / "scheduler"),
+        latent_size=_latent_size(recipe, unet, autoencoder),
+        device=torch.device(device),
+        world=advice.world,
+    )
+    side = recipe.map_resolution or advice.map_resolution or 16
+    prefixes = recipe.layers if recipe.layers is not None else advice.cross_attention_layers
+    model.read_by_default = choose_layers(model.layers, side, prefixes, f"backbone {recipe.id}")
+    return model
 
+
+def record(recipe: BackboneRecipe) -> ModelRecord:
+    """What a manifest says of a backbone, from its files alone: nothing is loaded."""
+    folder = locate(recipe)
+    _index(folder, recipe)
+    sha256 = _hash(folder, ("unet", *PARTS[recipe.kind], "tokenizer", "scheduler"))
+    return ModelRecord(id=recipe.id, revision=recipe.revision, sha256=sha256)
+
+
+def _latent_size(recipe: BackboneRecipe, unet: Any, autoencoder: Any) -> tuple[int, int]:
     factor = 2 ** (len(autoencoder.config.block_out_channels) - 1)
-    latent_size = int(unet.config.sample_size) if recipe.resolution is None else recipe.resolution // factor
-    resolution = latent_size * factor
+    side = int(unet.config.sample_size) if recipe.resolution is None else recipe.resolution // factor
+    resolution = side * factor
     step = factor * 2 ** (len(unet.down_blocks) - 1)
     if resolution % step or (recipe.resolution and recipe.resolution != resolution):
         raise AnywordError(
             f"backbone {recipe.id}: resolution {recipe.resolution or resolution} is not a multiple of {step}.",
             remedy=f"Choose {max(step, round((recipe.resolution or resolution) / step) * step)}.",
         )
-    advice = _advice(folder)
-    side = recipe.map_resolution or advice.map_resolution or 16
-    prefixes = recipe.layers if recipe.layers is not None else advice.cross_attention_layers
-    layers = choose_layers(attention_layers(unet, latent_size), side, prefixes, f"backbone {recipe.id}")
-    return DiffusionBackbone(
-        id=recipe.id,
-        revision=recipe.revision,
-        weights_sha256=sha256,
-        autoencoder=autoencoder,
-        model=unet,
-        encoder=encoder,
-        tokenizer=tokenizer,
-        scheduler=scheduler,
-        resolution=resolution,
-        latent_size=latent_size,
-        window=window_of(tokenizer, encoder),
-        layers=tuple(layers),
-        world=advice.world,
-        device=torch.device(device),
-        few_step=distilled,
-    )
+    return side, side
+
+
+def choose_layers(layers: Sequence[Layer], side: int, prefixes: Sequence[str] | None, where: str) -> tuple[Layer, ...]:
+    """The layers whose name begins with one of `prefixes` (all, if None) and whose grid has this longer side; errors
+    name `where`."""
+    at = [layer for layer in layers if layer.side == side]
+    if prefixes is not None:
+        for prefix in prefixes:
+            if not any(_begins(layer.name, prefix) for layer in at):
+                names = ", ".join(f"{layer.name} ({layer.grid[0]}x{layer.grid[1]})" for layer in layers)
+                raise AnywordError(
+                    f"{where}: no cross-attention layer at {side}x{side} begins with '{prefix}'.",
+                    remedy=f"It has: {names}.",
+                )
+        at = [layer for layer in at if any(_begins(layer.name, prefix) for prefix in prefixes)]
+    if not at:
+        sides = sorted({layer.side for layer in layers})
+        raise AnywordError(
+            f"{where}: no cross-attention layer works at {side}x{side}, only at {sides}.",
+            remedy="Choose another image resolution, or one of these as map_resolution.",
+        )
+    return tuple(at)
+
+
+def _begins(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(prefix + ".")
 
 
 def locate(recipe: BackboneRecipe) -> Path:
@@ -309,6 +188,16 @@ def _index(folder: Path, recipe: BackboneRecipe) -> dict[str, Any]:
             f"{path}: not readable ({type(error).__name__}).",
             remedy="Save the model as a diffusers pipeline folder.",
         ) from error
+    pipeline = str(index.get("_class_name", ""))
+    other = next((family for begin, family in OTHERS.items() if pipeline.startswith(begin)), None)
+    if other is None and "transformer" in index:
+        other = pipeline or "transformer"
+    if other is not None or "text_encoder_2" in index:
+        raise AnywordError(
+            f"{path}: a model of another family, {other or pipeline or 'one with two text encoders'}, which is not "
+            "read yet.",
+            remedy="Use Stable Diffusion 1.x or 2.x, LDM text-to-image, or the embedded model.",
+        )
     missing = [part for part in ("unet", "tokenizer", "scheduler", *PARTS[recipe.kind]) if part not in index]
     if missing:
         fits = [kind for kind, parts in PARTS.items() if all(part in index for part in parts)]
@@ -319,7 +208,7 @@ def _index(folder: Path, recipe: BackboneRecipe) -> dict[str, Any]:
     return index
 
 
-def _load(cls: Any, folder: Path, part: str, dtype: torch.dtype) -> Any:
+def _load(cls: Any, folder: Path, part: str, dtype: Any) -> Any:
     if not any((folder / part).glob("*.safetensors")):
         raise AnywordError(
             f"{folder / part}: holds no .safetensors weights, and pickled ones are never read.",
@@ -355,9 +244,3 @@ def _hash(folder: Path, parts: Sequence[str]) -> str:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
     return digest.hexdigest()
-
-
-def _input_embeddings(encoder: Any) -> Any:
-    """The table of input embeddings; LDMBert keeps it one level down, where transformers' own lookup may not see it."""
-    inner = encoder.model if hasattr(encoder, "model") else encoder
-    return inner.get_input_embeddings()

@@ -1,4 +1,4 @@
-"""Samples of a shard as a backbone wants them: latents and token ids, each sample's failure its own."""
+"""Samples of a shard as a diffusion model wants them: latents and tokens, each sample's failure its own."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from stages.artifacts import Failure, ModelRecord, SampleError
+from stages.artifacts import Failure, SampleError
 from stages.artifacts.images import read_image
-from stages.models.diffusion import DiffusionBackbone
+from stages.models.face import DiffusionModel
 from stages.models.pixels import to_pixels
-from stages.models.text import Encoding
+from stages.models.tokens import Tokens
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, UInt8
+    from jaxtyping import Float
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,12 @@ class Inputs:
     part: tuple[int, ...]
     """Of every row, which window of its text it is."""
     latents: Float[torch.Tensor, "rows channels h w"]
-    encoding: Encoding
+    pixels: Float[torch.Tensor, "rows 3 height width"]
+    """The images that latents are of, in -1..1, on the CPU."""
+    tokens: Tokens
     """One row a row; offsets count in the sample's whole text."""
     failures: Mapping[int, Failure]
     """By index in the batch."""
-    images: Mapping[int, UInt8[np.ndarray, "height width 3"]]
-    """The images as read, by index in the batch."""
 
     def rows_of(self) -> dict[int, list[int]]:
         """Rows by sample, both in order."""
@@ -47,39 +46,31 @@ class Inputs:
         return rows
 
 
-def prepare(backbone: DiffusionBackbone, rows: Sequence[Mapping[str, Any]], root: Path) -> Inputs:
+def prepare(model: DiffusionModel, rows: Sequence[Mapping[str, Any]], root: Path) -> Inputs:
     """Read, resize and encode the images of rows of the samples table; tokenize their texts."""
     pixels: list[torch.Tensor] = []
-    encodings: list[Encoding] = []
+    tokens: list[Tokens] = []
     failures: dict[int, Failure] = {}
-    images: dict[int, np.ndarray] = {}
     for index, row in enumerate(rows):
         try:
-            encoding = backbone.tokenize_windows(row["text"])
+            own = model.tokenize(row["text"])
             image = read_image(root, row["image"], row["image_sha256"])
         except SampleError as error:
             failures[index] = Failure(str(error))
             continue
-        encodings.append(encoding)
-        images[index] = image
-        pixels.append(to_pixels(image, backbone.resolution))
+        tokens.append(own)
+        pixels.append(to_pixels(image, model.image_size))
     kept = [index for index in range(len(rows)) if index not in failures]
     if not kept:
-        nothing = Encoding(torch.zeros(0, backbone.window, dtype=torch.long), ())
-        return Inputs((), (), torch.zeros(0), nothing, failures, images)
-    counts = [len(encoding.offsets) for encoding in encodings]
-    latents = backbone.vae_encode(torch.stack(pixels))
+        return Inputs((), (), torch.zeros(0), torch.zeros(0), model.empty.select([]), failures)
+    counts = [len(own) for own in tokens]
+    images = torch.stack(pixels)
+    latents = model.latents(images)
     return Inputs(
         tuple(index for index, count in zip(kept, counts, strict=True) for _ in range(count)),
         tuple(part for count in counts for part in range(count)),
         latents.repeat_interleave(torch.tensor(counts, device=latents.device), dim=0),
-        Encoding.together(encodings),
+        images.repeat_interleave(torch.tensor(counts), dim=0),
+        Tokens.together(tokens),
         failures,
-        images,
     )
-
-
-def records(backbone: DiffusionBackbone) -> dict[str, ModelRecord]:
-    """What a manifest says of a backbone, and of the few-step adapter in it; the backbone's hash counts that in."""
-    own = ModelRecord(id=backbone.id, revision=backbone.revision, sha256=backbone.weights_sha256)
-    return {"backbone": own} | ({"few_step": backbone.few_step} if backbone.few_step else {})

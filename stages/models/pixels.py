@@ -12,15 +12,16 @@ if TYPE_CHECKING:
 
 
 def to_pixels(
-    image: UInt8[np.ndarray, "height width 3"], resolution: int
-) -> Float[torch.Tensor, "3 resolution resolution"]:
-    """Resize to a square (bicubic, aspect ratio not kept: latent diffusion's own preprocessing), scale to -1..1.
+    image: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]
+) -> Float[torch.Tensor, "3 rows columns"]:
+    """Resize to `size`, height before width (bicubic, aspect ratio not kept: latent diffusion's own preprocessing), and
+    scale to -1..1.
 
-    Maps then cover the whole image, so a map's cell (i, j) of R lies over pixels [j W/R, (j+1) W/R) x [i H/R, …).
+    Maps then cover the whole image, so a map's cell (i, j) of R x S lies over pixels [j W/S, (j+1) W/S) x [i H/R, …).
     """
     from PIL import Image
 
-    if image.shape[:2] != (resolution, resolution):
-        resized = Image.fromarray(image).resize((resolution, resolution), Image.Resampling.BICUBIC)
+    if image.shape[:2] != size:
+        resized = Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BICUBIC)
         image = np.asarray(resized)
     return torch.from_numpy(image.astype(np.float32) / 127.5 - 1.0).permute(2, 0, 1)

@@ -4,23 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-
-class FewStep(BaseModel):
-    """A distilled LoRA of the UNet (LCM-LoRA, TCD, Hyper-SD), for which a chain of a few steps suffices."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    path: str = Field(
-        description="Local .safetensors file, or a folder that holds one, as diffusers' load_lora_weights takes it. "
-        "Never fetched."
-    )
-    scheduler: Literal["lcm", "tcd", "ddim"] = Field(
-        description="The sampler that it was distilled for: lcm (LCM-LoRA), tcd (TCD, Hyper-SD's 1-step adapter), or "
-        "ddim with trailing timesteps (Hyper-SD's adapters for a fixed number of steps)."
-    )
-    scale: float = Field(1.0, gt=0, description="Strength at which it is merged.")
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class BackboneRecipe(BaseModel):
@@ -56,16 +40,6 @@ class BackboneRecipe(BaseModel):
         description="Cross-attention layers to read, by the beginning of their names ('up_blocks.1'); default: the "
         "backbone's own advice (anyword.json), else every layer at the maps' resolution.",
     )
-    few_step: FewStep | None = Field(
-        default=None,
-        description="A distilled adapter, merged into the UNet, and its sampler; for kinds with a CLIP text encoder.",
-    )
-
-    @model_validator(mode="after")
-    def _has_a_loader(self) -> BackboneRecipe:
-        if self.few_step and self.kind == "ldm":
-            raise ValueError("few_step adapters exist for Stable Diffusion, not for kind 'ldm'")
-        return self
 
     @property
     def id(self) -> str:

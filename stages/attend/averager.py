@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.artifacts.errors import AnywordError
-from stages.attend.reading import Maps, refine
+from stages.models.noise_path import Level
+from stages.models.reading import AttentionMaps, refine
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 
 class Averager:
-    """Mean map of every token of every image over timesteps in a range; each single timestep's too, if kept."""
+    """Mean map of every context column of every image over timesteps in a range; each timestep's too, if kept."""
 
     def __init__(self, images: int, timesteps: tuple[int, int], *, keep_steps: bool = False, power: int = 0) -> None:
         """power: how often the mean maps are spread along the mean self-attention, which must then be read."""
@@ -26,12 +27,12 @@ class Averager:
         self._sum: torch.Tensor | None = None
         self._own: torch.Tensor | None = None
         self._count = [0] * images
-        self._steps: dict[int, dict[int, list[torch.Tensor]]] = {n: {} for n in range(images)}
+        self._steps: dict[int, dict[Level, list[torch.Tensor]]] = {n: {} for n in range(images)}
 
-    def wants(self, timestep: int) -> bool:
+    def wants(self, timestep: Level) -> bool:
         return self.low <= timestep < self.high
 
-    def add(self, maps: Maps, images: Sequence[int], timesteps: Sequence[int]) -> None:
+    def add(self, maps: AttentionMaps, images: Sequence[int], timesteps: Sequence[Level]) -> None:
         """Maps of some (image, timestep) pairs, in any order and any batches."""
         cross, own = maps.cross, maps.own
         if self._sum is None:
@@ -47,8 +48,8 @@ class Averager:
             if self.keep:
                 self._steps[n].setdefault(timestep, []).append(cross[row].float().cpu())
 
-    def mean(self, image: int) -> Float[torch.Tensor, "tokens height width"]:
-        """The mean map of each token of one image, in float32 on the CPU; AnywordError if none was added."""
+    def mean(self, image: int) -> Float[torch.Tensor, "columns height width"]:
+        """The mean map of each context column of one image, in float32 on the CPU; AnywordError if none was added."""
         if self._sum is None or not self._count[image]:
             raise AnywordError(
                 f"attend: no timestep of the chain lies in {self.low}..{self.high}.",
@@ -61,7 +62,7 @@ class Averager:
             maps = refine(maps, self._own[image] / self._count[image], self.power)
         return maps.cpu()
 
-    def steps(self, image: int) -> Float[torch.Tensor, "steps tokens height width"]:
+    def steps(self, image: int) -> Float[torch.Tensor, "steps columns height width"]:
         """Each timestep's map, rising in time, the mean over its noises; not refined."""
         kept = self._steps[image]
         return torch.stack([torch.stack(kept[t]).mean(dim=0) for t in sorted(kept)])

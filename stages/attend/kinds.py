@@ -1,0 +1,65 @@
+"""What each kind of attender does: maps of all context columns, averaged over its passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from stages.attend import ddim, null_text
+from stages.attend.averager import Averager
+from stages.attend.noised import maps_noised
+from stages.attend.recipe import ChainRecipe, NoisedRecipe
+from stages.models.face import Condition
+from stages.models.reading import AttentionReader
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+def average(
+    reader: AttentionReader,
+    latents: Float[torch.Tensor, "images channels h w"],
+    condition: Condition,
+    sample_ids: Sequence[str],
+    settings: ChainRecipe | NoisedRecipe,
+    *,
+    rows: int,
+) -> Averager:
+    """The averaged maps of a batch of images, by the recipe's kind. rows: latents a pass."""
+    model = reader.model
+    counted = (0, model.path.timesteps) if isinstance(settings, NoisedRecipe) else settings.timesteps
+    averager = Averager(len(latents), counted, keep_steps=settings.keep_steps, power=settings.refine)
+    if isinstance(settings, NoisedRecipe):
+        maps_noised(
+            reader,
+            latents,
+            condition,
+            averager,
+            at=settings.at,
+            draws=settings.draws,
+            seed=settings.seed,
+            sample_ids=sample_ids,
+            rows=rows,
+        )
+        return averager
+    # Only the maps at the stored latents can leave levels out: the others must come down from the top.
+    below = settings.timesteps[1] if settings.kind == "direct" else None
+    levels, stored = ddim.ddim_inversion(model, latents, condition, settings.steps, below=below)
+    if settings.kind == "direct":
+        ddim.maps_at(reader, stored, levels, condition, averager, rows=rows)
+    elif settings.kind == "ddim":
+        ddim.denoise(reader, stored[-1], levels, condition, averager)
+    else:
+        null_text.denoise(
+            reader,
+            latents,
+            stored,
+            levels,
+            condition,
+            averager,
+            guidance=settings.guidance,
+            inner=settings.inner_steps,
+        )
+    return averager
