@@ -1,32 +1,31 @@
 """`anyword segment`: one image and one sentence through all stages, in this process.
 
-The stages' own commands run on a shard of one sample, so what comes out is what the workflow makes. Their results stay
-below the output folder, and a stage whose recipe, version and inputs are unchanged is not run again.
+The workflow's own plan runs on a shard of one sample, so what comes out is what the workflow makes. Results stay below
+the output folder, and a stage keeps what it would only make again: same version, recipe, models and inputs.
 """
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stages.artifacts.atomic import sha256_file, write_bytes, write_json
+from stages.artifacts.atomic import write_bytes, write_json
 from stages.artifacts.errors import AnywordError
-from stages.artifacts.manifest import NAME, Manifest, read_manifest
-from stages.artifacts.results import Results
+from stages.artifacts.manifest import NAME
+from stages.artifacts.results import Results, shard_name
 from stages.artifacts.shard_reader import ShardReader
 
 log = logging.getLogger("anyword")
 
 DATASET = "image"
-SHARD = "00000"
+SHARD = shard_name(0)
 OVERLAY_COLOURS = ((230, 57, 70), (29, 119, 190), (46, 160, 67), (245, 166, 35), (142, 68, 173), (0, 170, 160))
 
 
@@ -48,7 +47,8 @@ def segment(
     Raises:
         AnywordError: the sample cannot be processed; the message says in which stage and why.
     """
-    from stages.config import CHOICES, Workflow
+    from stages.config import Workflow
+    from stages.plan import steps
 
     if not image.is_file():
         raise AnywordError(f"{image}: no such file.", remedy="Give the path of an image.")
@@ -82,91 +82,14 @@ def segment(
     )
     out.mkdir(parents=True, exist_ok=True)
     write_bytes(table, (json.dumps({"id": "image", "image": image.name, "text": text}) + "\n").encode())
-    names = {key: getattr(workflow.experiment(experiment), key) for key in CHOICES}
-    for stage, arguments in _stages(workflow, names, root, image.parent, table, adapter, device, experiment):
-        _run(stage, arguments)
-        _stop_at_failure(arguments["output"], stage)
     results = Results(root)
+    places: dict[str, Any] = {"images": image.parent, "texts": table, "adapter": adapter}
+    for step in steps(workflow, experiment, results, SHARD, **places, device=device):
+        log.info("%s", step.stage)
+        step.run()
+        _stop_at_failure(step.output, step.stage)
     _write_masks(results.masks(experiment, SHARD), results.samples(SHARD), image, text, out)
     return results.page(experiment)
-
-
-def _stages(
-    workflow: Any,
-    names: Mapping[str, str],
-    root: Path,
-    images: Path,
-    table: Path,
-    adapter: Path | None,
-    device: str,
-    experiment: str,
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every stage's name and the arguments of its command, in order."""
-
-    def recipe(key: str, section: str) -> dict[str, Any]:
-        return json.loads(workflow.recipe(section, names[key]))
-
-    results = Results(root)
-    samples, phrases = results.samples(SHARD), results.phrases(names["parser"], SHARD)
-    embeddings = results.embeddings(names["inverter"], SHARD)
-    maps = results.maps(names["inverter"], names["attender"], SHARD)
-    points, masks = results.points(experiment, SHARD), results.masks(experiment, SHARD)
-    listing = recipe("dataset", "datasets")
-    yield "index", {"recipe": listing, "output": results.index, "root": images, "texts": table}
-    reader = json.loads(workflow.reader(DATASET))
-    yield "samples", {"index": results.listing(SHARD), "recipe": reader, "output": samples, "root": images}
-    yield "parse", {"samples": samples, "recipe": recipe("parser", "parsers"), "output": phrases}
-    common = {"samples": samples, "images": images, "device": device}
-    fitted = {**common, **({"adapter": adapter} if adapter else {})}
-    yield "invert", {**fitted, "recipe": recipe("inverter", "inverters"), "output": embeddings}
-    attender = json.loads(workflow.attend_recipe(names["inverter"], names["attender"]))
-    yield "attend", {**fitted, "embeddings": embeddings, "recipe": attender, "output": maps}
-    prompts = {"samples": samples, "phrases": phrases, "maps": maps}
-    yield "prompt", {**prompts, "recipe": recipe("prompter", "prompters"), "output": points}
-    reads = {"points": points, "maps": maps, "phrases": phrases}
-    chosen = {name: reads[name] for name in workflow.segment_reads(experiment)}
-    yield "segment", {**common, **chosen, "recipe": recipe("segmenter", "segmenters"), "output": masks}
-    yield (
-        "report",
-        {
-            "root": root,
-            "experiment": experiment,
-            "shards": 1,
-            "parser": names["parser"],
-            "inverter": names["inverter"],
-            "attender": names["attender"],
-            "recipe": recipe("reporter", "reporters"),
-            "output": results.report(experiment),
-            "images": images,
-        },
-    )
-
-
-def _run(stage: str, arguments: dict[str, Any]) -> None:
-    from stages.config import stage_of
-
-    room, function = ("samples", "index") if stage == "index" else (stage, "run")
-    version = stage_of(room, "INDEX" if stage == "index" else "STAGE")
-    try:
-        earlier: Manifest | None = read_manifest(arguments["output"], version.name)
-    except AnywordError:
-        earlier = None
-    # The report reads a whole tree and takes a second; the others are kept while nothing they read has changed.
-    # The adapter of attend is that of its embeddings, whose manifest says so.
-    other = {"output", "adapter"} if stage == "attend" else {"output"}
-    read = {p for n, p in arguments.items() if n not in other and isinstance(p, Path) and p.name == NAME}
-    same = (
-        earlier is not None
-        and stage not in ("index", "samples", "report")
-        and earlier.stage == version
-        and earlier.recipe == arguments["recipe"]
-        and set(earlier.inputs.values()) == {sha256_file(path) for path in read}
-    )
-    if same:
-        log.info("%s: unchanged, kept", stage)
-        return
-    log.info("%s", stage)
-    getattr(importlib.import_module(f"stages.{room}.command"), function)(**arguments)
 
 
 def _stop_at_failure(output: Path, stage: str) -> None:

@@ -106,3 +106,81 @@ def test_an_inverter_that_names_an_adapter_asks_for_it(scene, tmp_path):
     arguments = ["segment", str(scene / "scene.png"), "a circle", "--inverter", "short", "--out", str(tmp_path / "out")]
     with pytest.raises(AnywordError, match="uses adapter 'lora'"):
         CliRunner().invoke(app, [*arguments, "--config", str(tmp_path / "mine.yaml")], catch_exceptions=False)
+
+
+def hidden(*_, **__):
+    raise RuntimeError("a model was loaded")
+
+
+def test_what_is_unchanged_loads_no_model_and_replaced_weights_are_seen(scene, tmp_path, monkeypatch):
+    import shutil
+
+    import stages.models.diffusion as diffusion
+    import stages.models.sam as sam
+
+    folder = tmp_path / "own"
+    shutil.copytree(scene, folder, ignore=shutil.ignore_patterns("out"))
+    text = "a red circle"
+    assert run(folder, text).exit_code == 0
+    root = folder / "out/stages/image"
+    stages = ("invert", "attend", "prompt", "segment")
+    made = {stage: next(path for path in root.rglob("manifest.json") if stage in path.parts) for stage in stages}
+    before = {stage: path.stat().st_mtime_ns for stage, path in made.items()}
+    with monkeypatch.context() as patched:
+        patched.setattr(diffusion, "load", hidden)
+        patched.setattr(sam, "load", hidden)
+        assert run(folder, text).exit_code == 0
+    assert {stage: path.stat().st_mtime_ns for stage, path in made.items()} == before
+    weights = max((folder / "backbone" / "unet").rglob("*.safetensors"), key=lambda path: path.stat().st_size)
+    weights.write_bytes(weights.read_bytes()[:-4] + bytes(4))
+    assert run(folder, text).exit_code == 0
+    assert all(path.stat().st_mtime_ns > before[stage] for stage, path in made.items())
+
+
+def test_a_damaged_result_is_made_again(scene, tmp_path):
+    run(scene, "a red circle", "--out", str(tmp_path))
+    masks = next((tmp_path / "stages").rglob("masks.parquet"))
+    whole = masks.read_bytes()
+    masks.write_bytes(whole[:-1] + b"x")
+    run(scene, "a red circle", "--out", str(tmp_path))
+    assert masks.read_bytes() == whole
+
+
+@pytest.mark.parametrize("kind", ["sam3", "grounding-dino"])
+def test_a_segmenter_that_reads_words_alone_needs_nothing_of_attention(kind):
+    from stages.config import Workflow, complete_config, merged
+    from stages.plan import needs
+
+    config = merged(complete_config(), {"segmenters": {"words": {"kind": kind}}})
+    config["experiments"]["spacy"]["segmenter"] = "words"
+    assert needs(Workflow(config), "spacy") == {"samples", "phrases"}
+    config["experiments"]["spacy"]["segmenter"] = "attention"
+    assert needs(Workflow(config), "spacy") == {"samples", "phrases", "embeddings", "maps"}
+
+
+def test_the_plan_of_a_text_only_segmenter_has_no_stage_of_attention(tmp_path):
+    from stages.artifacts.results import Results
+    from stages.config import Workflow, complete_config, merged
+    from stages.plan import steps
+
+    config = merged(complete_config(), {"segmenters": {"words": {"kind": "sam3"}}})
+    config["experiments"]["spacy"]["segmenter"] = "words"
+    planned = steps(Workflow(config), "spacy", Results(tmp_path), "00000", images=tmp_path, texts=tmp_path / "t.csv")
+    assert [step.stage for step in planned] == ["index", "samples", "parse", "segment", "report"]
+
+
+@pytest.mark.parametrize(("given", "named"), [("--backbone", "SAM"), ("--sam", "backbone")])
+def test_either_embedded_model_on_a_photograph_is_named(scene, caplog, given, named):
+    from stages.commands.segment import _say_if_embedded
+    from stages.config import complete_config
+
+    config = complete_config(scene / "mine.yaml")
+    chosen = dict(config["experiments"]["spacy"])
+    if given == "--backbone":
+        chosen["inverter"] = "paper"
+    else:
+        chosen["segmenter"] = "tiny"
+    with caplog.at_level("WARNING", logger="anyword"):
+        _say_if_embedded(config, chosen, scene / "scene.png")
+    (line,) = [record.getMessage() for record in caplog.records if "embedded" in record.getMessage()]
+    assert f"The embedded {named} (" in line

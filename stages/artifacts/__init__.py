@@ -3,7 +3,7 @@
 from stages.artifacts.errors import AnywordError, ArtifactError, SampleError
 from stages.artifacts.manifest import ModelRecord, Stage
 from stages.artifacts.shard_reader import ShardReader
-from stages.artifacts.shard_writer import Failure, Outcome, Result, ShardWriter, attempt
+from stages.artifacts.shard_writer import Failure, Outcome, Result, ShardWriter, attempt, unchanged
 
 __all__ = [
     "AnywordError",
@@ -17,4 +17,5 @@ __all__ = [
     "ShardWriter",
     "Stage",
     "attempt",
+    "unchanged",
 ]

@@ -55,6 +55,38 @@ Process = Callable[[Sequence[int]], Sequence[Result]]
 """Positions of a batch's samples in the shard to their results, in the same order."""
 
 
+def unchanged(
+    stage: Stage,
+    recipe: Mapping[str, Any],
+    output: Path,
+    *,
+    inputs: Mapping[str, ShardReader],
+    models: Callable[[], Mapping[str, ModelRecord]] = dict,
+) -> bool:
+    """Whether the manifest at `output` is already what this stage would publish, whole: asked before models are loaded.
+
+    models: gives the records of what would be loaded; asked only where there is a manifest of the same stage. A result
+    in which a sample failed here, not before, is not kept: the cause may be mended. (Snakemake deletes a job's manifest
+    before it runs the job, so what the workflow runs again is computed again.)
+    """
+    if not output.is_file():
+        return False
+    try:
+        there = ShardReader(output, stage.name)
+        found = ShardWriter(stage, recipe, output, inputs=inputs, models=models())
+        if there.manifest.fingerprint != found.fingerprint:
+            return False
+        before = {found.ids[position] for position in found.results}
+        if not there.failures.keys() <= before:
+            return False
+        for name in there.manifest.files:
+            there.file(name)
+    except (AnywordError, OSError):
+        return False  # what is wrong shows, with its remedy, when the stage runs
+    log.info("%s: unchanged, kept", stage.name)
+    return True
+
+
 def attempt(function: Callable[..., Outcome], *arguments: Any) -> Result:
     """`function(*arguments)`, a SampleError turned into that sample's Failure."""
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.artifacts import ArtifactError, ModelRecord, Outcome, Result, ShardReader, ShardWriter
+from stages.artifacts import ArtifactError, ModelRecord, Outcome, Result, ShardReader, ShardWriter, unchanged
 from stages.artifacts.embeddings import NAME, Embeddings
 from stages.artifacts.language import words
 from stages.artifacts.maps import WordMaps, write_maps
@@ -38,6 +38,7 @@ def run(
     from stages.attend.kinds import average
     from stages.attend.merger import Merger
     from stages.learning.conditioning import conditioned
+    from stages.models import records
     from stages.models.adapter import merge
     from stages.models.devices import choose_device
     from stages.models.diffusion import load
@@ -47,12 +48,15 @@ def run(
     settings = recipe_of(recipe)
     inputs = {"samples": ShardReader(samples, "samples"), "embeddings": ShardReader(embeddings, "invert")}
     rows = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
+    identity = settings.model_dump(mode="json")
+    if unchanged(STAGE, identity, output, inputs=inputs, models=lambda: records.backbone(settings.backbone, adapter)):
+        return
     model = merge(load(settings.backbone, choose_device(device)), adapter)
     _check_backbone(inputs["embeddings"], model.record)
     learned = Embeddings(inputs["embeddings"].file(NAME))
     reader = AttentionReader(model, scales=settings.scales, layers=settings.layers, own=settings.refine > 0)
     models = {"backbone": model.record}
-    writer = ShardWriter(STAGE, settings.model_dump(mode="json"), output, inputs=inputs, models=models)
+    writer = ShardWriter(STAGE, identity, output, inputs=inputs, models=models)
 
     def process(batch: Sequence[int]) -> list[Result]:
         own = [rows[writer.ids[position]] for position in batch]

@@ -13,6 +13,8 @@ from stages.artifacts.errors import AnywordError
 
 log = logging.getLogger("anyword")
 
+_BY_WORDS = ("sam3", "grounding-dino")
+"""Kinds of segmenters that no backbone takes part in."""
 _WORLD_SIDE = 128  # pixels; the embedded world's images are squares of this side
 
 
@@ -127,10 +129,16 @@ def _named(config: dict[str, Any], section: str, name: str, option: str) -> dict
 
 
 def _say_if_embedded(config: dict[str, Any], chosen: dict[str, Any], image: Path) -> None:
-    """Say once that the embedded models know no photographs, unless this is one of their own scenes."""
+    """Say once that an embedded model knows no photographs, unless this is one of its own scenes."""
     inverter = config["inverters"].get(chosen["inverter"], {})
     backbone = config["backbones"].get(inverter.get("backbone", ""), {})
-    if backbone.get("kind") != "embedded":
+    segmenter = config["segmenters"].get(chosen["segmenter"], {})
+    takes_part = {
+        "backbone (--backbone)": backbone.get("kind") == "embedded" and segmenter.get("kind") not in _BY_WORDS,
+        "SAM (--sam)": _embedded_sam(segmenter),
+    }
+    named = [name for name, embedded in takes_part.items() if embedded]
+    if not named:
         return
     from PIL import Image
 
@@ -141,6 +149,17 @@ def _say_if_embedded(config: dict[str, Any], chosen: dict[str, Any], image: Path
         return  # the samples stage says what is wrong with it
     if not own:
         log.warning(
-            "The embedded backbone knows only the embedded world (coloured shapes on textured grounds): on a "
-            "photograph its masks mean nothing. Give --backbone and --sam for real models."
+            "The embedded %s knows only the embedded world (coloured shapes on textured grounds): on a photograph "
+            "the masks mean nothing. Give a real model.",
+            " and ".join(named),
         )
+
+
+def _embedded_sam(segmenter: dict[str, Any]) -> bool:
+    from stages.config import models_of
+
+    try:
+        recipe: Any = models_of("segment")[segmenter["kind"]].model_validate(segmenter)
+    except (KeyError, ValueError):
+        return False  # the configuration's own check says what is wrong
+    return getattr(recipe, "model", None) == "embedded" and recipe.checkpoint is None

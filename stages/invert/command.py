@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.artifacts import AnywordError, Outcome, Result, ShardReader, ShardWriter
+from stages.artifacts import AnywordError, Outcome, Result, ShardReader, ShardWriter, unchanged
 from stages.artifacts.embeddings import NAME, Learned, named, pack, write_embeddings
 from stages.invert.recipe import STAGE, TextualRecipe
 
@@ -30,6 +30,7 @@ def run(
     """
     from stages.invert.textual import optimise
     from stages.learning.trainable_tokens import trainable_tokens
+    from stages.models import records
     from stages.models.adapter import merge
     from stages.models.devices import choose_device
     from stages.models.diffusion import load
@@ -43,14 +44,12 @@ def run(
         )
     folder = ShardReader(samples, "samples")
     rows = {row["sample_id"]: row for row in folder.table("samples")}
+    given = {"samples": folder, **({"adapter": ShardReader(adapter, "adapt")} if adapter else {})}
+    identity = settings.model_dump(mode="json")
+    if unchanged(STAGE, identity, output, inputs=given, models=lambda: records.backbone(settings.backbone, adapter)):
+        return
     model = merge(load(settings.backbone, choose_device(device)), adapter)
-    writer = ShardWriter(
-        STAGE,
-        settings.model_dump(mode="json"),
-        output,
-        inputs={"samples": folder, **({"adapter": ShardReader(adapter, "adapt")} if adapter else {})},
-        models={"backbone": model.record},
-    )
+    writer = ShardWriter(STAGE, identity, output, inputs=given, models={"backbone": model.record})
 
     def process(batch: Sequence[int]) -> list[Result]:
         own = [rows[writer.ids[position]] for position in batch]

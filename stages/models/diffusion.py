@@ -118,7 +118,7 @@ def record(recipe: BackboneRecipe) -> ModelRecord:
     """What a manifest says of a backbone, from its files alone: nothing is loaded."""
     folder = locate(recipe)
     _index(folder, recipe)
-    sha256 = _hash(folder, ("unet", *PARTS[recipe.kind], "tokenizer", "scheduler"))
+    sha256 = hash_of(folder, ("unet", *PARTS[recipe.kind], "tokenizer", "scheduler"))
     return ModelRecord(id=recipe.id, revision=recipe.revision, sha256=sha256)
 
 
@@ -232,7 +232,7 @@ def _advice(folder: Path) -> Advice:
         raise AnywordError(f"{path}: {error.errors()[0]['msg']}.", remedy="Mend or delete it.") from error
 
 
-def _hash(folder: Path, parts: Sequence[str]) -> str:
+def hash_of(folder: Path, parts: Sequence[str]) -> str:
     """One hash of every file that decides what the model computes, by relative name."""
     digest = hashlib.sha256()
     files = [path for part in parts for path in (folder / part).rglob("*") if path.is_file()]

@@ -148,17 +148,26 @@ def load(kind: str, checkpoint: str | Path | None = None, device: str | torch.de
     Raises AnywordError where the kind is unknown, or the checkpoint is missing, damaged, another model's, or holds
     pickled objects.
     """
+    path = locate(kind, checkpoint)
+    model, weights = BUILDERS[kind](path)
+    model.to(device).eval().requires_grad_(False)
+    return SegmentAnything(id=name_of(kind, checkpoint, path), weights_sha256=weights, model=model)
+
+
+def locate(kind: str, checkpoint: str | Path | None) -> Path:
+    """The checkpoint that `load` reads; AnywordError as there, where the kind is unknown or there is no such path."""
     if kind not in BUILDERS:
         raise AnywordError(f"SAM '{kind}' is not known.", remedy=f"Use one of {', '.join(BUILDERS)}.")
     if checkpoint is None and kind != "embedded":
         raise AnywordError(
             f"SAM '{kind}' needs a checkpoint.", remedy=f"Download it from {URL} and give the file's path."
         )
-    path = _locate(str(checkpoint or EMBEDDED), kind)
-    model, weights = BUILDERS[kind](path)
-    model.to(device).eval().requires_grad_(False)
-    name = kind if kind == "embedded" and checkpoint is None else f"{kind} {path.name}"
-    return SegmentAnything(id=name, weights_sha256=weights, model=model)
+    return _locate(str(checkpoint or EMBEDDED), kind)
+
+
+def name_of(kind: str, checkpoint: str | Path | None, path: Path) -> str:
+    """What results call the model."""
+    return kind if kind == "embedded" and checkpoint is None else f"{kind} {path.name}"
 
 
 def kind_of(checkpoint: Path) -> str:

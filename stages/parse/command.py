@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.artifacts import Failure, Outcome, Result, SampleError, ShardReader, ShardWriter
-from stages.artifacts.manifest import Manifest
+from stages.artifacts import Failure, Outcome, Result, SampleError, ShardReader, ShardWriter, unchanged
+from stages.artifacts.manifest import Manifest, read_manifest
 from stages.artifacts.tables import parse_of, write_table
 from stages.parse.recipe import EXECUTION, STAGE
 
@@ -25,13 +25,10 @@ def run(*, samples: Path, recipe: Mapping[str, Any], output: Path) -> Manifest:
     given = ShardReader(samples, "samples")
     rows = {row["sample_id"]: row for row in given.table("samples")}
     parser = load_parser(recipe)
-    writer = ShardWriter(
-        STAGE,
-        settings.model_dump(mode="json", exclude=set(EXECUTION)),
-        output,
-        inputs={"samples": given},
-        models=parser.models,
-    )
+    identity = settings.model_dump(mode="json", exclude=set(EXECUTION))
+    if unchanged(STAGE, identity, output, inputs={"samples": given}, models=lambda: parser.models):
+        return read_manifest(output, STAGE.name)
+    writer = ShardWriter(STAGE, identity, output, inputs={"samples": given}, models=parser.models)
 
     def process(batch: Sequence[int]) -> list[Result]:
         ids = [writer.ids[position] for position in batch]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.artifacts import Outcome, Result, ShardReader, ShardWriter
+from stages.artifacts import Outcome, Result, ShardReader, ShardWriter, unchanged
 from stages.artifacts.tables import parse_of, targets_of, write_table
 from stages.prompt.recipe import STAGE, PrompterRecipe
 
@@ -26,12 +26,15 @@ def run(*, samples: Path, phrases: Path, maps: Path, recipe: Mapping[str, Any], 
         "phrases": ShardReader(phrases, "parse"),
         "maps": ShardReader(maps, "attend"),
     }
+    identity = settings.model_dump(mode="json")
+    if unchanged(STAGE, identity, output, inputs=inputs):
+        return
     listed = inputs["samples"].table("samples")
     sizes = {row["sample_id"]: (row["width"], row["height"]) for row in listed}
     texts = {row["sample_id"]: row["text"] for row in listed}
     parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
     word_maps = read_maps(inputs["maps"].file("maps.zarr"))
-    writer = ShardWriter(STAGE, settings.model_dump(mode="json"), output, inputs=inputs)
+    writer = ShardWriter(STAGE, identity, output, inputs=inputs)
 
     def process(batch: Sequence[int]) -> list[Result]:
         return [one(position) for position in batch]

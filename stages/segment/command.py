@@ -8,7 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from stages.artifacts import AnywordError, Failure, ModelRecord, Outcome, Result, ShardReader, ShardWriter, attempt
+from stages.artifacts import (
+    AnywordError,
+    Failure,
+    ModelRecord,
+    Outcome,
+    Result,
+    ShardReader,
+    ShardWriter,
+    attempt,
+    unchanged,
+)
 from stages.artifacts.images import read_image
 from stages.artifacts.masks import encode
 from stages.artifacts.tables import parse_of, targets_of, write_table
@@ -34,6 +44,7 @@ def run(
     are maps and phrases, each phrase's mask also carries what attention says of it (`confidence`).
     """
     inputs = {"samples": ShardReader(samples, "samples")}
+    writer: ShardWriter | None
     if recipe.get("kind") == "attention":
         plain = AttentionRecipe.model_validate(recipe)
         inputs["phrases"] = ShardReader(_needed(phrases, "phrases"), "parse")
@@ -48,6 +59,8 @@ def run(
         if maps is not None and phrases is not None:
             inputs["phrases"], inputs["maps"] = ShardReader(phrases, "parse"), ShardReader(maps, "attend")
         writer = _from_points(inputs, settings, output, images or inputs["samples"].path, batch_size, device)
+    if writer is None:
+        return
     rows = [row for outcome in writer.outcomes.values() for row in outcome.rows]
     writer.publish(
         {"masks.parquet": lambda path: write_table(path, "masks", rows)},
@@ -57,10 +70,19 @@ def run(
 
 def _from_points(
     inputs: dict[str, ShardReader], settings: SamRecipe, output: Path, images: Path, batch_size: int, device: str
-) -> ShardWriter:
+) -> ShardWriter | None:
     from stages.models import sam
+    from stages.models.records import segment_anything
     from stages.segment.points import Prompt, cut
 
+    # The path of a checkpoint does not decide the result, its hash does: the same file elsewhere is the same recipe.
+    identity = settings.model_dump(mode="json", exclude={"checkpoint"})
+
+    def before() -> dict[str, ModelRecord]:
+        return {"sam": segment_anything(settings.model, settings.checkpoint)}
+
+    if unchanged(STAGE, identity, output, inputs=inputs, models=before):
+        return None
     segmenter = sam.load(settings.model, settings.checkpoint, _device(device))
     listed = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
     targets: dict[str, list[dict[str, Any]]] = {}
@@ -68,10 +90,7 @@ def _from_points(
         targets.setdefault(row["sample_id"], []).append(row)
     trust = _trust(inputs)
     record = ModelRecord(id=segmenter.id, sha256=segmenter.weights_sha256)
-    # The path of a checkpoint does not decide the result, its hash does: the same file elsewhere is the same recipe.
-    writer = ShardWriter(
-        STAGE, settings.model_dump(mode="json", exclude={"checkpoint"}), output, inputs=inputs, models={"sam": record}
-    )
+    writer = ShardWriter(STAGE, identity, output, inputs=inputs, models={"sam": record})
 
     def process(batch: Sequence[int]) -> list[Result]:
         encoded: dict[int, Any] = {}
@@ -115,16 +134,21 @@ def _from_points(
     return writer
 
 
-def _from_maps(inputs: dict[str, ShardReader], settings: AttentionRecipe, output: Path, batch_size: int) -> ShardWriter:
+def _from_maps(
+    inputs: dict[str, ShardReader], settings: AttentionRecipe, output: Path, batch_size: int
+) -> ShardWriter | None:
     from stages.artifacts.maps import read_maps
     from stages.segment.attention import masks
 
+    identity = settings.model_dump(mode="json")
+    if unchanged(STAGE, identity, output, inputs=inputs):
+        return None
     sizes = {row["sample_id"]: (row["height"], row["width"]) for row in inputs["samples"].table("samples")}
     parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
     word_maps = read_maps(inputs["maps"].file("maps.zarr"))
     options = settings.model_dump(exclude={"kind"})
     trust = _trust(inputs)
-    writer = ShardWriter(STAGE, settings.model_dump(mode="json"), output, inputs=inputs)
+    writer = ShardWriter(STAGE, identity, output, inputs=inputs)
 
     def one(position: int) -> Outcome:
         sample_id = writer.ids[position]
@@ -143,16 +167,18 @@ def _from_maps(inputs: dict[str, ShardReader], settings: AttentionRecipe, output
 
 def _from_words(
     inputs: dict[str, ShardReader], recipe: Mapping[str, Any], output: Path, images: Path, batch_size: int, device: str
-) -> ShardWriter:
-    from stages.segment.models import answering
+) -> ShardWriter | None:
+    from stages.segment.models import answering, records_of
     from stages.segment.text import cuts
 
     kind = GroundingDinoRecipe if recipe["kind"] == "grounding-dino" else Sam3Recipe
     settings = kind.model_validate(recipe)
     listed = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
     parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
-    ask, models = answering(settings, _device(device))
     identity = settings.model_dump(mode="json", exclude=set(PLACE))
+    if unchanged(STAGE, identity, output, inputs=inputs, models=lambda: records_of(settings)):
+        return None
+    ask, models = answering(settings, _device(device))
     writer = ShardWriter(STAGE, identity, output, inputs=inputs, models=models)
 
     def one(position: int) -> Outcome:

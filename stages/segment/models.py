@@ -23,6 +23,18 @@ def answering(settings: GroundingDinoRecipe | Sam3Recipe, device: str) -> tuple[
     return _boxes(settings, device) if isinstance(settings, GroundingDinoRecipe) else _sam3(settings, device)
 
 
+def records_of(settings: GroundingDinoRecipe | Sam3Recipe) -> dict[str, ModelRecord]:
+    """The same records, from the models' files alone."""
+    from stages.models.records import segment_anything, text_prompted
+
+    def own(what: str) -> ModelRecord:
+        return text_prompted(settings.path, settings.revision, offline=settings.offline, what=what)
+
+    if isinstance(settings, Sam3Recipe):
+        return {"sam3": own("SAM 3")}
+    return {"grounding-dino": own("GroundingDINO"), "sam": segment_anything(settings.model, settings.checkpoint)}
+
+
 def _boxes(settings: GroundingDinoRecipe, device: str) -> tuple[Ask, dict[str, ModelRecord]]:
     from stages.models import sam
     from stages.models.text_prompted import load_grounding_dino

@@ -21,6 +21,7 @@ from stages.artifacts.results import (
 )
 from stages.config import NAME, Workflow, stage_of
 from stages.environment import jobs_run_code_of
+from stages.plan import needs
 from stages.weights import Weights
 
 jobs_run_code_of(Path(workflow.basedir))
@@ -108,7 +109,7 @@ def choice_scored(wildcards):
 
 def uses_maps(wildcards):
     """Whether the experiment's masks come of attention at all: of maps, or of points made from them."""
-    return bool({"points", "maps"} & set(wf.segment_reads(wildcards.experiment)))
+    return "maps" in needs(wf, wildcards.experiment)
 
 
 def adapter_of(wildcards):
@@ -267,6 +268,6 @@ def maps_if_any(wildcards):
 
 def points_if_any(wildcards):
     """The experiment's points, where its segmenter uses them."""
-    if "points" not in wf.segment_reads(wildcards.experiment):
+    if "points" not in needs(wf, wildcards.experiment):
         return []
     return every_shard(POINTS)(wildcards)
