@@ -171,7 +171,7 @@ def test_the_plan_of_a_text_only_segmenter_has_no_stage_of_attention(tmp_path):
 
 @pytest.mark.parametrize(("given", "named"), [("--backbone", "SAM"), ("--sam", "backbone")])
 def test_either_embedded_model_on_a_photograph_is_named(scene, caplog, given, named):
-    from stages.commands.segment import _say_if_embedded
+    from stages.choice import warn_if_embedded
     from stages.config import complete_config
 
     config = complete_config(scene / "mine.yaml")
@@ -181,6 +181,6 @@ def test_either_embedded_model_on_a_photograph_is_named(scene, caplog, given, na
     else:
         chosen["segmenter"] = "tiny"
     with caplog.at_level("WARNING", logger="anyword"):
-        _say_if_embedded(config, chosen, scene / "scene.png")
+        warn_if_embedded(config, chosen, scene / "scene.png")
     (line,) = [record.getMessage() for record in caplog.records if "embedded" in record.getMessage()]
     assert f"The embedded {named} (" in line

@@ -29,7 +29,7 @@ def backbone(
     from pydantic import ValidationError
 
     from stages.artifacts.errors import AnywordError
-    from stages.commands.segment import backbone_kind
+    from stages.choice import backbone_kind
     from stages.models.diffusion import load
     from stages.models.recipe import BackboneRecipe
 
