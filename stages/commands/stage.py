@@ -19,7 +19,8 @@ app = typer.Typer(
     help="""Run one stage on one shard: what the workflow's rules call, also by hand.
 
     A shard is a folder with a `manifest.json`. Inputs and output are named by it, and it is written last: a killed
-    stage, started again with the same arguments, goes on after its last finished batch. The recipe is JSON with a
+    stage, started again with the same arguments, goes on after its last finished batch, and parse, invert, attend,
+    prompt and segment keep a result that they would only make again (delete its manifest to force them). The recipe is JSON with a
     `kind`, as the rule prints it (`snakemake -np`) and every manifest keeps it.
     """,
     epilog="Example: anyword stage parse --samples results/demo/samples/00000/manifest.json "
