@@ -20,8 +20,8 @@ app = typer.Typer(
 
     A shard is a folder with a `manifest.json`. Inputs and output are named by it, and it is written last: a killed
     stage, started again with the same arguments, goes on after its last finished batch, and parse, invert, attend,
-    prompt and segment keep a result that they would only make again (delete its manifest to force them). The recipe is JSON with a
-    `kind`, as the rule prints it (`snakemake -np`) and every manifest keeps it.
+    prompt and segment keep a result that they would only make again (delete its manifest to force them). The recipe is
+    JSON with a `kind`, as the rule prints it (`snakemake -np`) and every manifest keeps it.
     """,
     epilog="Example: anyword stage parse --samples results/demo/samples/00000/manifest.json "
     '--recipe \'{"kind": "spacy"}\' --output out/manifest.json',
