@@ -8,19 +8,18 @@ option of any of them. It imports recipes only: nothing here needs torch.
 from __future__ import annotations
 
 import importlib
-import json
-import typing
-from collections.abc import Iterable, Mapping
-from functools import cached_property, lru_cache
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from stages import REPOSITORY
 from stages.artifacts.atomic import canonical
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.manifest import Stage
+from stages.artifacts.recipes import Location, Options, Recipe, complaint, identity, marked, models, validated, without
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """What a recipe, dataset or experiment may be called: names become folders and wildcards."""
@@ -53,11 +52,7 @@ CHOICES = {
 """Key of an experiment to the section that it chooses from."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Experiment(_Strict):
+class Experiment(Options):
     """One recipe a stage. Experiments that agree on a recipe share its results."""
 
     dataset: Name = Field(description="One of `datasets`.")
@@ -70,7 +65,7 @@ class Experiment(_Strict):
     reporter: Name = Field("default", description="One of `reporters`: what the page shows.")
 
 
-class Execution(_Strict):
+class Execution(Options):
     """How work is carried out. Nothing here changes a result, so nothing here runs a stage again."""
 
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU if torch sees one.")
@@ -79,7 +74,7 @@ class Execution(_Strict):
     )
 
 
-class Configuration(_Strict):
+class Configuration(Options):
     """The whole file. Recipes stay as written here; `Workflow` checks them in their rooms."""
 
     datasets: dict[Name, Raw] = Field(description="Where samples come from.")
@@ -99,20 +94,6 @@ class Configuration(_Strict):
     execution: Execution = Field(default_factory=Execution, description="Device and batch sizes.")
 
 
-@lru_cache
-def models_of(room: str) -> dict[str, type[BaseModel]]:
-    """A room's recipe models by `kind`: every pydantic model of its recipe module with a literal `kind`."""
-    module = importlib.import_module(f"stages.{room}.recipe")
-    models: dict[str, type[BaseModel]] = {}
-    for value in vars(module).values():
-        if not (isinstance(value, type) and issubclass(value, BaseModel)):
-            continue
-        if value.__module__ == module.__name__ and "kind" in value.model_fields:
-            for kind in typing.get_args(value.model_fields["kind"].annotation):
-                models[kind] = value
-    return models
-
-
 def stage_of(room: str, name: str = "STAGE") -> Stage:
     """Name and version of the stage in a room."""
     stage: Stage = getattr(importlib.import_module(f"stages.{room}.recipe"), name)
@@ -127,18 +108,18 @@ class Workflow:
         try:
             self.config = Configuration.model_validate(config)
         except ValidationError as error:
-            raise AnywordError(f"configuration: {_complaint(error, Configuration.model_fields)}") from None
+            raise AnywordError(complaint(error, "configuration: ", Configuration.model_fields)) from None
         for name in self.config.targets:
             self._chosen("targets", "experiments", name)
         for name, experiment in self.config.experiments.items():
             for key, section in CHOICES.items():
                 self._chosen(f"experiments.{name}.{key}", section, getattr(experiment, key))
-        self.recipes  # noqa: B018 (every recipe is checked now, before anything runs)
+        self.models  # noqa: B018 (every recipe is checked now, before anything runs)
 
     @cached_property
-    def recipes(self) -> dict[str, dict[str, Raw]]:
-        """Every recipe by section and name, defaults filled in, references resolved. An attender stands here with
-        some backbone; which one it takes depends on the inverter (`attend_recipe`)."""
+    def models(self) -> dict[str, dict[str, Recipe]]:
+        """Every recipe by section and name, checked, references resolved. An attender stands here with some backbone;
+        which one it takes depends on the inverter (`attend_recipe`)."""
         some = next(iter(self._backbones.values()), {"kind": "embedded"})
         return {
             section: {
@@ -150,25 +131,28 @@ class Workflow:
             for section in ROOMS
         }
 
+    @cached_property
+    def recipes(self) -> dict[str, dict[str, Raw]]:
+        """The same as plain values, defaults filled in."""
+        return {
+            section: {name: one.model_dump(mode="json") for name, one in named.items()}
+            for section, named in self.models.items()
+        }
+
     def recipe(self, section: str, name: str) -> str:
-        """A recipe as the canonical JSON that rules hand to their stage."""
-        recipe = self.recipes[section][name]
-        if section == "datasets":
-            recipe = {key: value for key, value in recipe.items() if key not in _places()}
-        return canonical(recipe)
+        """A recipe as the canonical JSON that rules hand to their stage; where data lies is handed over beside it."""
+        return canonical(without(self.models[section][name], Location))
 
     def identity(self, section: str, name: str) -> str:
-        """The part of a recipe that decides its result: without what its room calls EXECUTION (speed, retries)."""
-        module = importlib.import_module(f"stages.{ROOMS[section]}.recipe")
-        execution: frozenset[str] = getattr(module, "EXECUTION", frozenset())
-        recipe = json.loads(self.recipe(section, name))
-        return canonical({key: value for key, value in recipe.items() if key not in execution})
+        """The part of a recipe that decides its result."""
+        return canonical(identity(self.models[section][name]))
 
     def attend_recipe(self, inverter: str, attender: str) -> str:
         """An attender's recipe with the backbone and adapter of the inverter whose embeddings it reads."""
         chosen = self.recipes["inverters"][inverter]
         given = {"backbone": chosen["backbone"], "adapter": chosen.get("adapter")}
-        return canonical(self._validated("attenders", attender, self.config.attenders[attender], **given))
+        recipe = self._validated("attenders", attender, self.config.attenders[attender], **given)
+        return canonical(recipe.model_dump(mode="json"))
 
     def adapter_of(self, inverter: str) -> tuple[str, str] | None:
         """The adapter that an inverter names, if any, and the dataset that it is trained on."""
@@ -191,27 +175,22 @@ class Workflow:
 
     def segment_reads(self, experiment: str) -> tuple[str, ...]:
         """What the experiment's segmenter reads beside samples: points, maps or phrases, as its model declares."""
-        recipe = self.recipes["segmenters"][self.experiment(experiment).segmenter]
-        return tuple(getattr(models_of("segment")[recipe["kind"]], "READS", ("points",)))
+        recipe = self.models["segmenters"][self.experiment(experiment).segmenter]
+        return tuple(getattr(recipe, "READS", ()))
 
-    def place(self, dataset: str) -> dict[str, str]:
+    def data_location(self, dataset: str) -> dict[str, str]:
         """`root` and `texts` of a dataset, where it has them."""
-        recipe = self.recipes["datasets"][dataset]
-        return {key: recipe[key] for key in sorted(_places()) if recipe.get(key)}
+        found = {name: getattr(owner, name) for owner, name, _ in marked(self.models["datasets"][dataset], Location)}
+        return {name: found[name] for name in sorted(found) if found[name]}
 
     @cached_property
     def _backbones(self) -> dict[str, Raw]:
-        return {name: self._validated("backbones", name, raw) for name, raw in self.config.backbones.items()}
+        sections = self.config.backbones.items()
+        return {name: self._validated("backbones", name, raw).model_dump(mode="json") for name, raw in sections}
 
-    def _validated(self, section: str, name: str, raw: Raw, **given: Any) -> Raw:
-        """A recipe checked by its room's model, as plain JSON values."""
-        key = f"{section}.{name}"
-        models = models_of(ROOMS[section])
-        kind = raw.get("kind")
-        if kind not in models:
-            raise AnywordError(
-                f"configuration: {key}.kind is {kind!r}.", remedy=f"Use one of {', '.join(sorted(models))}."
-            )
+    def _validated(self, section: str, name: str, raw: Raw, **given: Any) -> Recipe:
+        """A recipe checked by its room's model, with what it names in the place of the names."""
+        key, room = f"{section}.{name}", ROOMS[section]
         value = dict(raw)
         if section != "backbones" and isinstance(value.get("backbone"), str):
             chosen = self._chosen(f"{key}.backbone", "backbones", value["backbone"])
@@ -220,12 +199,9 @@ class Workflow:
             self._chosen(f"{key}.adapter", "adapters", value["adapter"])
         if section == "adapters":
             self._chosen(f"{key}.dataset", "datasets", value.get("dataset", ""))
-        value |= {name: one for name, one in given.items() if name in models[kind].model_fields}
-        try:
-            return models[kind].model_validate(value).model_dump(mode="json")
-        except ValidationError as error:
-            complaint = _complaint(error, models[kind].model_fields)
-            raise AnywordError(f"configuration: {key}.{complaint}") from None
+        model = models(room).get(value.get("kind", ""))
+        value |= {name: one for name, one in given.items() if model is not None and name in model.model_fields}
+        return validated(room, value, Recipe, at=f"configuration: {key}")
 
     def _chosen(self, key: str, section: str, name: str) -> str:
         names = getattr(self.config, section)
@@ -250,23 +226,6 @@ def read_config(path: Path) -> Raw:
     if not isinstance(value, dict):
         raise AnywordError(f"{path}: holds no mapping of keys.", remedy="See config.yaml for the sections.")
     return value
-
-
-def _places() -> frozenset[str]:
-    from stages.samples.recipe import ROOT_KEYS
-
-    return ROOT_KEYS
-
-
-def _complaint(error: ValidationError, known: Iterable[str] = ()) -> str:
-    """The first complaint of a validation: where, what, and the value."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "[key]")
-    if first["type"] == "extra_forbidden":
-        keys = f" Keys here are {', '.join(known)}." if known and len(first["loc"]) == 1 else ""
-        return f"{where} is no key that is known.{keys}"
-    shown = "" if first["type"] == "missing" else f", not {first['input']!r:.80}"
-    return f"{where}: {first['msg']}{shown}."
 
 
 def complete_config(path: Path | None = None) -> dict[str, Any]:

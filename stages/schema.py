@@ -12,7 +12,8 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from stages.artifacts.atomic import write_json
-from stages.config import ROOMS, Configuration, models_of
+from stages.artifacts.recipes import models as models_of
+from stages.config import ROOMS, Configuration
 
 
 def config_schema() -> dict[str, Any]:

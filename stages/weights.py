@@ -10,23 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from stages import REPOSITORY
+from stages.artifacts import recipes
 from stages.artifacts.atomic import canonical, sha256_file, sha256_of, write_json
 from stages.models.hub import on_disk
-
-_PATHS = ("path", "checkpoint", "pipeline", "blip", "clip")
-"""Keys of recipes that may name a model's file or folder."""
-_EMBEDDED = {
-    "kind": ("models/backbone", "path"),
-    "model": ("models/sam", "checkpoint"),
-    "pipeline": ("models/parser", ""),
-}
-"""Where this repository's own models lie, by the key that says 'embedded', and the key that may name another place."""
 
 
 class Weights:
@@ -35,9 +25,9 @@ class Weights:
     def __init__(self, memory: Path) -> None:
         self._memory = memory
 
-    def fingerprint(self, recipe: Mapping[str, Any]) -> str:
+    def fingerprint(self, recipe: recipes.Options) -> str:
         """A short name of the content of every local model that a recipe names; empty where it names none."""
-        contents = sorted(canonical(self._content(path)) for path in set(_named(recipe)))
+        contents = sorted(canonical(self._content(path)) for path in set(_on_disk(recipe)))
         return sha256_of(canonical(contents))[:16] if contents else ""
 
     def _content(self, path: Path) -> dict[str, str]:
@@ -67,16 +57,10 @@ class Weights:
         return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
-def _named(recipe: Mapping[str, Any]) -> Iterator[Path]:
-    for key, (folder, other) in _EMBEDDED.items():
-        if recipe.get(key) == "embedded" and recipe.get(other) is None:
-            yield REPOSITORY / folder
-    for key in _PATHS:
-        given = recipe.get(key)
-        if isinstance(given, str):
-            path = on_disk(given)
-            if path is not None:
-                yield path
-    for value in recipe.values():
-        if isinstance(value, Mapping):
-            yield from _named(value)
+def _on_disk(recipe: recipes.Options) -> Iterator[Path]:
+    """The local files and folders of a recipe's models; of those that are not on this machine none."""
+    for options, name, mark in recipes.marked(recipe, recipes.Weights):
+        named = mark.path(options, name)
+        found = None if named is None else on_disk(named)
+        if found is not None:
+            yield found

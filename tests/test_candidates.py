@@ -14,13 +14,13 @@ from tiny_workflow import manifest, snakemake, tiny_config
 from lab.training import published
 from stages.artifacts import AnywordError, ShardReader
 from stages.artifacts.masks import decode
+from stages.artifacts.recipes import model_of
 from stages.artifacts.tables import UNNAMED
-from stages.config import models_of
 from stages.samples.candidates import mentions, select
 from stages.samples.command import index as list_dataset
 from stages.samples.command import run
 from stages.samples.readers.semantic import read_labels
-from stages.score.official import Case, collector_of
+from stages.score.collector import Case, collector_of
 from stages.score.recipe import Semantic
 from stages.world.shapes import NOUNS
 
@@ -91,7 +91,7 @@ def make(tmp_path, models, out="out", batch_size=3, **options):
         (tmp_path / "lines").write_text("\n".join(published.export("voc", data, "test", 0, COUNT)))
     settings = yaml.safe_load((tmp_path / "lines").read_text())
     settings |= {"candidates": "blip-clip", "filter": {**models, "max_tokens": 6, "certain": 0.3, **options}}
-    recipe = models_of("samples")["voc"].model_validate(settings).model_dump(mode="json")
+    recipe = model_of("samples", "voc").model_validate(settings).model_dump(mode="json")
     listing = tmp_path / out / "index" / "manifest.json"
     list_dataset(recipe=recipe, output=listing, root=data)
     output = tmp_path / out / "00000" / "manifest.json"
@@ -176,7 +176,7 @@ def test_pickled_weights_are_never_read(tmp_path, models):
 def test_a_template_without_a_place_for_the_name_is_refused():
     settings = {"kind": "voc", "root": ".", "filter": {"template": "a photo"}}
     with pytest.raises(ValueError, match=r"must hold .* once"):
-        models_of("samples")["voc"].model_validate(settings)
+        model_of("samples", "voc").model_validate(settings)
 
 
 def test_a_class_that_was_missed_counts_in_the_score(tmp_path, models):

@@ -75,8 +75,8 @@ def test_where_data_lies_is_no_part_of_a_recipe(config):
     config["datasets"]["photos"] = {"kind": "folder", "root": "here/photos", "texts": "here/texts.csv"}
     workflow = Workflow(config)
     assert "here" not in workflow.recipe("datasets", "photos")
-    assert workflow.place("photos") == {"root": "here/photos", "texts": "here/texts.csv"}
-    assert workflow.place("demo") == {}
+    assert workflow.data_location("photos") == {"root": "here/photos", "texts": "here/texts.csv"}
+    assert workflow.data_location("demo") == {}
 
 
 def test_how_fast_a_server_is_asked_is_no_part_of_what_it_says(config):

@@ -15,11 +15,11 @@ from stages.artifacts import AnywordError, ShardReader
 from stages.artifacts.language import Parse, Phrase, Span
 from stages.artifacts.masks import decode, encode
 from stages.artifacts.no_target import NoTarget, read_no_target
+from stages.artifacts.recipes import model_of
 from stages.artifacts.tables import read_table, targets_of, write_table
-from stages.config import models_of
 from stages.samples.command import index as list_dataset
 from stages.samples.command import run
-from stages.score.official import Case, collector_of
+from stages.score.collector import Case, collector_of
 from stages.score.recipe import Grefcoco
 from stages.segment.confidence import confidence
 from stages.world.absent import expression
@@ -132,7 +132,7 @@ def test_an_absent_expression_names_no_object_and_differs_from_a_present_one_by_
 
 
 def shard_of(tmp_path, out, **options):
-    recipe = models_of("samples")["expression-world"].model_validate({"kind": "expression-world", **options})
+    recipe = model_of("samples", "expression-world").model_validate({"kind": "expression-world", **options})
     listing = tmp_path / out / "index" / "manifest.json"
     list_dataset(recipe=recipe.model_dump(mode="json"), output=listing)
     output = tmp_path / out / "00000" / "manifest.json"

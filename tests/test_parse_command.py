@@ -9,10 +9,11 @@ from typer.testing import CliRunner
 from stages.artifacts import AnywordError, Outcome, ShardReader, ShardWriter
 from stages.artifacts.language import Parse, Phrase, Span
 from stages.artifacts.manifest import Stage
+from stages.artifacts.recipes import Recipe, validated
 from stages.artifacts.tables import parse_of, write_table
 from stages.cli import app
 from stages.parse.command import run
-from stages.parse.parser import ParseRequest, load_parser, recipe_of
+from stages.parse.parser import ParseRequest, load_parser
 
 runner = CliRunner()
 TEXTS = ["a red cat on a mat", "two dogs", "…"]
@@ -91,7 +92,7 @@ def test_how_a_server_is_asked_is_no_part_of_the_result(samples, tmp_path, monke
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ({"kind": "stanza"}, "is none of spacy, truth"),
+        ({"kind": "stanza"}, "kind is 'stanza'. Use one of nltk, openai, spacy"),
         ({"kind": "spacy", "pipline": "x"}, "pipline"),
         ({"kind": "openai", "temperature": 9}, "temperature"),
         ({"kind": "vocabulary", "classes": {"cat": ["kitty"], "kitten": ["Kitty"]}}, "Kitty"),
@@ -99,7 +100,7 @@ def test_how_a_server_is_asked_is_no_part_of_the_result(samples, tmp_path, monke
 )
 def test_a_recipe_that_does_not_fit_names_what_is_wrong(recipe, said):
     with pytest.raises(AnywordError, match=said):
-        recipe_of(recipe)
+        validated("parse", recipe, Recipe)
 
 
 def test_a_vocabulary_finds_whole_words_longest_first():

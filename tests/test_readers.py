@@ -15,7 +15,7 @@ from lab.training import published
 from stages.artifacts import AnywordError, SampleError, ShardReader
 from stages.artifacts.atomic import sha256_file
 from stages.artifacts.masks import decode, encode
-from stages.config import models_of
+from stages.artifacts.recipes import model_of
 from stages.samples.command import index as list_dataset
 from stages.samples.command import run
 from stages.samples.readers.given import find, segmentation
@@ -27,7 +27,7 @@ COUNT = 5
 
 def read(tmp_path, settings):
     """Samples and truth of a dataset as the stage writes them, and the reasons of its failed rows."""
-    recipe = models_of("samples")[settings["kind"]].model_validate(settings).model_dump(mode="json")
+    recipe = model_of("samples", settings["kind"]).model_validate(settings).model_dump(mode="json")
     place = {"root": tmp_path / recipe["root"], "texts": tmp_path / recipe["texts"] if "texts" in recipe else None}
     listing = tmp_path / "out" / "index" / "manifest.json"
     list_dataset(recipe=recipe, output=listing, **place)

@@ -6,6 +6,10 @@ import os
 import pytest
 
 from stages import weights
+from stages.invert.recipe import TextualRecipe
+from stages.models.recipe import BackboneRecipe
+from stages.parse.recipe import SpacyParser, TruthParser
+from stages.segment.recipe import SamRecipe
 from stages.weights import Weights
 
 
@@ -23,23 +27,24 @@ def of(tmp_path, recipe):
 
 
 def test_content_and_names_count_and_dates_and_places_do_not(tmp_path, model):
-    recipe = {"backbone": {"kind": "stable-diffusion", "path": str(model)}, "steps": 3}
+    backbone = BackboneRecipe(kind="stable-diffusion", path=str(model))
+    recipe = TextualRecipe(backbone=backbone, steps=3)
     first = of(tmp_path, recipe)
-    assert first and of(tmp_path, {**recipe, "steps": 4}) == first
+    assert first and of(tmp_path, TextualRecipe(backbone=backbone, steps=4)) == first
     os.utime(model / "unet" / "weights.safetensors", (1, 1))
     (model / "README.md").write_text("another card")
     (model / ".cache").write_text("nothing of the model's")
     assert of(tmp_path, recipe) == first
     moved = model.rename(tmp_path / "elsewhere")
-    assert of(tmp_path, {"path": str(moved)}) == first
+    assert of(tmp_path, BackboneRecipe(path=str(moved))) == first
     (moved / "unet" / "weights.safetensors").write_bytes(b"changed")
-    second = of(tmp_path, {"path": str(moved)})
+    second = of(tmp_path, BackboneRecipe(path=str(moved)))
     (moved / "unet" / "weights.safetensors").rename(moved / "unet" / "renamed.safetensors")
-    assert len({first, second, of(tmp_path, {"path": str(moved)})}) == 3
+    assert len({first, second, of(tmp_path, BackboneRecipe(path=str(moved)))}) == 3
 
 
 def test_a_file_is_read_once(tmp_path, model, monkeypatch):
-    recipe = {"checkpoint": str(model / "unet" / "weights.safetensors")}
+    recipe = SamRecipe(model="vit_b", checkpoint=str(model / "unet" / "weights.safetensors"))
     first = of(tmp_path, recipe)
     monkeypatch.setattr(weights, "sha256_file", lambda path: pytest.fail(f"{path} was read again"))
     assert of(tmp_path, recipe) == first
@@ -47,15 +52,16 @@ def test_a_file_is_read_once(tmp_path, model, monkeypatch):
 
 @pytest.mark.parametrize("memory", ["", "[]", "{", '{"a": 1}'])
 def test_a_broken_memory_costs_hashing_and_nothing_else(tmp_path, model, memory):
-    expected = of(tmp_path, {"path": str(model)})
+    expected = of(tmp_path, BackboneRecipe(path=str(model)))
     path = tmp_path / "memory" / "weights.json"
     path.write_text(memory)
-    assert of(tmp_path, {"path": str(model)}) == expected
+    assert of(tmp_path, BackboneRecipe(path=str(model))) == expected
     assert len(json.loads(path.read_text())) >= 1
 
 
 def test_the_repositorys_own_models_are_found_and_others_say_nothing(tmp_path):
-    own = [{"kind": "embedded", "path": None}, {"model": "embedded", "checkpoint": None}, {"pipeline": "embedded"}]
+    own = [BackboneRecipe(), SamRecipe(), SpacyParser()]
     assert len({of(tmp_path, recipe) for recipe in own}) == 3
-    assert of(tmp_path, {"kind": "stable-diffusion", "path": "someone/some-model"}) == ""
-    assert of(tmp_path, {"kind": "truth"}) == ""
+    assert of(tmp_path, TextualRecipe()) == of(tmp_path, BackboneRecipe())
+    assert of(tmp_path, BackboneRecipe(kind="stable-diffusion", path="someone/some-model")) == ""
+    assert of(tmp_path, BackboneRecipe(kind="stable-diffusion")) == of(tmp_path, TruthParser()) == ""

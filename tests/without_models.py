@@ -41,7 +41,7 @@ def run_directly(base, added, *, masks_of):
 
 def shard_of(workflow, dataset):
     """The samples of a dataset that fits into one shard, made by the stage."""
-    place = {key: Path(value) for key, value in workflow.place(dataset).items()}
+    place = {key: Path(value) for key, value in workflow.data_location(dataset).items()}
     root = Path("results") / dataset / "samples"
     recipe = {**json.loads(workflow.recipe("datasets", dataset)), "shard_size": 64}
     index(recipe=recipe, output=root / "index" / "manifest.json", **place)

@@ -8,11 +8,9 @@ from typing import Any
 
 from lab.studies.workflow import run_experiments
 from stages import REPOSITORY
+from stages.artifacts.recipes import Options, Weights, marked
 from stages.config import Workflow, merged
 from stages.models.hub import on_disk
-
-_FILES = ("root", "texts", "checkpoint", "similarity", "data")
-"""Keys of recipes that name a file or a folder of this machine."""
 
 
 def absent(workflow: Workflow, experiment: str) -> list[str]:
@@ -21,40 +19,37 @@ def absent(workflow: Workflow, experiment: str) -> list[str]:
     A model that may be fetched (`offline: false`) counts as there.
     """
     chosen = workflow.experiment(experiment)
-    recipes = workflow.recipes
-    parts = {
-        f"datasets.{chosen.dataset}": recipes["datasets"][chosen.dataset],
-        f"inverters.{chosen.inverter}": recipes["inverters"][chosen.inverter],
-        f"segmenters.{chosen.segmenter}": recipes["segmenters"][chosen.segmenter],
-        f"scorers.{chosen.scorer}": recipes["scorers"][chosen.scorer],
-    }
+    data, parts = [chosen.dataset], [("inverters", chosen.inverter), ("segmenters", chosen.segmenter)]
     adapter = workflow.adapter_of(chosen.inverter)
     if adapter is not None:
-        parts[f"adapters.{adapter[0]}"] = recipes["adapters"][adapter[0]]
-        parts[f"datasets.{adapter[1]}"] = recipes["datasets"][adapter[1]]
-    found = [one for name, recipe in parts.items() for one in _missing(name, recipe)]
-    return [*dict.fromkeys(found), *_parser(recipes["parsers"][chosen.parser])]
+        parts.append(("adapters", adapter[0]))
+        data.append(adapter[1])
+    parts += [("scorers", chosen.scorer), *(("datasets", name) for name in data if workflow.chooses(name))]
+    found = [
+        f"datasets.{name}.{key} '{path}'"
+        for name in data
+        for key, path in workflow.data_location(name).items()
+        if on_disk(path) is None
+    ]
+    found += [one for section, name in parts for one in _missing(f"{section}.{name}", workflow.models[section][name])]
+    return [*dict.fromkeys(found), *_parser(workflow.recipes["parsers"][chosen.parser])]
 
 
-def _missing(name: str, recipe: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in recipe.items():
-        if isinstance(value, Mapping):
-            yield from _missing(key, value)
-        elif isinstance(value, str) and (
-            (key in _FILES and on_disk(value) is None)
-            or (key == "path" and recipe.get("offline", True) and not _model(value, recipe))
-        ):
-            yield f"{name}.{key} '{value}'"
+def _missing(where: str, recipe: Options) -> Iterator[str]:
+    """The models that can be had neither from this machine nor, where the recipe allows it, from the hub."""
+    for options, name, mark in marked(recipe, Weights):
+        named = mark.path(options, name)
+        fetched = not getattr(options, "offline", True)
+        if named is not None and on_disk(named) is None and not fetched and not _cached(named, options, mark):
+            yield f"{where}: {name} '{named}'"
 
 
-def _model(path: str, recipe: Mapping[str, Any]) -> bool:
-    """Whether a local folder, or a hub id, can be opened without the network."""
-    if on_disk(path) is not None:
-        return True
+def _cached(path: str, options: Options, mark: Weights) -> bool:
+    """Whether the hub's cache holds the model, if it is a hub id at all."""
     from huggingface_hub import try_to_load_from_cache
 
     try:
-        found = try_to_load_from_cache(path, "model_index.json", revision=recipe.get("revision"))
+        found = try_to_load_from_cache(path, mark.holds, revision=getattr(options, "revision", None))
     except ValueError:  # neither a folder nor a hub id
         return False
     return isinstance(found, str)

@@ -182,8 +182,9 @@ def figures(
     A sample without a caption, or that failed on the way, counts as one without masks. recipe: a GranDf scorer's.
     """
     from stages.score.bootstrap import means
+    from stages.score.collector import Case
+    from stages.score.grandf import GranDfFigures
     from stages.score.grounding import score_sample
-    from stages.score.official import Case, GranDfFigures
     from stages.score.recipe import GranDf
 
     chosen = GranDf.model_validate(dict(recipe))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.studies.scores import Key, Scores
 from lab.studies.variants import ADAPTER, BASE, Facts, Variant
+from stages.artifacts.recipes import model_of
 
 if TYPE_CHECKING:
     from lab.studies.ladder import Choice
@@ -42,8 +43,6 @@ def configuration(
     dataset, name: the scenes and what they are called. choice: the base's recipes by name; prompter "unbound" is the
     base experiment's without grammar. pairs: training pairs of the adapter, if other than the configuration's.
     """
-    from stages.config import models_of
-
     inverter, attender = base["inverters"][choice.inverter], base["attenders"][choice.attender]
     prompters = {UNBOUND: unbound(base)} if choice.prompter == UNBOUND else {}
     added: dict[str, Any] = {
@@ -58,7 +57,7 @@ def configuration(
             added["inverters"][one.name] = {**inverter, **one.inverter}
         if one.attender:
             kind = one.attender.get("kind", attender["kind"])
-            known = models_of("attend")[kind].model_fields
+            known = model_of("attend", kind).model_fields
             kept = {key: value for key, value in attender.items() if key in known}
             added["attenders"][one.name] = {**kept, **one.attender}
         added["experiments"][experiment(name, choice, one)] = {

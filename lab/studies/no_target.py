@@ -20,9 +20,9 @@ from stages.artifacts.no_target import NoTarget
 from stages.artifacts.results import Results
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.score.bootstrap import mean
-from stages.score.official import Case, Referring
+from stages.score.collector import Case
 from stages.score.recipe import Grefcoco
-from stages.score.referring import Expressions, grefcoco_ious
+from stages.score.referring import Expressions, Referring, grefcoco_ious
 
 FEATURES = ("score", "contrast", "attention", "agreement")
 DECISIONS: dict[str, tuple[str, ...]] = {**{name: (name,) for name in FEATURES}, "all": FEATURES}

@@ -142,7 +142,7 @@ def captions(
         rows.append(Row([study.TRUTH, ""], study.figures(RESULTS, given, name, f"{name}-{parser}", recipe=scorer)))
         sources = [study.spoilt(own, one) for one in kinds]
         sources += [study.read_captions(path, [row["sample_id"] for row in own]) for path in captions or ()]
-        place = Workflow(merged(base, added)).place(name).get("root")
+        place = Workflow(merged(base, added)).data_location(name).get("root")
         for source in sources:
             said = f"{name}-said-{re.sub('[^A-Za-z0-9_.-]+', '-', source.name)[:24]}"
             texts = folder / f"{said}.jsonl"

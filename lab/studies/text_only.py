@@ -13,10 +13,12 @@ from typing import Any
 
 from lab.studies.scores import read_scores
 from stages.artifacts import AnywordError, ShardReader
+from stages.artifacts.recipes import validated
 from stages.artifacts.results import Results
-from stages.config import Workflow, merged, models_of
+from stages.config import Workflow, merged
 from stages.models import hub
 from stages.score.bootstrap import paired_difference
+from stages.segment.recipe import SegmenterRecipe
 
 OURS = "ours"
 NAMES = {OURS: "Segment Anyword", "grounding-dino": "GroundingDINO + SAM", "sam3": "SAM 3"}
@@ -39,7 +41,7 @@ def recipes(base: Mapping[str, Any], like: str, paths: Mapping[str, Path | None]
         if paths.get(kind) is not None:
             recipe["path"] = str(paths[kind])
         if kind == "grounding-dino" and own.get("kind") == "segment-anything":
-            sam = models_of("segment")["segment-anything"].model_validate(own).model_dump()
+            sam = validated("segment", own, SegmenterRecipe).model_dump()
             recipe |= {key: sam[key] for key in ("model", "checkpoint")}
         found[kind] = recipe
     return found
@@ -47,7 +49,7 @@ def recipes(base: Mapping[str, Any], like: str, paths: Mapping[str, Path | None]
 
 def lacking(recipe: Mapping[str, Any]) -> str | None:
     """Why a text-only recipe cannot run here, in words: its weights are absent, or are none of its kind."""
-    complete = models_of("segment")[recipe["kind"]].model_validate(dict(recipe)).model_dump()
+    complete = validated("segment", recipe, SegmenterRecipe).model_dump()
     name = NAMES[recipe["kind"]]
     try:
         folder = hub.locate(complete["path"], complete["revision"], offline=complete["offline"], what=name)

@@ -17,10 +17,11 @@ from lab.studies.workflow import run_targets
 from stages.artifacts import AnywordError, ShardReader
 from stages.artifacts.atomic import write_bytes
 from stages.artifacts.language import Parse, Phrase, Span
+from stages.artifacts.recipes import Recipe, validated
 from stages.artifacts.results import RESULTS, Results, shard_name
 from stages.artifacts.tables import parse_of
 from stages.parse.catalogue import recipe_named
-from stages.parse.parser import lacking, recipe_of
+from stages.parse.parser import lacking
 from stages.parse.recipe import OpenaiParser
 
 
@@ -58,9 +59,9 @@ def let_rewrite(
     """Rewrites of a dataset by the model of the parser recipe `name`, as a folder dataset below `folder`: its recipe,
     and what `write_rewritten` returns."""
     results = RESULTS
-    recipe = recipe_of(recipe_named(name, config))
+    recipe = validated("parse", recipe_named(name, config), Recipe)
     if not isinstance(recipe, OpenaiParser):
-        raise AnywordError(f"--rewriter '{name}' is of kind {recipe.kind}.", remedy="Name a parser of kind openai.")
+        raise AnywordError(f"--rewriter '{name}' is no language model.", remedy="Name a parser of kind openai.")
     missing = lacking(recipe.model_dump())
     if missing is not None:
         raise AnywordError(f"rewriter: {missing}")

@@ -10,6 +10,7 @@ from typing import Any
 from stages.adapt.recipe import STAGE, LoraRecipe
 from stages.artifacts import AnywordError, Failure, ShardReader, ShardWriter
 from stages.artifacts.atomic import aside, write_json
+from stages.artifacts.recipes import validated
 
 log = logging.getLogger("anyword")
 
@@ -39,7 +40,7 @@ def run(
     from stages.models.inputs import prepare
     from stages.models.tokens import Tokens
 
-    settings = LoraRecipe.model_validate(recipe)
+    settings = validated("adapt", recipe, LoraRecipe)
     folders = [ShardReader(path, "samples") for path in samples]
     rows: dict[str, Any] = {}
     roots: dict[str, Path] = {}

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from stages.artifacts import Stage
+from stages.artifacts.recipes import Recipe
 from stages.learning.recipe import Entropy
 from stages.models import recipe as backbones
 
 STAGE = Stage(name="adapt", version="1")
 
 
-class LoraRecipe(BaseModel):
+class LoraRecipe(Recipe):
     """LoRA of the text encoder on a dataset's training pairs (the fast variant of Segment Anyword, appendix C.1).
 
     The paper gives 500 pairs and r = 16; rate, steps and batch are not stated there.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["lora"] = "lora"
     backbone: backbones.BackboneRecipe = Field(

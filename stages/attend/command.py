@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from stages.artifacts import ArtifactError, ModelRecord, Outcome, Result, ShardR
 from stages.artifacts.embeddings import NAME, Embeddings
 from stages.artifacts.language import words
 from stages.artifacts.maps import WordMaps, write_maps
-from stages.attend.recipe import STAGE, ChainRecipe, NoisedRecipe
+from stages.artifacts.recipes import implementation, validated
+from stages.attend.attender import Module
+from stages.attend.recipe import STAGE, AttenderRecipe
 
 ROWS_AN_IMAGE = 8
 """Latents a pass may hold for each image of a batch, where time is batched too."""
@@ -32,10 +34,9 @@ def run(
     """Write `maps.zarr` for one shard: a map for every word of every text.
 
     samples, embeddings: manifests of the shard's samples and invert. images: folder of the images, by default the
-    samples' own. adapter: manifest of the adapter that the inverter used. recipe: ChainRecipe or NoisedRecipe as a
+    samples' own. adapter: manifest of the adapter that the inverter used. recipe: one of the models of `recipe.py` as a
     dict. ArtifactError where the embeddings were learned with another backbone or adapter.
     """
-    from stages.attend.kinds import average
     from stages.attend.merger import Merger
     from stages.learning.conditioning import conditioned
     from stages.models import records
@@ -45,7 +46,7 @@ def run(
     from stages.models.inputs import prepare
     from stages.models.reading import AttentionReader
 
-    settings = recipe_of(recipe)
+    settings = validated("attend", recipe, AttenderRecipe)
     inputs = {"samples": ShardReader(samples, "samples"), "embeddings": ShardReader(embeddings, "invert")}
     rows = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
     identity = settings.model_dump(mode="json")
@@ -54,6 +55,7 @@ def run(
     model = merge(load(settings.backbone, choose_device(device)), adapter)
     _check_backbone(inputs["embeddings"], model.record)
     learned = Embeddings(inputs["embeddings"].file(NAME))
+    attender = cast(Module, implementation(settings))
     reader = AttentionReader(model, scales=settings.scales, layers=settings.layers, own=settings.refine > 0)
     models = {"backbone": model.record}
     writer = ShardWriter(STAGE, identity, output, inputs=inputs, models=models)
@@ -66,7 +68,9 @@ def run(
             windows_of = [(batch[index], part) for index, part in zip(prepared.owner, prepared.part, strict=True)]
             tokens, condition = conditioned(model, prepared.tokens, learned, windows_of)
             ids = [own[index]["sample_id"] for index in prepared.owner]
-            averager = average(reader, prepared.latents, condition, ids, settings, rows=ROWS_AN_IMAGE * batch_size)
+            averager = attender.average(
+                reader, prepared.latents, condition, ids, settings, rows=ROWS_AN_IMAGE * batch_size
+            )
         for index, windows in prepared.rows_of().items():
             merger = Merger(tokens, windows, list(words(own[index]["text"])), special=settings.special)
             tensors = merger.extents()
@@ -80,12 +84,6 @@ def run(
     writer.run(process, batch_size=batch_size)
     maps = pack(writer.outcomes, reader.grid, settings.keep_steps)
     writer.publish({"maps.zarr": lambda path: write_maps(path, maps)}, summary={"words": len(maps.maps)})
-
-
-def recipe_of(recipe: Mapping[str, Any]) -> ChainRecipe | NoisedRecipe:
-    """The recipe's model, by its kind."""
-    model = NoisedRecipe if recipe.get("kind") in ("noised", "single-step") else ChainRecipe
-    return model.model_validate(recipe)
 
 
 def pack(outcomes: Mapping[int, Outcome], grid: tuple[int, int], keep_steps: bool) -> WordMaps:

@@ -9,11 +9,38 @@ import torch
 
 from stages.artifacts.seeds import seed_of
 from stages.attend.averager import Averager
+from stages.attend.recipe import NoisedRecipe
 from stages.models.face import Condition
 from stages.models.reading import AttentionReader
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+
+def average(
+    reader: AttentionReader,
+    latents: Float[torch.Tensor, "images channels h w"],
+    condition: Condition,
+    sample_ids: Sequence[str],
+    settings: NoisedRecipe,
+    *,
+    rows: int,
+) -> Averager:
+    """The averaged maps of a batch of images. rows: latents a pass."""
+    counted = (0, reader.model.path.timesteps)
+    averager = Averager(len(latents), counted, keep_steps=settings.keep_steps, power=settings.refine)
+    maps_noised(
+        reader,
+        latents,
+        condition,
+        averager,
+        at=settings.at,
+        draws=settings.draws,
+        seed=settings.seed,
+        sample_ids=sample_ids,
+        rows=rows,
+    )
+    return averager
 
 
 @torch.no_grad()

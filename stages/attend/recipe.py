@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from stages.artifacts import Stage
+from stages.artifacts.recipes import Recipe
 from stages.models import recipe as backbones
 
 STAGE = Stage(name="attend", version="1")
 
 
-class _Attender(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class AttenderRecipe(Recipe):
+    """What all attenders share."""
 
     backbone: backbones.BackboneRecipe = Field(
         default_factory=backbones.BackboneRecipe, description="The inverter's; the workflow fills it in."
@@ -44,7 +45,7 @@ class _Attender(BaseModel):
     )
 
 
-class ChainRecipe(_Attender):
+class ChainRecipe(AttenderRecipe):
     """Maps along a DDIM chain from the image to noise and back (Segment Anyword, sections 2.1 and 2.3).
 
     `direct` is the paper's choice. Direct inversion adds back, at every step of the way down, what the denoised latent
@@ -71,7 +72,7 @@ class ChainRecipe(_Attender):
         return self
 
 
-class NoisedRecipe(_Attender):
+class NoisedRecipe(AttenderRecipe):
     """Maps at the image with seeded noise added, at timesteps of one's choice; a single one is single-step noising."""
 
     kind: Literal["noised", "single-step"] = "noised"

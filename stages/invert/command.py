@@ -10,6 +10,7 @@ import numpy as np
 
 from stages.artifacts import AnywordError, Outcome, Result, ShardReader, ShardWriter, unchanged
 from stages.artifacts.embeddings import NAME, Learned, named, pack, write_embeddings
+from stages.artifacts.recipes import validated
 from stages.invert.recipe import STAGE, TextualRecipe
 
 
@@ -36,7 +37,7 @@ def run(
     from stages.models.diffusion import load
     from stages.models.inputs import prepare
 
-    settings = TextualRecipe.model_validate(recipe)
+    settings = validated("invert", recipe, TextualRecipe)
     if settings.adapter and adapter is None:
         raise AnywordError(
             f"invert: the recipe names adapter '{settings.adapter}', and none is given.",

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from stages.artifacts import Stage
+from stages.artifacts.recipes import Options, Recipe
 from stages.learning.recipe import Contrast, Entropy, Mask
 from stages.models import recipe as backbones
 
 STAGE = Stage(name="invert", version="3")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Settle(_Strict):
+class Settle(Options):
     """Stop an image once its words' maps no longer change."""
 
     every: int = Field(10, ge=1, description="Steps between two looks at the maps.")
@@ -30,7 +27,7 @@ class Settle(_Strict):
     draws: int = Field(4, ge=1, description="Fixed noised latents at which the maps are looked at.")
 
 
-class TextualRecipe(_Strict):
+class TextualRecipe(Recipe):
     """Textual inversion of the words' input embeddings (Segment Anyword, section 2.3 and appendix C.1).
 
     The defaults are the paper's, for latent diffusion and Stable Diffusion. They harm a small backbone, whose table

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from stages.artifacts.recipes import Options
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Mask(_Strict):
+class Mask(Options):
     """MCPL's Attn-Mask: the loss counts where the learning words attend, by the maps of the same forward pass."""
 
     hard: bool = Field(True, description="Cells above the threshold count in full and others not at all.")
     threshold: float = Field(0.3, ge=0, lt=1, description="Share of the highest cell.")
 
 
-class Contrast(_Strict):
+class Contrast(Options):
     """MCPL's PromptCL: words of one run ("striped red circle") together, those of other runs apart."""
 
     temperature: float = Field(0.3, gt=0, description="Tau; 0.3 is Segment Anyword's.")
     weight: float = Field(0.00075, ge=0, description="Gamma; 0.00075 is Segment Anyword's.")
 
 
-class Entropy(_Strict):
+class Entropy(Options):
     """InvSeg's entropy term: every place of the image is to ask one phrase, so an unknown one finds what is left."""
 
     weight: float = Field(0.1, gt=0, description="Beside the diffusion loss, which is near 0.05.")

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from stages.artifacts.recipes import Recipe, Weights
+
+EMBEDDED_BACKBONE = "models/backbone"
+EMBEDDED_SAM = "models/sam"
+"""Where the embedded world's own models lie, below the repository."""
 
 
-class BackboneRecipe(BaseModel):
+class BackboneRecipe(Recipe):
     """A text-to-image diffusion model in diffusers' folder layout."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["embedded", "stable-diffusion", "ldm"] = Field(
         default="embedded",
         description="Family: the embedded world's own model, Stable Diffusion (CLIP text encoder), or latent "
         "diffusion text-to-image (LDMBert). Checked against what is found.",
     )
-    path: str | None = Field(
+    path: Annotated[str | None, Weights(EMBEDDED_BACKBONE, by="kind", holds="model_index.json")] = Field(
         default=None,
         description="Local folder, or hub id ('owner/name'). The embedded kind defaults to models/backbone.",
     )

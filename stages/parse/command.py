@@ -8,8 +8,9 @@ from typing import Any
 
 from stages.artifacts import Failure, Outcome, Result, SampleError, ShardReader, ShardWriter, unchanged
 from stages.artifacts.manifest import Manifest, read_manifest
+from stages.artifacts.recipes import Recipe, identity, validated
 from stages.artifacts.tables import parse_of, write_table
-from stages.parse.recipe import EXECUTION, STAGE
+from stages.parse.recipe import STAGE
 
 _BATCH = 64  # texts between two saves
 
@@ -19,16 +20,15 @@ def run(*, samples: Path, recipe: Mapping[str, Any], output: Path) -> Manifest:
 
     samples: manifest of the shard's samples. recipe: one of the models of `recipe.py` as a dict.
     """
-    from stages.parse.parser import ParseRequest, load_parser, recipe_of
+    from stages.parse.parser import ParseRequest, load_parser
 
-    settings = recipe_of(recipe)
     given = ShardReader(samples, "samples")
     rows = {row["sample_id"]: row for row in given.table("samples")}
     parser = load_parser(recipe)
-    identity = settings.model_dump(mode="json", exclude=set(EXECUTION))
-    if unchanged(STAGE, identity, output, inputs={"samples": given}, models=lambda: parser.models):
+    decides = identity(validated("parse", recipe, Recipe))
+    if unchanged(STAGE, decides, output, inputs={"samples": given}, models=lambda: parser.models):
         return read_manifest(output, STAGE.name)
-    writer = ShardWriter(STAGE, identity, output, inputs={"samples": given}, models=parser.models)
+    writer = ShardWriter(STAGE, decides, output, inputs={"samples": given}, models=parser.models)
 
     def process(batch: Sequence[int]) -> list[Result]:
         ids = [writer.ids[position] for position in batch]

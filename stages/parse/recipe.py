@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from stages.artifacts.manifest import Stage
+from stages.artifacts.recipes import Execution, Recipe, Weights
 
 STAGE = Stage(name="parse", version="2")
+EMBEDDED_PIPELINE = "models/parser"
+"""Where this project's own pipeline lies, below the repository."""
 
 
-class _Parser(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SpacyParser(_Parser):
+class SpacyParser(Recipe):
     """A spaCy pipeline and the extraction of `extract.py`; UD and ClearNLP labels are both understood."""
 
+    MODULE: ClassVar = "stages.parse.spacy_pipeline"
+
     kind: Literal["spacy"] = "spacy"
-    pipeline: str = Field(
+    pipeline: Annotated[str, Weights(EMBEDDED_PIPELINE)] = Field(
         "embedded",
         min_length=1,
         description="'embedded' is this project's own small pipeline (models/parser); otherwise an installed "
@@ -28,8 +29,10 @@ class SpacyParser(_Parser):
     )
 
 
-class TruthParser(_Parser):
+class TruthParser(Recipe):
     """The dataset's own phrases, as its reader found them."""
+
+    MODULE: ClassVar = "stages.parse.truth"
 
     kind: Literal["truth"] = "truth"
     required: bool = Field(
@@ -37,8 +40,10 @@ class TruthParser(_Parser):
     )
 
 
-class VocabularyParser(_Parser):
+class VocabularyParser(Recipe):
     """A list of class names as phrases, wherever they occur in the text (open-vocabulary segmentation)."""
+
+    MODULE: ClassVar = "stages.parse.vocabulary"
 
     kind: Literal["vocabulary"] = "vocabulary"
     classes: dict[str, list[str]] = Field(
@@ -62,8 +67,10 @@ class VocabularyParser(_Parser):
         return classes
 
 
-class NltkParser(_Parser):
+class NltkParser(Recipe):
     """NLTK's tagger and a chunk grammar: nouns and adjectives, no attachment beyond the chunk, few predicates."""
+
+    MODULE: ClassVar = "stages.parse.nltk_chunks"
 
     kind: Literal["nltk"] = "nltk"
     data: str | None = Field(
@@ -73,8 +80,10 @@ class NltkParser(_Parser):
     )
 
 
-class OpenaiParser(_Parser):
+class OpenaiParser(Recipe):
     """A language model behind an OpenAI-compatible server. Its answer is data: only words of the text count."""
+
+    MODULE: ClassVar = "stages.parse.openai_chat"
 
     kind: Literal["openai"] = "openai"
     model: str = Field("gpt-4o-2024-08-06", min_length=1, description="The model's name on the server.")
@@ -82,7 +91,7 @@ class OpenaiParser(_Parser):
         None,
         description="Server, e.g. http://localhost:8000/v1 (vLLM), http://localhost:11434/v1 (Ollama); null: OpenAI.",
     )
-    api_key_env: str = Field(
+    api_key_env: Annotated[str, Execution()] = Field(
         "OPENAI_API_KEY",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="Environment variable that holds the key; it is never written anywhere. A local server needs none.",
@@ -100,12 +109,16 @@ class OpenaiParser(_Parser):
     temperature: float = Field(0.0, ge=0.0, le=2.0, description="0 is as repeatable as the server allows.")
     max_tokens: int = Field(2048, ge=16, description="Longest answer.")
     seed: int | None = Field(0, description="Sent along for servers that know it; null sends none.")
-    price_in: float = Field(0.0, ge=0.0, description="Price of a million prompt tokens, for the summed cost.")
-    price_out: float = Field(0.0, ge=0.0, description="Price of a million answer tokens.")
-    concurrency: int = Field(4, ge=1, le=256, description="Requests under way at once.")
-    requests_per_minute: float | None = Field(None, gt=0, description="At most this many; null: no limit.")
-    timeout: float = Field(60.0, gt=0, description="Seconds that one attempt may take.")
-    retries: int = Field(
+    price_in: Annotated[float, Execution()] = Field(
+        0.0, ge=0.0, description="Price of a million prompt tokens, for the summed cost."
+    )
+    price_out: Annotated[float, Execution()] = Field(0.0, ge=0.0, description="Price of a million answer tokens.")
+    concurrency: Annotated[int, Execution()] = Field(4, ge=1, le=256, description="Requests under way at once.")
+    requests_per_minute: Annotated[float | None, Execution()] = Field(
+        None, gt=0, description="At most this many; null: no limit."
+    )
+    timeout: Annotated[float, Execution()] = Field(60.0, gt=0, description="Seconds that one attempt may take.")
+    retries: Annotated[int, Execution()] = Field(
         5, ge=0, le=20, description="Further attempts after 408, 409, 429, 5xx, a timeout or a lost connection, each "
         "after a longer wait (or the server's Retry-After)."
     )  # fmt: skip
@@ -121,11 +134,3 @@ class OpenaiParser(_Parser):
         if parts.username or parts.password or parts.query:
             raise ValueError("must hold no credentials: the key comes from the environment")
         return url
-
-
-EXECUTION = frozenset(
-    {"concurrency", "requests_per_minute", "timeout", "retries", "api_key_env", "price_in", "price_out"}
-)
-"""Options that decide how the answers are fetched, not what they are: left out of a result's identity."""
-
-Parser = SpacyParser | TruthParser | VocabularyParser | NltkParser | OpenaiParser

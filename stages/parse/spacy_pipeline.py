@@ -16,7 +16,7 @@ from stages.artifacts.language import Parse
 from stages.models.hub import on_disk
 from stages.parse.extract import extract
 from stages.parse.parser import Answer, Parsed, ParseRequest
-from stages.parse.recipe import SpacyParser
+from stages.parse.recipe import EMBEDDED_PIPELINE, SpacyParser
 from stages.parse.repair import repaired
 from stages.parse.spelling import reading
 from stages.parse.tree import Clean, tree_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("anyword")
 
-EMBEDDED = REPOSITORY / "models" / "parser"
+EMBEDDED = REPOSITORY / EMBEDDED_PIPELINE
 _BATCH = 128
 _UNUSED = ("ner", "lemmatizer", "textcat", "entity_linker", "entity_ruler")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.artifacts import Outcome, Result, ShardReader, ShardWriter, unchanged
+from stages.artifacts.recipes import validated
 from stages.artifacts.tables import parse_of, targets_of, write_table
 from stages.prompt.recipe import STAGE, PrompterRecipe
 
@@ -20,7 +21,7 @@ def run(*, samples: Path, phrases: Path, maps: Path, recipe: Mapping[str, Any], 
     from stages.artifacts.maps import read_maps
     from stages.prompt.binding import bind
 
-    settings = PrompterRecipe.model_validate(recipe)
+    settings = validated("prompt", recipe, PrompterRecipe)
     inputs = {
         "samples": ShardReader(samples, "samples"),
         "phrases": ShardReader(phrases, "parse"),

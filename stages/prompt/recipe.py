@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from stages.artifacts import Stage
+from stages.artifacts.recipes import Recipe
 
 STAGE = Stage(name="prompt", version="2")
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class PrompterRecipe(BaseModel):
+class PrompterRecipe(Recipe):
     """Points from maps (Segment Anyword, sections 2.3 and 2.4). Each binding rule can be switched off by itself."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["points"] = "points"
     threshold: Fraction = Field(

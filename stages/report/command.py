@@ -20,6 +20,7 @@ from stages.artifacts.images import read_image
 from stages.artifacts.maps import read_maps
 from stages.artifacts.masks import decode
 from stages.artifacts.progress import track
+from stages.artifacts.recipes import validated
 from stages.artifacts.results import Results, shard_name
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.artifacts.shard_writer import ShardWriter
@@ -65,7 +66,7 @@ def run(
 
     `images` is the folder that image paths are relative to, by default each shard's own.
     """
-    chosen = Page.model_validate(dict(recipe))
+    chosen = validated("report", recipe, Page)
     results = Results(root)
     opened = [_open(results, experiment, shard_name(n), parser, inverter, attender) for n in range(shards)]
     score = _score_of(results.score(experiment), opened)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from stages.artifacts.manifest import Stage
+from stages.artifacts.recipes import Recipe
 
 STAGE = Stage(name="report", version="1")
 
 
-class Page(BaseModel):
+class Page(Recipe):
     """A static site: index.html, more pages where there are many samples, pictures beside them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["page"] = "page"
     page_size: int = Field(50, ge=1, le=500, description="Samples a page.")

@@ -14,6 +14,7 @@ import numpy as np
 from stages.artifacts.atomic import aside, write_json
 from stages.artifacts.images import read_image
 from stages.artifacts.manifest import NAME, Manifest, fingerprint, write_manifest
+from stages.artifacts.recipes import identity
 from stages.artifacts.shard_reader import ShardReader
 from stages.artifacts.shard_writer import Failure, Outcome, Result, ShardWriter, attempt
 from stages.artifacts.tables import UNNAMED, targets_of, unnamed, write_table
@@ -102,7 +103,7 @@ def run(
     place = Place(root)
     chooser = _chooser(settings, device)
     if chooser is not None:
-        settings["filter"] = chooser.recipe.identity
+        settings["filter"] = identity(chooser.recipe)
     models = chooser.models if chooser is not None else {}
     writer = ShardWriter(STAGE, settings, output, inputs={"index": listed}, models=models)
 

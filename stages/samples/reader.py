@@ -1,36 +1,17 @@
-"""What a reader of datasets is, and which there are.
-
-A new kind of dataset is one module with the three functions of `Reader`, its model in `recipe.py`, and one line in
-`READERS`.
-"""
+"""What a reader of datasets is: a new kind is a module with the three functions of `Reader`, and its model in
+`recipe.py`, which names it."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from stages.artifacts.atomic import sha256_file
-from stages.artifacts.errors import AnywordError
 from stages.artifacts.language import Parse
+from stages.artifacts.recipes import implementation, model_of
 from stages.samples.listing import Entry
-
-READERS = {
-    "world": "stages.samples.world",
-    "noisy-world": "stages.samples.noisy",
-    "rewritten-world": "stages.samples.rewritten",
-    "expression-world": "stages.samples.expressions",
-    "folder": "stages.samples.folder",
-    "refcoco": "stages.samples.readers.referring",
-    "grefcoco": "stages.samples.readers.referring",
-    "grandf": "stages.samples.readers.grandf",
-    "voc": "stages.samples.readers.semantic",
-    "context": "stages.samples.readers.semantic",
-    "coco-object": "stages.samples.readers.semantic",
-}
-"""Module by the dataset's `kind`."""
 
 DRAWN = "images"
 """Folder of a shard that holds the images which a reader draws."""
@@ -98,6 +79,5 @@ class Reader(Protocol):
 
 
 def reader_of(kind: str) -> Reader:
-    if kind not in READERS:
-        raise AnywordError(f"dataset kind '{kind}' is none of {', '.join(sorted(READERS))}.")
-    return cast(Reader, importlib.import_module(READERS[kind]))
+    """The reader of a kind of dataset."""
+    return cast(Reader, implementation(model_of("samples", kind)))

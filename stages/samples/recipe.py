@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stages.artifacts.manifest import Stage
+from stages.artifacts.recipes import Execution, Location, Options, Recipe, Weights
 
 INDEX = Stage(name="index", version="1")
 STAGE = Stage(name="samples", version="2")
 
-ROOT_KEYS = frozenset({"root", "texts"})
-"""Where the data lies on this machine. They are arguments of the command, never part of a recipe: a dataset that
-moves to another disk keeps its results."""
 
-
-class _Dataset(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class DatasetRecipe(Recipe):
+    """What all datasets share. `root` and `texts`, where a kind has them, are options of the commands."""
 
     shard_size: int = Field(
         64, ge=1, le=100_000, description="Samples a shard: one job of the workflow, so that a model loads once."
     )
 
 
-class WorldDataset(_Dataset):
+class WorldDataset(DatasetRecipe):
     """Scenes of the embedded world, drawn from their number alone; truth is exact."""
+
+    MODULE: ClassVar = "stages.samples.world"
 
     kind: Literal["world"] = "world"
     split: Literal["train", "val", "test"] = Field("test", description="Range of seeds; splits never overlap.")
@@ -41,8 +40,10 @@ class WorldDataset(_Dataset):
     )
 
 
-class NoisyWorldDataset(_Dataset):
+class NoisyWorldDataset(DatasetRecipe):
     """The embedded world with its captions spoilt, for studies of noise (Segment Anyword, G.2)."""
+
+    MODULE: ClassVar = "stages.samples.noisy"
 
     kind: Literal["noisy-world"] = "noisy-world"
     noise: Literal["typos", "broken_grammar", "capitals"] = Field(
@@ -55,8 +56,10 @@ class NoisyWorldDataset(_Dataset):
     count: int = Field(8, ge=1, description="How many scenes.")
 
 
-class RewrittenWorldDataset(_Dataset):
+class RewrittenWorldDataset(DatasetRecipe):
     """The embedded world, each caption followed by 2 to 5 rewrites of it in synonyms (Segment Anyword, 2.2, C.1)."""
+
+    MODULE: ClassVar = "stages.samples.rewritten"
 
     kind: Literal["rewritten-world"] = "rewritten-world"
     split: Literal["train", "val", "test"] = Field("test", description="Range of seeds; splits never overlap.")
@@ -70,8 +73,10 @@ class RewrittenWorldDataset(_Dataset):
     seed: int = Field(0, ge=0, description="Of the words and of how many rewrites a caption gets.")
 
 
-class ExpressionWorldDataset(_Dataset):
+class ExpressionWorldDataset(DatasetRecipe):
     """Scenes of the embedded world with a short expression of one object each, or of none (as gRefCOCO has them)."""
+
+    MODULE: ClassVar = "stages.samples.expressions"
 
     kind: Literal["expression-world"] = "expression-world"
     absent: float = Field(
@@ -87,12 +92,14 @@ class ExpressionWorldDataset(_Dataset):
     count: int = Field(8, ge=1, description="How many scenes.")
 
 
-class FolderDataset(_Dataset):
+class FolderDataset(DatasetRecipe):
     """A folder of images and one table of texts (CSV or JSONL)."""
 
+    MODULE: ClassVar = "stages.samples.folder"
+
     kind: Literal["folder"] = "folder"
-    root: str = Field(description="Folder of the images; relative to where snakemake runs.")
-    texts: str = Field(
+    root: Annotated[str, Location()] = Field(description="Folder of the images; relative to where snakemake runs.")
+    texts: Annotated[str, Location()] = Field(
         description="CSV or JSONL file with the columns id, image (path below root) and text; optional: split, "
         "group (the same for all rewrites of one expression: the original's id), "
         "tags (JSON list), phrases (JSON list of strings or of {start, end, root_start, root_end, adjectives, tags}), "
@@ -100,13 +107,17 @@ class FolderDataset(_Dataset):
     )
 
 
-class _Annotated(_Dataset):
-    root: str = Field(description="Folder of the images, or one above it in a known layout.")
-    texts: str = Field(description="Folder of the annotation files, or one above it in a known layout.")
+class _Annotated(DatasetRecipe):
+    root: Annotated[str, Location()] = Field(description="Folder of the images, or one above it in a known layout.")
+    texts: Annotated[str, Location()] = Field(
+        description="Folder of the annotation files, or one above it in a known layout."
+    )
 
 
 class RefcocoDataset(_Annotated):
     """RefCOCO, RefCOCO+ or RefCOCOg: {texts}/{name}/refs({by}).p and instances.json; one sample a sentence."""
+
+    MODULE: ClassVar = "stages.samples.readers.referring"
 
     kind: Literal["refcoco"] = "refcoco"
     name: Literal["refcoco", "refcoco+", "refcocog"] = "refcoco"
@@ -118,6 +129,8 @@ class RefcocoDataset(_Annotated):
 class GrefcocoDataset(_Annotated):
     """gRefCOCO: {texts}/grefcoco/grefs(unc).json (or .p) and instances.json; several, one or no targets."""
 
+    MODULE: ClassVar = "stages.samples.readers.referring"
+
     kind: Literal["grefcoco"] = "grefcoco"
     name: str = Field("grefcoco", description="Folder below `texts`.")
     by: Literal["unc"] = "unc"
@@ -127,6 +140,8 @@ class GrefcocoDataset(_Annotated):
 
 class GranDfDataset(_Annotated):
     """GranDf: grounded captions. The official figures are of part gcg, splits val and test."""
+
+    MODULE: ClassVar = "stages.samples.readers.grandf"
 
     kind: Literal["grandf"] = "grandf"
     part: Literal["gcg", "ha", "psg", "refcocog", "flickr"] = Field("gcg", description="gcg, or a training part.")
@@ -140,20 +155,20 @@ class GranDfDataset(_Annotated):
         return self
 
 
-class CandidateFilter(BaseModel):
+class CandidateFilter(Options):
     """How `candidates: blip-clip` finds an image's classes; the rule is `stages.samples.candidates.select`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    blip: str = Field(
+    blip: Annotated[str, Weights(recorded=False)] = Field(
         "Salesforce/blip-image-captioning-large",
         description="Local folder, or hub id, of a BlipForConditionalGeneration with its processor.",
     )
-    clip: str = Field(
+    clip: Annotated[str, Weights(recorded=False)] = Field(
         "openai/clip-vit-large-patch14",
         description="Local folder, or hub id, of a CLIPModel with its processor.",
     )
-    offline: bool = Field(True, description="Never touch the network: local folders and the hub cache only.")
+    offline: Annotated[bool, Execution()] = Field(
+        True, description="Never touch the network: local folders and the hub cache only."
+    )
     template: str = Field("a photo of a {}.", description="What CLIP reads for a class; {} is its name.")
     beams: int = Field(3, ge=1, le=16, description="Beams of BLIP's search; 1 is greedy.")
     max_tokens: int = Field(30, ge=1, le=200, description="Longest caption, in tokens.")
@@ -182,14 +197,13 @@ class CandidateFilter(BaseModel):
             raise ValueError("must hold {} once, where the class's name goes")
         return value
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What decides the choice, beside the hashes of the models: where these lie does not."""
-        return self.model_dump(mode="json", exclude={"blip", "clip", "offline"})
 
+class _Semantic(DatasetRecipe):
+    MODULE: ClassVar = "stages.samples.readers.semantic"
 
-class _Semantic(_Dataset):
-    root: str = Field(description="Folder that holds images and label maps, or one above it in a known layout.")
+    root: Annotated[str, Location()] = Field(
+        description="Folder that holds images and label maps, or one above it in a known layout."
+    )
     split: str = Field("val", pattern=r"^[A-Za-z0-9_]+$", description="Name of the list of ids.")
     candidates: Literal["truth", "all", "blip-clip"] = Field(
         "truth",
@@ -224,18 +238,3 @@ class CocoObjectDataset(_Semantic):
 
     kind: Literal["coco-object"] = "coco-object"
     background: bool = Field(True, description="Whether value 0 is a class.")
-
-
-Dataset = (
-    WorldDataset
-    | NoisyWorldDataset
-    | RewrittenWorldDataset
-    | ExpressionWorldDataset
-    | FolderDataset
-    | RefcocoDataset
-    | GrefcocoDataset
-    | GranDfDataset
-    | VocDataset
-    | ContextDataset
-    | CocoObjectDataset
-)

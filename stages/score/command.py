@@ -16,18 +16,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from stages.artifacts.atomic import write_bytes, write_json
 from stages.artifacts.errors import AnywordError, ArtifactError
 from stages.artifacts.maps import WordMaps, read_maps
 from stages.artifacts.progress import track
+from stages.artifacts.recipes import validated
 from stages.artifacts.results import Results, shard_name
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.artifacts.shard_writer import ShardWriter
 from stages.score import grounding
-from stages.score.official import Case, collector_of
-from stages.score.recipe import STAGE, Scorer
+from stages.score.collector import Case, collector_of
+from stages.score.recipe import STAGE, ScorerRecipe
 from stages.score.table import text_table
 
 log = logging.getLogger("anyword")
@@ -68,7 +67,7 @@ def run(
     With `parser` the expression's referred phrase is the parser's own; with `inverter` and `attender` the words'
     maps are held against the truth too (pointing).
     """
-    chosen: Scorer = TypeAdapter(Scorer).validate_python(dict(recipe))
+    chosen = validated("score", recipe, ScorerRecipe)
     opened = [_open(root, experiment, number, parser, inverter, attender) for number in range(shards)]
     inputs = {f"{name}/{one.name}": folder for one in opened for name, folder in one.inputs.items()}
     ids = [sample_id for one in opened for sample_id in one.samples.ids]
@@ -100,7 +99,7 @@ def run(
     score = _score(experiment, ids, failures, scored, chosen)
     files: dict[str, Callable[[Path], None]] = {}
     if collector is not None:
-        score["official"] = {"kind": chosen.kind, **collector.figures()}
+        score["official"] = {"kind": recipe["kind"], **collector.figures()}
         files["official.csv"] = partial(_write_csv, columns=collector.columns, rows=list(collector.rows()))
     writer.publish(
         {
@@ -150,7 +149,7 @@ def _score(
     ids: Sequence[str],
     failures: Mapping[str, str],
     scored: Sequence[grounding.Sample],
-    recipe: Scorer,
+    recipe: ScorerRecipe,
 ) -> dict[str, Any]:
     options = {"replicates": recipe.replicates, "seed": recipe.seed}
     score: dict[str, Any] = {

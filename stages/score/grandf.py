@@ -9,15 +9,18 @@ predictions [{image_id, labels}]; a mask's phrase is the label at its position.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.masks import areas, iou_matrix, rle_of
-from stages.score.average_precision import Detections, Matching
+from stages.score.average_precision import COCO_THRESHOLDS, Detections, Matching
 from stages.score.bootstrap import quantiles, resamples
+from stages.score.collector import Case, Row, phrases
+from stages.score.recipe import GranDf
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
@@ -130,6 +133,58 @@ def evaluate(
         "mIoU_per_image": dict(zip(ids, miou.tolist(), strict=True)),
         "images": len(ids),
     }
+
+
+@dataclass
+class GranDfFigures:
+    """GLaMM's figures: AP50 in the official order, AP50 and mAP (.5 to .95) with the masks' scores, mIoU, recall."""
+
+    recipe: GranDf
+    images: list[dict[str, Any]] = field(default_factory=list)
+    truth: list[dict[str, Any]] = field(default_factory=list)
+    labels: list[dict[str, Any]] = field(default_factory=list)
+    masks: list[dict[str, Any]] = field(default_factory=list)
+    captions: list[dict[str, Any]] = field(default_factory=list)
+    miou: dict[str, float] = field(default_factory=dict)
+    """By image, once `figures` has been called."""
+
+    columns: ClassVar[tuple[str, ...]] = ("sample_id", "phrases", "predictions", "miou")
+
+    def add(self, case: Case, said: str | None = None) -> None:
+        """One image. `said` is the text that the predictions' phrases are of, where it is not the truth's own."""
+        name, text = case.sample["sample_id"], case.sample["text"]
+        said = text if said is None else said
+        wanted, given = phrases(case.truth), phrases(case.predictions)
+        self.images.append({"id": name, "height": case.sample["height"], "width": case.sample["width"]})
+        for row in wanted:
+            # Ids start at 1: pycocotools takes a truth of id 0 for no match.
+            self.truth.append({"id": len(self.truth) + 1, "image_id": name, "segmentation": rle_of(row)})
+        self.labels.append({"image_id": name, "labels": [text[row["start"] : row["end"]] for row in wanted]})
+        self.masks += [{"image_id": name, "segmentation": rle_of(row), "score": row["score"] or 0.0} for row in given]
+        self.captions.append({"image_id": name, "labels": [said[row["start"] : row["end"]] for row in given]})
+
+    def figures(self) -> dict[str, Any]:
+        options = {"replicates": self.recipe.replicates, "seed": self.recipe.seed}
+        truth = {"images": self.images, "annotations": self.truth}
+        labels = {"images": self.images, "annotations": self.labels}
+        similarity = bert_similarity(self.recipe.similarity) if self.recipe.similarity else equality
+        matching = Matching(truth, self.masks)
+        one, scored = matching.detections(scored=False), matching.detections(COCO_THRESHOLDS)
+        found = evaluate(truth, labels, self.masks, self.captions, similarity=similarity, found=one, **options)
+        found["AP50_real_scores"] = scored.first().interval(**options).json()
+        found["mAP"] = scored.interval(**options).json()
+        self.miou = found.pop("mIoU_per_image")
+        return found
+
+    def rows(self) -> Iterator[Row]:
+        for wanted, given in zip(self.labels, self.captions, strict=True):
+            name = wanted["image_id"]
+            counts = {"phrases": len(wanted["labels"]), "predictions": len(given["labels"])}
+            yield {"sample_id": name, **counts, "miou": self.miou[name]}
+
+
+def collector(recipe: GranDf) -> GranDfFigures:
+    return GranDfFigures(recipe)
 
 
 def bert_similarity(folder: str) -> Similarity:

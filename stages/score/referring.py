@@ -6,14 +6,18 @@ train_ds.py `validate` (RefCOCO).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from stages.artifacts.masks import Rle, areas, overlap
+from stages.artifacts.compose import referred, referred_all
+from stages.artifacts.masks import Rle, areas, empty, overlap, rle_of, union
 from stages.score.bootstrap import Interval, Statistic, interval, ratio
+from stages.score.collector import Case, Row, phrases
+from stages.score.recipe import Grefcoco, Refcoco
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float64
@@ -113,6 +117,70 @@ def refcoco(found: Expressions, *, replicates: int = 0, seed: int = 0) -> dict[s
 def refcoco_ious(found: Expressions) -> Float64[np.ndarray, " expressions"]:
     """Each expression's IoU as LISA's gIoU averages it."""
     return found.intersection / (found.union + 1e-5) + (found.union == 0)
+
+
+@dataclass
+class Referring:
+    """The truth is the mask of the dataset's own referred phrase (all its masks where it names none); a truth
+    without pixels, or without a row, means that nothing is meant."""
+
+    recipe: Grefcoco | Refcoco
+    samples: list[Row] = field(default_factory=list)
+    image: list[str] = field(default_factory=list)
+    truth: list[Rle] = field(default_factory=list)
+    masks: list[Rle] = field(default_factory=list)
+    none: list[bool] = field(default_factory=list)
+
+    columns: ClassVar[tuple[str, ...]] = ("sample_id", "text", "target", "answered", "intersection", "union", "iou")
+
+    def add(self, case: Case) -> None:
+        sample, recipe = case.sample, self.recipe
+        self.samples.append({"sample_id": sample["sample_id"], "text": sample["text"]})
+        size = (sample["height"], sample["width"])
+        # Expressions of one image are not independent, so images, not expressions, are what the bootstrap draws.
+        self.image.append(sample["image_sha256"])
+        about = sample["referred"]
+        meant = [row for row in phrases(case.truth) if about is None or row["index"] == about]
+        self.truth.append(union((rle_of(row) for row in meant), *size))
+        if isinstance(recipe, Refcoco):
+            one = referred(case.predictions, case.referred)
+            chosen = [] if one is None else [one]
+        else:
+            chosen = referred_all(case.predictions, case.referred, sample["text"])
+            chosen = [row for row in chosen if (row["score"] or 0.0) >= recipe.no_target_score]
+            if recipe.no_target is not None:
+                chosen = [row for row in chosen if recipe.no_target.means_something(row)]
+        mask = union((rle_of(row) for row in chosen), *size)
+        nothing = isinstance(recipe, Grefcoco) and int(areas([mask])[0]) <= recipe.no_target_area
+        self.masks.append(empty(*size) if nothing else mask)
+        self.none.append(nothing)
+
+    @cached_property
+    def expressions(self) -> Expressions:
+        """Truth against answer of all that was added, in order; asked for once everything is."""
+        none = None if isinstance(self.recipe, Refcoco) else self.none
+        return compare(self.image, self.truth, self.masks, predicted_none=none)
+
+    def figures(self) -> dict[str, Any]:
+        evaluate = refcoco if isinstance(self.recipe, Refcoco) else grefcoco
+        return evaluate(self.expressions, replicates=self.recipe.replicates, seed=self.recipe.seed)
+
+    def rows(self) -> Iterator[Row]:
+        found = self.expressions
+        ious = refcoco_ious(found) if isinstance(self.recipe, Refcoco) else grefcoco_ious(found)
+        for i, sample in enumerate(self.samples):
+            yield {
+                **sample,
+                "target": int(not found.no_target[i]),
+                "answered": int(not found.predicted_none[i]),
+                "intersection": int(found.intersection[i]),
+                "union": int(found.union[i]),
+                "iou": float(ious[i]),
+            }
+
+
+def collector(recipe: Grefcoco | Refcoco) -> Referring:
+    return Referring(recipe)
 
 
 def _percent(sums: np.ndarray) -> np.ndarray:

@@ -5,13 +5,18 @@ Histograms are summed over the whole set in int64 (the original sums float32, wh
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from stages.artifacts.compose import answers, label_map
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.tables import UNNAMED, parse_of, targets_of
 from stages.score.bootstrap import interval
+from stages.score.collector import Case, Row, phrases
+from stages.score.recipe import Semantic
 
 if TYPE_CHECKING:
     from jaxtyping import Int64, Integer
@@ -78,6 +83,87 @@ def evaluate(
         "classes_counted": {"mIoU": int(np.isfinite(iou).sum()), "mAcc": int(np.isfinite(accuracy).sum())},
         "images": len(stacked),
     }
+
+
+@dataclass
+class _Image:
+    """One image of a semantic set; where the classes do not fit into one text, the samples of all its windows."""
+
+    sample: Row
+    names: list[str]
+    truth: list[tuple[Row, str]] = field(default_factory=list)
+    masks: list[tuple[Row, str]] = field(default_factory=list)
+
+
+@dataclass
+class LabelMaps:
+    """Classes are the texts of the samples' own phrases; pixels that no truth mask covers are ignored.
+
+    Samples of one image follow one another and are one label map.
+    """
+
+    recipe: Semantic
+    classes: dict[str, int] = field(default_factory=dict)
+    counted: list[dict[str, tuple[int, int, int]]] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    open: _Image | None = None
+    accuracy: dict[str, dict[str, float]] = field(default_factory=dict)
+    """IoU and Acc by class, once `figures` has been called."""
+
+    columns: ClassVar[tuple[str, ...]] = ("class", "IoU", "Acc")
+
+    def add(self, case: Case) -> None:
+        sample = case.sample
+        if self.open is None or self.open.sample["image"] != sample["image"]:
+            self._close()
+            self.open = _Image(sample, [] if self.recipe.background is None else [self.recipe.background])
+        targets = phrases(targets_of(sample["sample_id"], parse_of(dict(sample))))
+        names = [sample["text"][row["start"] : row["end"]].lower() for row in targets]
+        given = phrases(case.predictions)
+        self.open.names += names
+        self.open.truth += [(row, names[row["index"]]) for row in phrases(case.truth)]
+        # Classes that are in the image and not among its candidates: nothing can find them, and they count.
+        missed = [(row, row["tags"][0].lower()) for row in case.truth if row["kind"] == UNNAMED]
+        self.open.names += [name for _, name in missed]
+        self.open.truth += missed
+        self.open.masks += [(given[at], names[i]) for i, at in enumerate(answers(targets, given)) if at is not None]
+
+    def figures(self) -> dict[str, Any]:
+        self._close()
+        stacked = np.zeros((len(self.counted), 3, len(self.classes)), dtype=np.int64)
+        for i, one in enumerate(self.counted):
+            for name, counts in one.items():
+                stacked[i, :, self.classes[name]] = counts
+        found = evaluate(stacked, self.images, replicates=self.recipe.replicates, seed=self.recipe.seed)
+        for name in ("IoU", "Acc"):
+            found[name] = self.accuracy[name] = dict(zip(self.classes, found[name], strict=True))
+        return found
+
+    def rows(self) -> Iterator[Row]:
+        for name in self.classes:
+            yield {"class": name, **{figure: by_class[name] for figure, by_class in self.accuracy.items()}}
+
+    def _close(self) -> None:
+        """Count the pixels of the open image."""
+        one, self.open = self.open, None
+        if one is None:
+            return
+        size = (one.sample["height"], one.sample["width"])
+        number = {name: i for i, name in enumerate(dict.fromkeys(one.names))}  # this image's labels
+        rest = -1 if self.recipe.background is None else number[self.recipe.background]
+        truth, prediction = (
+            label_map([row for row, _ in rows], [number[name] for _, name in rows], *size, unclaimed=unclaimed)
+            for rows, unclaimed in ((one.truth, IGNORE_ALL), (one.masks, rest))
+        )
+        counts = histogram(truth, prediction, len(number), IGNORE_ALL)
+        for name in number:
+            self.classes.setdefault(name, len(self.classes))
+        self.counted.append({name: tuple(counts[:, i].tolist()) for name, i in number.items() if counts[:, i].any()})
+        self.images.append(one.sample["image_sha256"])
+
+
+def collector(recipe: Semantic) -> LabelMaps:
+    return LabelMaps(recipe)
 
 
 def _iou(sums: np.ndarray) -> np.ndarray:

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stages.artifacts import ModelRecord, SampleError
 from stages.artifacts.language import Parse, Span
+from stages.segment.recipe import AttentionRecipe
+from stages.segment.segmenter import Cut, Request, Target
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Float
 
     Maps = Mapping[tuple[int, int], Float[np.ndarray, "rows columns"]]
 
 
+class Thresholded:
+    """The words' maps themselves, cut; a mask's score is the mean response inside it."""
+
+    models: Mapping[str, ModelRecord] = {}
+
+    def __init__(self, recipe: AttentionRecipe) -> None:
+        self.options = recipe.model_dump(exclude={"kind"})
+
+    def cuts(self, requests: Sequence[Request]) -> Iterator[Mapping[Target, Cut] | SampleError]:
+        for request in requests:
+            yield masks(request.parse, request.maps or {}, request.size, **self.options)
+
+
+def load(recipe: AttentionRecipe, device: str) -> Thresholded:
+    return Thresholded(recipe)
+
+
+def records(recipe: AttentionRecipe) -> Mapping[str, ModelRecord]:
+    return {}
+
+
 def masks(
     parse: Parse, maps: Maps, size: tuple[int, int], *, threshold: float, words: str, predicates: bool
-) -> dict[tuple[str, int], tuple[Bool[np.ndarray, "height width"], float]]:
+) -> dict[Target, Cut]:
     """Mask and mean response inside it of every target, ("phrase", index) or ("predicate", index).
 
     maps: by (start, end) of each word of the text, all of one size. size: height and width of the image. A map is
@@ -25,7 +49,7 @@ def masks(
     """
     responses = [response(phrase.root, phrase.adjectives, maps, words) for phrase in parse.phrases]
     enlarged = [resized(one, size) for one in responses]
-    found = {("phrase", index): _cut(one, threshold) for index, one in enumerate(enlarged)}
+    found: dict[Target, Cut] = {("phrase", index): _cut(one, threshold) for index, one in enumerate(enlarged)}
     for index, predicate in enumerate(parse.predicates if predicates else ()):
         members = [enlarged[i] for i in (predicate.subject, predicate.object) if i is not None]
         joined = np.max(members, axis=0) if members else np.zeros(size)
@@ -71,6 +95,6 @@ def _scaled(values: np.ndarray) -> np.ndarray:
     return np.zeros_like(values) if high <= low else (values - low) / (high - low)
 
 
-def _cut(values: np.ndarray, threshold: float) -> tuple[np.ndarray, float]:
+def _cut(values: np.ndarray, threshold: float) -> Cut:
     mask = (values >= threshold) & (values > 0)
-    return mask, float(values[mask].mean()) if mask.any() else 0.0
+    return Cut(mask, float(values[mask].mean()) if mask.any() else 0.0)

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
-
-from stages.artifacts import (
-    AnywordError,
-    Failure,
-    ModelRecord,
-    Outcome,
-    Result,
-    ShardReader,
-    ShardWriter,
-    attempt,
-    unchanged,
-)
+from stages.artifacts import AnywordError, Failure, Outcome, Result, SampleError, ShardReader, ShardWriter, unchanged
 from stages.artifacts.images import read_image
+from stages.artifacts.language import Parse
+from stages.artifacts.maps import read_maps
 from stages.artifacts.masks import encode
+from stages.artifacts.recipes import identity, implementation, validated
 from stages.artifacts.tables import parse_of, targets_of, write_table
-from stages.segment.recipe import PLACE, STAGE, AttentionRecipe, GroundingDinoRecipe, Sam3Recipe, SamRecipe
+from stages.segment.confidence import confidence
+from stages.segment.recipe import STAGE, SegmenterRecipe
+from stages.segment.segmenter import Cut, Module, Request, Target
 
 
 def run(
@@ -43,24 +37,29 @@ def run(
     folder of the images, default beside the samples. A target without a point inside gets an empty mask. Where there
     are maps and phrases, each phrase's mask also carries what attention says of it (`confidence`).
     """
+    settings = validated("segment", recipe, SegmenterRecipe)
+    given = {"points": (points, "prompt"), "phrases": (phrases, "parse"), "maps": (maps, "attend")}
     inputs = {"samples": ShardReader(samples, "samples")}
-    writer: ShardWriter | None
-    if recipe.get("kind") == "attention":
-        plain = AttentionRecipe.model_validate(recipe)
-        inputs["phrases"] = ShardReader(_needed(phrases, "phrases"), "parse")
-        inputs["maps"] = ShardReader(_needed(maps, "maps"), "attend")
-        writer = _from_maps(inputs, plain, output, batch_size)
-    elif recipe.get("kind") in ("grounding-dino", "sam3"):
-        inputs["phrases"] = ShardReader(_needed(phrases, "phrases"), "parse")
-        writer = _from_words(inputs, recipe, output, images or inputs["samples"].path, batch_size, device)
-    else:
-        settings = SamRecipe.model_validate(recipe)
-        inputs["points"] = ShardReader(_needed(points, "points"), "prompt")
-        if maps is not None and phrases is not None:
-            inputs["phrases"], inputs["maps"] = ShardReader(phrases, "parse"), ShardReader(maps, "attend")
-        writer = _from_points(inputs, settings, output, images or inputs["samples"].path, batch_size, device)
-    if writer is None:
+    for name, (path, stage) in given.items():
+        if name not in settings.READS:
+            continue
+        if path is not None:
+            inputs[name] = ShardReader(path, stage)
+        elif name not in settings.OPTIONAL:
+            raise AnywordError(f"segment: this recipe needs --{name}.", remedy="Give the shard's manifest.")
+    module, decides = cast(Module, implementation(settings)), identity(settings)
+    if unchanged(STAGE, decides, output, inputs=inputs, models=lambda: module.records(settings)):
         return
+    requests = _requests(inputs, images or inputs["samples"].path)
+    segmenter = module.load(settings, device)
+    writer = ShardWriter(STAGE, decides, output, inputs=inputs, models=segmenter.models)
+
+    def process(batch: Sequence[int]) -> Iterator[Result]:
+        own = [requests(position, writer.ids[position]) for position in batch]
+        for request, found in zip(own, segmenter.cuts(own), strict=True):
+            yield Failure(str(found)) if isinstance(found, SampleError) else Outcome(list(_rows(request, found)))
+
+    writer.run(lambda batch: list(process(batch)), batch_size=batch_size)
     rows = [row for outcome in writer.outcomes.values() for row in outcome.rows]
     writer.publish(
         {"masks.parquet": lambda path: write_table(path, "masks", rows)},
@@ -68,158 +67,40 @@ def run(
     )
 
 
-def _from_points(
-    inputs: dict[str, ShardReader], settings: SamRecipe, output: Path, images: Path, batch_size: int, device: str
-) -> ShardWriter | None:
-    from stages.models import sam
-    from stages.models.records import segment_anything
-    from stages.segment.points import Prompt, cut
-
-    # The path of a checkpoint does not decide the result, its hash does: the same file elsewhere is the same recipe.
-    identity = settings.model_dump(mode="json", exclude={"checkpoint"})
-
-    def before() -> dict[str, ModelRecord]:
-        return {"sam": segment_anything(settings.model, settings.checkpoint)}
-
-    if unchanged(STAGE, identity, output, inputs=inputs, models=before):
-        return None
-    segmenter = sam.load(settings.model, settings.checkpoint, _device(device))
+def _requests(inputs: Mapping[str, ShardReader], images: Path) -> Callable[[int, str], Request]:
+    """What gives a sample's request by its position in the shard and its id."""
     listed = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
-    targets: dict[str, list[dict[str, Any]]] = {}
-    for row in inputs["points"].table("points"):
-        targets.setdefault(row["sample_id"], []).append(row)
-    trust = _trust(inputs)
-    record = ModelRecord(id=segmenter.id, sha256=segmenter.weights_sha256)
-    writer = ShardWriter(STAGE, identity, output, inputs=inputs, models={"sam": record})
+    parses = (
+        {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")} if "phrases" in inputs else {}
+    )
+    word_maps = read_maps(inputs["maps"].file("maps.zarr")) if "maps" in inputs else None
+    points: dict[str, list[dict[str, Any]]] = {}
+    for row in inputs["points"].table("points") if "points" in inputs else ():
+        points.setdefault(row["sample_id"], []).append(row)
 
-    def process(batch: Sequence[int]) -> list[Result]:
-        encoded: dict[int, Any] = {}
-        results: dict[int, Result] = {}
-        for position in batch:
-            results[position] = attempt(load, encoded, position)
-        good = [position for position in batch if not isinstance(results[position], Failure)]
-        pixels = [encoded[position] for position in good]
-        for position, one in zip(good, segmenter.encode(pixels) if pixels else [], strict=True):
-            results[position] = masks_of(position, one)
-        return [results[position] for position in batch]
-
-    def load(pixels: dict[int, Any], position: int) -> Outcome:
-        row = listed[writer.ids[position]]
-        image = read_image(images, row["image"], row["image_sha256"])
-        sam.check_shape(image.shape[:2], segmenter.model.image_encoder.img_size)
-        pixels[position] = image
-        return Outcome()
-
-    def masks_of(position: int, encoded: sam.Encoded) -> Outcome:
-        own = targets.get(writer.ids[position], [])
-        prompts = [
-            Prompt(
-                np.array([(point["x"], point["y"]) for point in row["points"]]).reshape(-1, 2),
-                np.array([point["label"] for point in row["points"]], dtype=int),
-            )
-            for row in own
-        ]
-        cuts = cut(segmenter, encoded, encoded.size, prompts, settings.answer)
-        return Outcome(
-            [
-                {key: value for key, value in row.items() if key != "points"}
-                | encode(one.mask)
-                | {"score": one.score}
-                | trust(position, row, one.mask)
-                for row, one in zip(own, cuts, strict=True)
-            ]
+    def request(position: int, sample_id: str) -> Request:
+        row = listed[sample_id]
+        parse = parses[sample_id] if "phrases" in inputs else Parse()
+        return Request(
+            text=row["text"],
+            size=(row["height"], row["width"]),
+            image=partial(read_image, images, row["image"], row["image_sha256"]),
+            targets=points.get(sample_id, []) if "points" in inputs else targets_of(sample_id, parse),
+            parse=parse,
+            maps=None if word_maps is None else word_maps.of_sample(position),
         )
 
-    writer.run(process, batch_size=batch_size)
-    return writer
+    return request
 
 
-def _from_maps(
-    inputs: dict[str, ShardReader], settings: AttentionRecipe, output: Path, batch_size: int
-) -> ShardWriter | None:
-    from stages.artifacts.maps import read_maps
-    from stages.segment.attention import masks
-
-    identity = settings.model_dump(mode="json")
-    if unchanged(STAGE, identity, output, inputs=inputs):
-        return None
-    sizes = {row["sample_id"]: (row["height"], row["width"]) for row in inputs["samples"].table("samples")}
-    parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
-    word_maps = read_maps(inputs["maps"].file("maps.zarr"))
-    options = settings.model_dump(exclude={"kind"})
-    trust = _trust(inputs)
-    writer = ShardWriter(STAGE, identity, output, inputs=inputs)
-
-    def one(position: int) -> Outcome:
-        sample_id = writer.ids[position]
-        found = masks(parses[sample_id], word_maps.of_sample(position), sizes[sample_id], **options)
-        rows = []
-        for target in targets_of(sample_id, parses[sample_id]):
-            key = (target["kind"], target["index"])
-            if key in found:  # predicates may be switched off
-                mask, score = found[key]
-                rows.append(target | encode(mask) | {"score": score} | trust(position, target, mask))
-        return Outcome(rows)
-
-    writer.run(lambda batch: [one(position) for position in batch], batch_size=batch_size)
-    return writer
-
-
-def _from_words(
-    inputs: dict[str, ShardReader], recipe: Mapping[str, Any], output: Path, images: Path, batch_size: int, device: str
-) -> ShardWriter | None:
-    from stages.segment.models import answering, records_of
-    from stages.segment.text import cuts
-
-    kind = GroundingDinoRecipe if recipe["kind"] == "grounding-dino" else Sam3Recipe
-    settings = kind.model_validate(recipe)
-    listed = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
-    parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
-    identity = settings.model_dump(mode="json", exclude=set(PLACE))
-    if unchanged(STAGE, identity, output, inputs=inputs, models=lambda: records_of(settings)):
-        return None
-    ask, models = answering(settings, _device(device))
-    writer = ShardWriter(STAGE, identity, output, inputs=inputs, models=models)
-
-    def one(position: int) -> Outcome:
-        row = listed[writer.ids[position]]
-        parse = parses[row["sample_id"]]
-        image = read_image(images, row["image"], row["image_sha256"])
-        found = cuts(parse, row["text"], image.shape[:2], ask(image), settings.answer, settings.predicates)
-        targets = [(t, found.get((t["kind"], t["index"]))) for t in targets_of(row["sample_id"], parse)]
-        return Outcome([t | encode(cut.mask) | {"score": cut.score} for t, cut in targets if cut is not None])
-
-    writer.run(lambda batch: [attempt(one, position) for position in batch], batch_size=batch_size)
-    return writer
-
-
-def _trust(inputs: Mapping[str, ShardReader]) -> Callable[[int, Mapping[str, Any], np.ndarray], dict[str, Any]]:
-    """What gives a target's confidence columns from its sample's position, its row and its mask: none without maps
-    and phrases, and none for a predicate, which no word of its own points at."""
-    if "maps" not in inputs or "phrases" not in inputs:
-        return lambda position, row, mask: {}
-    from stages.artifacts.maps import read_maps
-    from stages.segment.confidence import confidence
-
-    parses = {row["sample_id"]: parse_of(row) for row in inputs["phrases"].table("phrases")}
-    word_maps = read_maps(inputs["maps"].file("maps.zarr"))
-
-    def columns(position: int, row: Mapping[str, Any], mask: np.ndarray) -> dict[str, Any]:
-        if row["kind"] != "phrase":
-            return {}
-        phrase = parses[row["sample_id"]].phrases[row["index"]]
-        return confidence(phrase, word_maps.of_sample(position), mask)
-
-    return columns
-
-
-def _needed(path: Path | None, name: str) -> Path:
-    if path is None:
-        raise AnywordError(f"segment: this recipe needs --{name}.", remedy="Give the shard's manifest.")
-    return path
-
-
-def _device(name: str) -> str:
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+def _rows(request: Request, cuts: Mapping[Target, Cut]) -> Iterator[dict[str, Any]]:
+    """The rows of a sample's masks. No word of its own points at a predicate, so it has no confidence."""
+    for target in request.targets:
+        one = cuts.get((target["kind"], target["index"]))
+        if one is None:  # a kind of target that the recipe switched off
+            continue
+        trust: dict[str, float] = {}
+        if request.maps is not None and request.parse.phrases and target["kind"] == "phrase":
+            trust = confidence(request.parse.phrases[target["index"]], request.maps, one.mask)
+        row = {key: value for key, value in target.items() if key != "points"}
+        yield row | encode(one.mask) | {"score": one.score} | trust

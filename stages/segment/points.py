@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from stages.artifacts import ModelRecord, SampleError
+from stages.models import sam
+from stages.segment.recipe import SamRecipe
+from stages.segment.segmenter import Cut, Request, Target, each
+
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Bool, Float, Int, UInt8
 
 E = TypeVar("E", contravariant=True)
 
@@ -32,12 +37,48 @@ class Prompt:
     """1 inside the target, 0 outside."""
 
 
-@dataclass(frozen=True)
-class Cut:
-    """A target's mask at the image's size, and the IoU that the segmenter predicts for it."""
+class Points:
+    """Segment Anything, prompted by the points of each target; a mask's score is the IoU that it predicts."""
 
-    mask: Bool[np.ndarray, "height width"]
-    score: float
+    def __init__(self, recipe: SamRecipe, device: str) -> None:
+        from stages.models.devices import choose_device
+
+        self.sam = sam.load(recipe.model, recipe.checkpoint, choose_device(device))
+        self.models: Mapping[str, ModelRecord] = {"sam": ModelRecord(id=self.sam.id, sha256=self.sam.weights_sha256)}
+        self.answer = recipe.answer
+
+    def cuts(self, requests: Sequence[Request]) -> Iterator[Mapping[Target, Cut] | SampleError]:
+        images = list(each(self._image, requests))
+        good = [one for one in images if not isinstance(one, SampleError)]
+        encoded = iter(self.sam.encode(good) if good else [])
+        for request, image in zip(requests, images, strict=True):
+            yield image if isinstance(image, SampleError) else self._cuts(request, next(encoded))
+
+    def _image(self, request: Request) -> UInt8[np.ndarray, "height width 3"]:
+        image = request.image()
+        sam.check_shape(image.shape[:2], self.sam.model.image_encoder.img_size)
+        return image
+
+    def _cuts(self, request: Request, encoded: sam.Encoded) -> dict[Target, Cut]:
+        prompts = [
+            Prompt(
+                np.array([(point["x"], point["y"]) for point in row["points"]]).reshape(-1, 2),
+                np.array([point["label"] for point in row["points"]], dtype=int),
+            )
+            for row in request.targets
+        ]
+        found = cut(self.sam, encoded, encoded.size, prompts, self.answer)
+        return {(row["kind"], row["index"]): one for row, one in zip(request.targets, found, strict=True)}
+
+
+def load(recipe: SamRecipe, device: str) -> Points:
+    return Points(recipe, device)
+
+
+def records(recipe: SamRecipe) -> Mapping[str, ModelRecord]:
+    from stages.models.records import segment_anything
+
+    return {"sam": segment_anything(recipe.model, recipe.checkpoint)}
 
 
 def cut(

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from stages.artifacts.manifest import Stage
+from stages.artifacts.recipes import Execution, Recipe, Weights
+from stages.models.recipe import EMBEDDED_SAM
 
 STAGE = Stage(name="segment", version="2")
+SAM = Weights(EMBEDDED_SAM, by="model", recorded=False)
 
 
-class SamRecipe(BaseModel):
+class SegmenterRecipe(Recipe):
+    """What all segmenters say."""
+
+    READS: ClassVar[tuple[str, ...]] = ("points",)
+    """What they read beside samples: points, maps, phrases."""
+    OPTIONAL: ClassVar[tuple[str, ...]] = ()
+    """Which of these they can do without."""
+
+
+class SamRecipe(SegmenterRecipe):
     """Segment Anything: each image encoded once, all its targets prompted by their points."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    MODULE: ClassVar = "stages.segment.points"
     READS: ClassVar = ("points", "maps", "phrases")
+    OPTIONAL: ClassVar = ("maps", "phrases")
 
     kind: Literal["segment-anything"] = "segment-anything"
     model: Literal["vit_h", "vit_l", "vit_b", "embedded"] = Field(
@@ -23,7 +36,7 @@ class SamRecipe(BaseModel):
         description="Which SAM: vit_h is the paper's. Without a checkpoint it is the embedded one, which knows only "
         "the embedded world.",
     )
-    checkpoint: str | None = Field(
+    checkpoint: Annotated[str | None, SAM] = Field(
         None, description="Path of the weights (.pth or .safetensors); the embedded kind finds its own."
     )
     answer: Literal["best", "single", "multi"] = Field(
@@ -41,10 +54,10 @@ class SamRecipe(BaseModel):
         return values
 
 
-class AttentionRecipe(BaseModel):
+class AttentionRecipe(SegmenterRecipe):
     """No SAM: a phrase's attention map, thresholded (the paper's "plain" variant, appendix)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    MODULE: ClassVar = "stages.segment.attention"
     READS: ClassVar = ("maps", "phrases")
 
     kind: Literal["attention"] = "attention"
@@ -59,12 +72,14 @@ class AttentionRecipe(BaseModel):
     predicates: bool = Field(True, description="Predicates get masks too: those of their subject and object, joined.")
 
 
-class _TextPrompted(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _TextPrompted(SegmenterRecipe):
+    MODULE: ClassVar = "stages.segment.text"
     READS: ClassVar = ("phrases",)
 
-    revision: str | None = Field(None, description="Commit, tag or branch of a hub id.")
-    offline: bool = Field(True, description="Never touch the network: local folders and the hub cache only.")
+    revision: Annotated[str | None, Execution()] = Field(None, description="Commit, tag or branch of a hub id.")
+    offline: Annotated[bool, Execution()] = Field(
+        True, description="Never touch the network: local folders and the hub cache only."
+    )
     answer: Literal["all", "best"] = Field(
         "all", description="A phrase's mask: all that the model finds for it, joined, or the one of highest score."
     )
@@ -75,28 +90,28 @@ class GroundingDinoRecipe(_TextPrompted):
     """Text alone: GroundingDINO finds each phrase's boxes, Segment Anything cuts their masks (LangSAM; Table 9)."""
 
     kind: Literal["grounding-dino"] = "grounding-dino"
-    path: str = Field(
+    path: Annotated[str, Weights(recorded=False)] = Field(
         "IDEA-Research/grounding-dino-base", description="GroundingDINO: a local folder, or a hub id (owner/name)."
     )
     box_threshold: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
         0.3, description="Lowest score of a box (LangSAM: 0.3)."
     )
     model: Literal["vit_h", "vit_l", "vit_b", "embedded"] = Field("vit_h", description="Which SAM cuts the masks.")
-    checkpoint: str | None = Field(None, description="Path of SAM's weights; the embedded kind finds its own.")
+    checkpoint: Annotated[str | None, SAM] = Field(
+        None, description="Path of SAM's weights; the embedded kind finds its own."
+    )
 
 
 class Sam3Recipe(_TextPrompted):
     """Text alone: SAM 3 finds each phrase's masks by itself."""
 
     kind: Literal["sam3"] = "sam3"
-    path: str = Field("facebook/sam3", description="SAM 3: a local folder, or a hub id (owner/name).")
+    path: Annotated[str, Weights(recorded=False)] = Field(
+        "facebook/sam3", description="SAM 3: a local folder, or a hub id (owner/name)."
+    )
     threshold: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
         0.5, description="Lowest score of a mask (that of SAM 3's own examples)."
     )
     mask_threshold: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
         0.5, description="Pixels of a mask at or above this probability belong to it."
     )
-
-
-PLACE = frozenset({"path", "revision", "offline", "checkpoint"})
-"""Where weights lie decides no result, their hash does: the same files elsewhere are the same recipe."""

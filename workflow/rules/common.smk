@@ -134,7 +134,7 @@ known_weights = Weights(RESULTS / WEIGHTS)
 @cache
 def weights_of(section, name):
     """What the local models of a recipe hold, in short: weights replaced under the same path run their jobs again."""
-    return known_weights.fingerprint(wf.recipes[section][name])
+    return known_weights.fingerprint(wf.models[section][name])
 
 
 def weights(section, key):
@@ -148,7 +148,7 @@ def place(flags):
     """
 
     def options(wildcards, output):
-        found = wf.place(wildcards.dataset)
+        found = wf.data_location(wildcards.dataset)
         return [
             part
             for key, flag in flags.items()

@@ -3,7 +3,7 @@
 
 checkpoint index:
     input:
-        texts=lambda wildcards: wf.place(wildcards.dataset).get("texts", []),
+        texts=lambda wildcards: wf.data_location(wildcards.dataset).get("texts", []),
     output:
         manifest=INDEX,
     log:

@@ -1,4 +1,4 @@
-"""What each kind of attender does: maps of all context columns, averaged over its passes."""
+"""Maps along a DDIM chain: of all context columns, averaged over its steps."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import torch
 
 from stages.attend import ddim, null_text
 from stages.attend.averager import Averager
-from stages.attend.noised import maps_noised
-from stages.attend.recipe import ChainRecipe, NoisedRecipe
+from stages.attend.recipe import ChainRecipe
 from stages.models.face import Condition
 from stages.models.reading import AttentionReader
 
@@ -23,27 +22,13 @@ def average(
     latents: Float[torch.Tensor, "images channels h w"],
     condition: Condition,
     sample_ids: Sequence[str],
-    settings: ChainRecipe | NoisedRecipe,
+    settings: ChainRecipe,
     *,
     rows: int,
 ) -> Averager:
-    """The averaged maps of a batch of images, by the recipe's kind. rows: latents a pass."""
+    """The averaged maps of a batch of images, by the kind of chain. rows: latents a pass."""
     model = reader.model
-    counted = (0, model.path.timesteps) if isinstance(settings, NoisedRecipe) else settings.timesteps
-    averager = Averager(len(latents), counted, keep_steps=settings.keep_steps, power=settings.refine)
-    if isinstance(settings, NoisedRecipe):
-        maps_noised(
-            reader,
-            latents,
-            condition,
-            averager,
-            at=settings.at,
-            draws=settings.draws,
-            seed=settings.seed,
-            sample_ids=sample_ids,
-            rows=rows,
-        )
-        return averager
+    averager = Averager(len(latents), settings.timesteps, keep_steps=settings.keep_steps, power=settings.refine)
     # Only the maps at the stored latents can leave levels out: the others must come down from the top.
     below = settings.timesteps[1] if settings.kind == "direct" else None
     levels, stored = ddim.ddim_inversion(model, latents, condition, settings.steps, below=below)
