@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.artifacts.language import Parse, Phrase, Predicate, Span
+from stages.artifacts.maps import resized
 from stages.prompt.binding import bind
 from stages.prompt.recipe import PrompterRecipe
-from stages.prompt.regions import draw, enlarged, high_response, largest_region, scaled
+from stages.prompt.regions import draw, high_response, largest_region, scaled
 
 TEXT = "a red circle touching a blue circle"
 RED, ONE, TOUCHING = Span(start=2, end=5), Span(start=6, end=12), Span(start=13, end=21)
@@ -136,7 +137,7 @@ def test_the_largest_region_is_connected_and_no_smaller_than_any_other(values):
 
 
 def test_enlarging_keeps_range_and_place():
-    large = enlarged(blob(4, 11), 64)
+    large = resized(blob(4, 11), (64, 64))
     row, column = np.unravel_index(large.argmax(), large.shape)
     assert abs(row - 4.5 * 4) <= 2
     assert abs(column - 11.5 * 4) <= 2

@@ -22,7 +22,13 @@ def make(root, *, samples=None, scored=True, shard_size=2, **recipe):
     shards = write_results(root, samples, shard_size=shard_size)
     own = root / "experiments" / "toy"
     if scored:
-        score(root=root, experiment="toy", shards=shards, recipe={"replicates": 20}, output=own / "score/manifest.json")
+        score(
+            root=root,
+            experiment="toy",
+            shards=shards,
+            recipe={"kind": "grounding", "replicates": 20},
+            output=own / "score/manifest.json",
+        )
     output = own / "report" / "manifest.json"
     run(root=root, experiment="toy", shards=shards, **NAMES, recipe={"kind": "page", **recipe}, output=output)
     return ShardReader(output, "report")
@@ -129,7 +135,7 @@ def test_a_score_of_other_masks_is_refused(tmp_path):
     manifest.write_text(manifest.read_text().replace('"kind": "toy"', '"kind": "other"'))
     output = tmp_path / "experiments/toy/report/manifest.json"
     with pytest.raises(ArtifactError, match="scores other masks"):
-        run(root=tmp_path, experiment="toy", shards=2, **NAMES, recipe={}, output=output)
+        run(root=tmp_path, experiment="toy", shards=2, **NAMES, recipe={"kind": "page"}, output=output)
 
 
 def test_masks_are_filled_and_truths_are_outlined():

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from lab.training.sam_files import write
 from stages.artifacts import AnywordError, Failure, Outcome, ShardReader, ShardWriter, Stage
 from stages.artifacts.language import Parse, Phrase, Predicate, Span, words
-from stages.artifacts.maps import WordMaps, write_maps
+from stages.artifacts.maps import WordMaps, resized, write_maps
 from stages.artifacts.masks import decode
 from stages.artifacts.tables import targets_of, write_table
 from stages.models.embedded_sam import EmbeddedSamConfig, build
-from stages.segment.attention import masks, resized
+from stages.segment.attention import masks
 from stages.segment.command import run
 from stages.segment.points import Prompt, cut
 from stages.segment.recipe import AttentionRecipe, SamRecipe

@@ -7,6 +7,7 @@ Zarr returns zeros for a chunk that is not there, and a flipped bit goes unnotic
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from stages.artifacts.atomic import aside
 from stages.artifacts.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from jaxtyping import Float32, Int32
+    from jaxtyping import Float, Float32, Int32
 
 WORDS_A_CHUNK = 256
 
@@ -40,6 +41,31 @@ class WordMaps:
         """The maps of one sample by (start, end) of the word."""
         rows = np.flatnonzero(self.sample == position)
         return {(int(self.start[row]), int(self.end[row])): self.maps[row] for row in rows}
+
+
+def mean_map(
+    maps: Mapping[tuple[int, int], Float[np.ndarray, "rows columns"]], start: int, end: int
+) -> Float[np.ndarray, "rows columns"] | None:
+    """The mean of the maps, by (start, end) of their words, of the words that the span start:end touches; None where
+    it touches none."""
+    found = [one for (first, last), one in maps.items() if first < end and start < last]
+    return np.mean(found, axis=0) if found else None
+
+
+def resized(values: Float[np.ndarray, "rows columns"], size: tuple[int, int]) -> Float[np.ndarray, "height width"]:
+    """Bilinear interpolation to an image's size, with cell edges on the image's edges and borders held."""
+    rows, columns = values.shape
+    y, low, high = _weights(rows, size[0])
+    between = values[low] * (1 - y)[:, None] + values[high] * y[:, None]
+    x, low, high = _weights(columns, size[1])
+    return between[:, low] * (1 - x) + between[:, high] * x
+
+
+def _weights(cells: int, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each pixel centre along a side: the share of the second of the two cells around it, and both cells."""
+    place = np.clip((np.arange(pixels) + 0.5) * cells / pixels - 0.5, 0, cells - 1)
+    low = np.floor(place).astype(int)
+    return place - low, low, np.minimum(low + 1, cells - 1)
 
 
 def write_maps(path: Path, maps: WordMaps) -> None:

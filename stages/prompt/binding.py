@@ -13,9 +13,10 @@ import numpy as np
 from scipy import ndimage
 
 from stages.artifacts.language import Parse, Phrase, Span
+from stages.artifacts.maps import mean_map, resized
 from stages.artifacts.seeds import generator
 from stages.prompt.recipe import PrompterRecipe
-from stages.prompt.regions import draw, enlarged, high_response, scaled
+from stages.prompt.regions import draw, high_response, scaled
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -131,10 +132,10 @@ def _focus(
 
 def _map_of(span: Span, maps: Mapping[tuple[int, int], np.ndarray], resolution: int) -> Map:
     """The min-max-scaled mean of the maps of the words that a span touches; zeros where it touches none."""
-    values = [one for (start, end), one in maps.items() if start < span.end and span.start < end]
-    if not values:
+    mean = mean_map(maps, span.start, span.end)
+    if mean is None:
         return np.zeros((resolution, resolution))
-    return scaled(enlarged(np.mean(values, axis=0), resolution))
+    return scaled(resized(mean, (resolution, resolution)))
 
 
 def _exclusive(parse: Parse, recipe: PrompterRecipe, one: int, other: int) -> bool:

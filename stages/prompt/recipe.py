@@ -9,7 +9,7 @@ from pydantic import Field
 from stages.artifacts import Stage
 from stages.artifacts.recipes import Recipe
 
-STAGE = Stage(name="prompt", version="2")
+STAGE = Stage(name="prompt", version="3")
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 

@@ -19,15 +19,6 @@ def scaled(values: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "heig
     return np.zeros_like(values, dtype=np.float64) if high <= low else (values - low) / (high - low)
 
 
-def enlarged(values: Float[np.ndarray, "height width"], resolution: int) -> Float[np.ndarray, "rows columns"]:
-    """Bilinear interpolation to `resolution` cells a side, cell centres on cell centres, borders held."""
-    rows, columns = (
-        np.clip((np.arange(resolution) + 0.5) * size / resolution - 0.5, 0, size - 1) for size in values.shape
-    )
-    grid = np.meshgrid(rows, columns, indexing="ij")
-    return ndimage.map_coordinates(values.astype(np.float64), grid, order=1, mode="nearest")
-
-
 def largest_region(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
     """The largest connected part of a mask (8-connected); of equal parts the first in reading order."""
     labels, count = ndimage.label(mask, structure=_CONNECTED)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from stages.artifacts.compose import answers
+from stages.artifacts.maps import mean_map
 from stages.artifacts.masks import decode, iou_matrix, overlap, rle_of
 from stages.score.bootstrap import mean, means
 from stages.score.recipe import Grounding
@@ -115,13 +116,12 @@ def points_inside(maps: Maps, truth: Row) -> bool | None:
     The map covers the whole image; its highest cell stands for the pixel at the cell's centre. A root of several
     words takes the mean of their maps.
     """
-    found = [one for (start, end), one in maps.items() if start < truth["root_end"] and truth["root_start"] < end]
-    if not found:
+    found = mean_map(maps, truth["root_start"], truth["root_end"])
+    if found is None:
         return None
-    mean_map = np.mean(found, axis=0)
-    row, column = np.unravel_index(int(mean_map.argmax()), mean_map.shape)
-    y = int((row + 0.5) * truth["height"] / mean_map.shape[0])
-    x = int((column + 0.5) * truth["width"] / mean_map.shape[1])
+    row, column = np.unravel_index(int(found.argmax()), found.shape)
+    y = int((row + 0.5) * truth["height"] / found.shape[0])
+    x = int((column + 0.5) * truth["width"] / found.shape[1])
     return bool(decode(truth)[y, x])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from stages.artifacts import ModelRecord, SampleError
 from stages.artifacts.language import Parse, Span
+from stages.artifacts.maps import mean_map, resized
 from stages.segment.recipe import AttentionRecipe
 from stages.segment.segmenter import Cut, Request, Target
 
@@ -66,28 +67,12 @@ def response(noun: Span, adjectives: tuple[Span, ...], maps: Maps, words: str) -
     return _scaled(np.mean(every, axis=0) if words == "mean" else np.prod(every, axis=0))
 
 
-def resized(values: Float[np.ndarray, "rows columns"], size: tuple[int, int]) -> Float[np.ndarray, "height width"]:
-    """Bilinear interpolation to an image's size, with cell edges on the image's edges and borders held."""
-    rows, columns = values.shape
-    y, low, high = _weights(rows, size[0])
-    between = values[low] * (1 - y)[:, None] + values[high] * y[:, None]
-    x, low, high = _weights(columns, size[1])
-    return between[:, low] * (1 - x) + between[:, high] * x
-
-
-def _weights(cells: int, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each pixel centre along a side: the share of the second of the two cells around it, and both cells."""
-    place = np.clip((np.arange(pixels) + 0.5) * cells / pixels - 0.5, 0, cells - 1)
-    low = np.floor(place).astype(int)
-    return place - low, low, np.minimum(low + 1, cells - 1)
-
-
 def _of_span(span: Span, maps: Maps) -> Float[np.ndarray, "rows columns"]:
     """The scaled mean of the maps of the words that a span touches; zeros where it touches none."""
-    values = [one for (start, end), one in maps.items() if start < span.end and span.start < end]
-    if not values:
+    mean = mean_map(maps, span.start, span.end)
+    if mean is None:
         return np.zeros(next(iter(maps.values())).shape if maps else (1, 1))
-    return _scaled(np.mean(values, axis=0))
+    return _scaled(mean)
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:

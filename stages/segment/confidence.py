@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stages.artifacts.language import Phrase, Span
-from stages.segment.attention import resized, response
+from stages.artifacts.language import Phrase
+from stages.artifacts.maps import mean_map, resized
+from stages.segment.attention import response
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -47,7 +48,10 @@ def confidence(phrase: Phrase, maps: Maps, mask: Bool[np.ndarray, "height width"
     sparse = mask[step // 2 :: step, step // 2 :: step]
     mask = sparse if sparse.any() else mask
     size = (mask.shape[0], mask.shape[1])
-    words = [own for span in (phrase.root, *phrase.adjectives) if (own := _of_span(span, maps)) is not None]
+    exact = {word: one.astype(np.float64) for word, one in maps.items()}
+    words = [
+        own for span in (phrase.root, *phrase.adjectives) if (own := mean_map(exact, span.start, span.end)) is not None
+    ]
     if not words or not mask.any():
         return {"contrast": 0.0, "attention": 0.0, "agreement": 0.0}
     words = [resized(one, size) for one in words]
@@ -79,9 +83,3 @@ def agreement(one: Bool[np.ndarray, "height width"], other: Bool[np.ndarray, "he
     """Intersection over union of two masks; 0 where both are empty."""
     either = int((one | other).sum())
     return int((one & other).sum()) / either if either else 0.0
-
-
-def _of_span(span: Span, maps: Maps) -> Float[np.ndarray, "rows columns"] | None:
-    """The mean of the maps of the words that a span touches."""
-    values = [one for (start, end), one in maps.items() if start < span.end and span.start < end]
-    return np.stack(values).astype(np.float64).mean(axis=0) if values else None
