@@ -8,13 +8,20 @@ from pydantic import Field
 
 from stages.artifacts import AnywordError, recipes
 from stages.artifacts.recipes import Execution, Location, Options, Recipe, Weights
+from stages.attend.attender import Module as AttenderModule
 from stages.config import ROOMS
 from stages.parse.parser import Module as ParserModule
 from stages.samples.reader import Reader
 from stages.score.collector import Module as ScorerModule
 from stages.segment.segmenter import Module as SegmenterModule
 
-ASKED = {"parse": ParserModule, "samples": Reader, "segment": SegmenterModule, "score": ScorerModule}
+ASKED = {
+    "attend": AttenderModule,
+    "parse": ParserModule,
+    "samples": Reader,
+    "segment": SegmenterModule,
+    "score": ScorerModule,
+}
 """What a room asks of the module that a recipe names."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -55,6 +55,8 @@ class ChainRecipe(AttenderRecipe):
     embedding at each step: about ten times the cost, for maps at nearly the stored latents.
     """
 
+    MODULE: ClassVar = "stages.attend.chain"
+
     kind: Literal["direct", "ddim", "null-text"] = "direct"
     steps: int = Field(50, ge=1, description="Steps of the DDIM chain (T).")
     timesteps: tuple[int, int] = Field(
@@ -74,6 +76,8 @@ class ChainRecipe(AttenderRecipe):
 
 class NoisedRecipe(AttenderRecipe):
     """Maps at the image with seeded noise added, at timesteps of one's choice; a single one is single-step noising."""
+
+    MODULE: ClassVar = "stages.attend.noised"
 
     kind: Literal["noised", "single-step"] = "noised"
     at: tuple[int, ...] = Field(
