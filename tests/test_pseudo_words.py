@@ -81,7 +81,14 @@ def result(tmp_path_factory):
     listing = folder / "index" / "00000" / "manifest.json"
     samples = folder / "samples" / "manifest.json"
     run(index=listing, recipe=json.loads(flow.reader("demo")), output=samples)
-    inverter = {"backbone": {"kind": "embedded"}, "steps": 1, "draws": 1, "pieces": "joined", "lr": 0.001}
+    inverter = {
+        "kind": "textual",
+        "backbone": {"kind": "embedded"},
+        "steps": 1,
+        "draws": 1,
+        "pieces": "joined",
+        "lr": 0.001,
+    }
     embeddings = folder / "invert" / "manifest.json"
     invert(samples=samples, recipe=inverter, output=embeddings)
     maps = folder / "attend" / "manifest.json"
