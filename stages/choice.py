@@ -129,10 +129,11 @@ def warn_if_embedded(config: dict[str, Any], chosen: dict[str, Any], image: Path
 
 
 def _embedded_sam(segmenter: dict[str, Any]) -> bool:
-    from stages.config import models_of
+    from stages.artifacts.recipes import validated
+    from stages.segment.recipe import SegmenterRecipe
 
     try:
-        recipe: Any = models_of("segment")[segmenter["kind"]].model_validate(segmenter)
+        recipe: Any = validated("segment", segmenter, SegmenterRecipe)
     except (KeyError, ValueError):
         return False  # the configuration's own check says what is wrong
     return getattr(recipe, "model", None) == "embedded" and recipe.checkpoint is None
