@@ -94,13 +94,13 @@ def test_span_outside_its_text_is_refused():
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_the_worlds_truth_moves_along_with_its_noisy_text(kind):
-    from stages.samples.reader import Place, reader_of
+    from stages.samples.reader import DataLocation, reader_of
 
     reader = reader_of("noisy-world")
     recipe = {"split": "val", "first": 3, "count": 4, "noise": kind}
     plain = reader_of("world")
-    for entry in reader.entries(recipe, Place()):
-        noisy, clean = reader.sample(entry, Place()), plain.sample(entry, Place())
+    for entry in reader.entries(recipe, DataLocation()):
+        noisy, clean = reader.sample(entry, DataLocation()), plain.sample(entry, DataLocation())
         assert (noisy.png, noisy.truth) == (clean.png, clean.truth)
         noisy.parse.checked(noisy.text)
         for a, b in zip(noisy.parse.phrases, clean.parse.phrases, strict=True):

@@ -254,7 +254,7 @@ def test_masks_of_a_caption_are_held_against_the_truth_of_the_text(tmp_path):
 
 
 def test_captions_become_a_dataset_of_the_same_images(tmp_path):
-    from stages.samples.reader import Place, reader_of
+    from stages.samples.reader import DataLocation, reader_of
 
     write_results(tmp_path / "clean", [Toy("one", TEXT, PARSE, truth={("phrase", 0): CIRCLE})])
     given = captions.shards(tmp_path, "clean")
@@ -266,7 +266,7 @@ def test_captions_become_a_dataset_of_the_same_images(tmp_path):
     before = path.stat().st_mtime_ns
     captions.write_texts(path, given, source, drawn=True)
     assert path.stat().st_mtime_ns == before  # nothing is made anew where nothing changed
-    place = Place(tmp_path / "clean" / "samples", path)
+    place = DataLocation(tmp_path / "clean" / "samples", path)
     reader = reader_of("folder")
     (entry,) = reader.entries({}, place)
     assert entry.problem is None

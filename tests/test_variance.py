@@ -24,7 +24,7 @@ from stages.artifacts.tables import parse_of
 from stages.parse.recipe import OpenaiParser
 from stages.samples.command import index
 from stages.samples.command import run as run_samples
-from stages.samples.reader import Place, reader_of
+from stages.samples.reader import DataLocation, reader_of
 from stages.world.rewrite import MOST, THESAURUS, rewrites, subject, synonyms
 from stages.world.sample import sample
 
@@ -90,7 +90,7 @@ def test_each_scene_is_followed_by_two_to_five_rewrites_of_the_same_image_and_tr
             assert masks[name] == masks[original]
             assert [r["index"] for r in marked[name]] == [marked[original][0]["index"]]
             parse_of(rows[name]).checked(rows[name]["text"])
-    plain = reader_of("world").sample(next(reader_of("world").entries(REWRITTEN, Place())), Place())
+    plain = reader_of("world").sample(next(reader_of("world").entries(REWRITTEN, DataLocation())), DataLocation())
     assert rows["test-000000"]["text"] == plain.text
 
 

@@ -19,7 +19,7 @@ from stages.artifacts.shard_reader import ShardReader
 from stages.artifacts.shard_writer import Failure, Outcome, Result, ShardWriter, attempt
 from stages.artifacts.tables import UNNAMED, targets_of, unnamed, write_table
 from stages.samples.listing import Contents, Entry, in_shards, told, with_unique_ids
-from stages.samples.reader import DRAWN, Place, Reader, reader_of
+from stages.samples.reader import DRAWN, DataLocation, Reader, reader_of
 from stages.samples.readers.semantic import choosable, chosen
 from stages.samples.recipe import INDEX, STAGE, CandidateFilter
 
@@ -40,7 +40,7 @@ def index(*, recipe: Mapping[str, Any], output: Path, root: Path | None = None, 
     """
     settings = dict(recipe)
     reader = reader_of(settings["kind"])
-    place = Place(root, texts)
+    place = DataLocation(root, texts)
     shards = samples = failed = 0
     truth = False
     contents = Contents()
@@ -100,7 +100,7 @@ def run(
     reader = reader_of(settings["kind"])
     listed = ShardReader(index, INDEX.name)
     entries = [Entry.model_validate(row) for row in json.loads(listed.file(LISTING).read_bytes())]
-    place = Place(root)
+    place = DataLocation(root)
     chooser = _chooser(settings, device)
     if chooser is not None:
         settings["filter"] = identity(chooser.recipe)
@@ -141,7 +141,7 @@ def _chooser(settings: Mapping[str, Any], device: str) -> Chooser | None:
     return Chooser(CandidateFilter.model_validate(settings["filter"]), choose_device(device))
 
 
-def _chosen(entries: Sequence[Entry], chooser: Chooser, reader: Reader, place: Place) -> list[Result]:
+def _chosen(entries: Sequence[Entry], chooser: Chooser, reader: Reader, place: DataLocation) -> list[Result]:
     """The results of a batch whose classes models choose: all images of one list of classes are looked at at once."""
     results: dict[int, Result] = {}
     pictures: dict[int, np.ndarray] = {}
@@ -163,7 +163,7 @@ def _chosen(entries: Sequence[Entry], chooser: Chooser, reader: Reader, place: P
     return [results[number] for number in range(len(entries))]
 
 
-def _outcome(reader: Reader, entry: Entry, place: Place, more: Mapping[str, Any] | None = None) -> Outcome:
+def _outcome(reader: Reader, entry: Entry, place: DataLocation, more: Mapping[str, Any] | None = None) -> Outcome:
     """The sample's row (with its group, if it has one, and `more` columns), then its truth rows; a drawn image's file
     as bytes."""
     sample = reader.sample(entry, place)

@@ -11,7 +11,7 @@ from stages.artifacts.masks import encode
 from stages.artifacts.seeds import generator
 from stages.samples import world
 from stages.samples.listing import Entry
-from stages.samples.reader import Place, Sample, TruthMask
+from stages.samples.reader import DataLocation, Sample, TruthMask
 from stages.world.absent import expression
 from stages.world.scene import scene
 
@@ -19,7 +19,7 @@ NO_TARGET = "no_target"
 """Tag of an expression that means nothing, as gRefCOCO's reader sets it."""
 
 
-def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
+def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
     """The scenes of the plain world. Which expressions mean nothing depends on the scene's number and the seed; of
     any run of scenes their share is `absent`, to a sample (systematic sampling)."""
     share, start = recipe["absent"], generator(recipe["seed"], "samples", "absent").random()
@@ -33,7 +33,7 @@ def has_truth(entries: list[Entry]) -> bool:
     return world.has_truth(entries)
 
 
-def sample(entry: Entry, place: Place) -> Sample:
+def sample(entry: Entry, place: DataLocation) -> Sample:
     """The plain world's sample with an expression for its text; without a target it has no truth."""
     plain = world.sample(entry, place)
     split, index, absent = (entry.source[key] for key in ("split", "index", "absent"))

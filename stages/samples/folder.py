@@ -16,7 +16,7 @@ from stages.artifacts.language import Parse, Phrase, Span, words
 from stages.artifacts.masks import columns_of, encode
 from stages.samples.images import ImageFacts, look_at
 from stages.samples.listing import MAX_ID, Entry, image_problem, quote, text_problem
-from stages.samples.reader import Place, Sample, TruthMask
+from stages.samples.reader import DataLocation, Sample, TruthMask
 from stages.samples.readers.given import coco_rle
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Row(BaseModel):
     masks: tuple[str | GivenMask | None, ...] = ()
 
 
-def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
+def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
     """The rows of the table; AnywordError if it is missing, is no table, or lacks a required column."""
     if place.texts is None or place.root is None:
         raise AnywordError("a folder dataset needs --root and --texts.")
@@ -88,7 +88,7 @@ def has_truth(entries: list[Entry]) -> bool:
     return any(mask is not None for entry in entries for mask in entry.source.get("masks", ()))
 
 
-def sample(entry: Entry, place: Place) -> Sample:
+def sample(entry: Entry, place: DataLocation) -> Sample:
     """The sample of a row; SampleError where image, phrases or masks do not fit."""
     if place.root is None:
         raise AnywordError("a folder dataset needs --root.")

@@ -8,11 +8,11 @@ from typing import Any
 
 from stages.samples import world
 from stages.samples.listing import Entry
-from stages.samples.reader import Place, Sample
+from stages.samples.reader import DataLocation, Sample
 from stages.world.noise import moved, spoil
 
 
-def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
+def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
     """The scenes of the plain world, each with the noise that its caption is read under."""
     for entry in world.entries(recipe, place):
         yield entry.model_copy(update={"source": {**entry.source, "noise": recipe["noise"]}})
@@ -22,7 +22,7 @@ def has_truth(entries: list[Entry]) -> bool:
     return world.has_truth(entries)
 
 
-def sample(entry: Entry, place: Place) -> Sample:
+def sample(entry: Entry, place: DataLocation) -> Sample:
     """The plain world's sample with another text; phrases and truth stay those of the words they were."""
     clean = world.sample(entry, place)
     noisy = spoil(clean.text, entry.source["noise"])

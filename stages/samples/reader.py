@@ -18,7 +18,7 @@ DRAWN = "images"
 
 
 @dataclass(frozen=True)
-class Place:
+class DataLocation:
     """Where a dataset lies on this machine."""
 
     root: Path | None = None
@@ -68,13 +68,13 @@ class Sample:
 
 
 class Reader(Protocol):
-    def entries(self, recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
+    def entries(self, recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
         """All rows of the dataset in order, no image opened; AnywordError where the dataset as a whole is wrong."""
 
     def has_truth(self, entries: list[Entry]) -> bool:
         """Whether any of these rows brings masks to score against."""
 
-    def sample(self, entry: Entry, place: Place) -> Sample:
+    def sample(self, entry: Entry, place: DataLocation) -> Sample:
         """The sample of a row; SampleError where it cannot be had."""
 
 

@@ -14,7 +14,7 @@ from stages.artifacts.language import Parse
 from stages.artifacts.seeds import generator
 from stages.samples import world
 from stages.samples.listing import Entry
-from stages.samples.reader import Place, Sample, TruthMask
+from stages.samples.reader import DataLocation, Sample, TruthMask
 from stages.world.rewrite import MOST, known, rewrites, subject, synonyms
 
 FEWEST = 2
@@ -22,7 +22,7 @@ TAG = "rewritten"
 """Of the truth of a phrase whose words change within its group, in the original, too."""
 
 
-def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
+def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
     """Each scene of the plain world, then 2 to 5 rewrites of it (C.1: "n in randint(2, 5)"); nothing is drawn yet."""
     for entry in world.entries(recipe, place):
         count = int(generator(recipe["seed"], entry.id, "count").integers(FEWEST, MOST + 1))
@@ -36,7 +36,7 @@ def has_truth(entries: list[Entry]) -> bool:
     return bool(entries)
 
 
-def sample(entry: Entry, place: Place) -> Sample:
+def sample(entry: Entry, place: DataLocation) -> Sample:
     """The scene with its caption as it is (number 0) or in other words."""
     plain = world.sample(entry, place)
     source = entry.source

@@ -9,10 +9,10 @@ from typing import Any
 from stages.artifacts.atomic import sha256_of
 from stages.artifacts.masks import encode
 from stages.samples.listing import Entry
-from stages.samples.reader import DRAWN, Place, Sample, TruthMask
+from stages.samples.reader import DRAWN, DataLocation, Sample, TruthMask
 
 
-def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
+def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
     """Scenes `first` to `first + count` of a split; nothing is drawn yet."""
     for index in range(recipe["first"], recipe["first"] + recipe["count"]):
         source = {"split": recipe["split"], "index": index}
@@ -25,7 +25,7 @@ def has_truth(entries: list[Entry]) -> bool:
     return bool(entries)
 
 
-def sample(entry: Entry, place: Place) -> Sample:
+def sample(entry: Entry, place: DataLocation) -> Sample:
     """The scene, its caption with gold phrases, and the exact mask of each."""
     from PIL import Image
 

@@ -17,7 +17,7 @@ from stages.artifacts.language import Parse, Phrase, Span, words
 from stages.artifacts.masks import Rle, columns_of, union
 from stages.samples.images import look_at
 from stages.samples.listing import Entry, image_problem, quote, text_problem
-from stages.samples.reader import Place, Sample, TruthMask
+from stages.samples.reader import DataLocation, Sample, TruthMask
 
 # A noun phrase's head stands before the first of these: "the man | in a hat", "a boy | holding the cup".
 _AFTER_HEAD = re.compile(
@@ -53,7 +53,7 @@ def file_of(place: Path | None, conventions: Sequence[str], what: str) -> Path:
     raise AnywordError(f"no {what}: tried {tried}.", remedy="Set `texts` to the folder that holds it.")
 
 
-def read_json(path: Path, kind: type, place: Place) -> Any:
+def read_json(path: Path, kind: type, place: DataLocation) -> Any:
     """A JSON file whose top level is a `kind`, noted in `place`; AnywordError where it is not."""
     try:
         value = json.loads(path.read_bytes())
@@ -165,7 +165,7 @@ def has_truth(entries: list[Entry]) -> bool:
     return any("masks" in one.source for one in entries)
 
 
-def sample(entry: Entry, place: Place) -> Sample:
+def sample(entry: Entry, place: DataLocation) -> Sample:
     """The sample of an entry of the common shape; SampleError where image or masks do not fit."""
     if place.root is None:
         raise AnywordError("this dataset needs --root, the folder of its images.")

@@ -13,7 +13,7 @@ from typing import Any
 
 from stages.artifacts.language import Span
 from stages.samples.listing import Entry
-from stages.samples.reader import Place
+from stages.samples.reader import DataLocation
 from stages.samples.readers.given import entry, file_of, find, folder_of, has_truth, listed, read_json, sample
 
 __all__ = ["entries", "has_truth", "sample"]
@@ -34,7 +34,7 @@ FILES = {
 }
 
 
-def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
+def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
     """One entry an image with its caption; phrases are the caption's own spans."""
     part, split = recipe["part"], recipe["split"]
     folder = folder_of(place.root, IMAGES[part], "images").relative_to(place.root or Path())
@@ -51,7 +51,7 @@ def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
         yield from _grounded(read_json(path, list, place), folder, split)
 
 
-def _evaluation(place: Place, split: str, folder: Path) -> Iterator[Entry]:
+def _evaluation(place: DataLocation, split: str, folder: Path) -> Iterator[Entry]:
     """The pair that the official figures are of: a caption file, and a mask file in the same order."""
     bases = [f"{base}val_test/" for base in ANNOTATIONS] + [""]
     captions, masks = (

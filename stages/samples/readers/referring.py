@@ -18,7 +18,7 @@ from typing import Any
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.language import Span
 from stages.samples.listing import Entry
-from stages.samples.reader import Place
+from stages.samples.reader import DataLocation
 from stages.samples.readers.given import entry, file_of, folder_of, has_truth, listed, read_json, sample
 
 __all__ = ["entries", "has_truth", "sample"]
@@ -34,7 +34,7 @@ IMAGES = (
 """Where users of REFER, ReLA, GLaMM keep the images, below `root`."""
 
 
-def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
+def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
     """One entry a sentence of the split, in the order of the refs file; AnywordError where files are missing."""
     name, split = recipe["name"], recipe["split"]
     general = recipe["kind"] == "grefcoco"

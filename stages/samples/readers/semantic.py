@@ -21,7 +21,7 @@ from stages.artifacts.masks import encode
 from stages.artifacts.tables import UNNAMED
 from stages.samples.images import look_at
 from stages.samples.listing import Entry
-from stages.samples.reader import Place, Sample, TruthMask
+from stages.samples.reader import DataLocation, Sample, TruthMask
 from stages.samples.readers.classes import COCO, CONTEXT, SAID, VOC
 from stages.samples.readers.given import head
 
@@ -41,7 +41,7 @@ LISTS = {
 """Lists of ids below `root`, tried in order."""
 
 
-def entries(recipe: dict[str, Any], place: Place) -> Iterator[Entry]:
+def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
     """One entry an image, or one a window of classes where all classes are candidates."""
     if place.root is None:
         raise AnywordError("this dataset needs --root, the folder that holds images and label maps.")
@@ -70,7 +70,7 @@ def has_truth(entries: list[Entry]) -> bool:
     return any(one.problem is None for one in entries)
 
 
-def sample(entry: Entry, place: Place) -> Sample:
+def sample(entry: Entry, place: DataLocation) -> Sample:
     """The sample of an entry; SampleError where image or label map is missing, broken or of another size."""
     if place.root is None:
         raise AnywordError("this dataset needs --root, the folder that holds images and label maps.")
@@ -162,7 +162,7 @@ def _classes(recipe: dict[str, Any]) -> list[tuple[int, str]]:
     return [(0, BACKGROUND), *numbered] if recipe["background"] else numbered
 
 
-def _files(recipe: dict[str, Any], place: Place) -> Iterator[tuple[str, str, str]]:
+def _files(recipe: dict[str, Any], place: DataLocation) -> Iterator[tuple[str, str, str]]:
     """Id, image and label map (paths below the root) of each image, in the order of the dataset's own list."""
     kind, split, root = recipe["kind"], recipe["split"], place.root or Path()
     if kind == "coco-object":
