@@ -30,8 +30,8 @@ class Settle(Options):
 class TextualRecipe(Recipe):
     """Textual inversion of the words' input embeddings (Segment Anyword, section 2.3 and appendix C.1).
 
-    The defaults are the paper's, for latent diffusion and Stable Diffusion. They harm a small backbone, whose table
-    of embeddings is much narrower than 0.005: see `lr_unit`.
+    The defaults are the paper's, for latent diffusion and Stable Diffusion, but for `initial`. They harm a small
+    backbone, whose table of embeddings is much narrower than 0.005: see `lr_unit`.
     """
 
     kind: Literal["textual"] = "textual"
@@ -48,7 +48,7 @@ class TextualRecipe(Recipe):
     initial: Literal["pretrained", "random-unknown", "random"] = Field(
         "pretrained",
         description="First vectors: the encoder's own; drawn from the table's mean and spread for words that the "
-        "tokenizer splits or does not know; or drawn so for every word that learns.",
+        "tokenizer splits or does not know (the paper's, C.1); or drawn so for every word that learns.",
     )
     pieces: Literal["each", "joined"] = Field(
         "each",

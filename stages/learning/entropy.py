@@ -1,4 +1,4 @@
-"""How undecided an image's places are between the phrases of its text, as a loss (InvSeg), without a parser."""
+"""How undecided an image's places are between the phrases of its text, as a loss (after InvSeg), without a parser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 def entropy(
     maps: Float[torch.Tensor, "images draws columns height width"], words: TokenGroups
 ) -> Float[torch.Tensor, " images"]:
-    """InvSeg's entropy minimisation (its equation 9), an image: how undecided places are between runs of words.
+    """Entropy minimisation after InvSeg (its equation 9), an image: how undecided places are between runs of words.
+
+    The maps differ from InvSeg's in two ways: InvSeg refines them by self-attention (its equation 2) and averages them
+    over augmented views of the image, moved back into place; here they are cross-attention alone, averaged over noise
+    draws of the image as it is.
 
     A run's map is the mean of its words', a word's that of its pieces, each averaged over the draws and stretched to
     [0, 1]. Where the paper writes the sum of -M log M, M is here a place's share among the runs, so that a place that

@@ -22,6 +22,8 @@ class Contrast(Options):
 
 
 class Entropy(Options):
-    """InvSeg's entropy term: every place of the image is to ask one phrase, so an unknown one finds what is left."""
+    """An entropy term after InvSeg's: every place of the image is to ask one phrase, so an unknown one finds what is
+    left. InvSeg takes maps that self-attention refined, averaged over augmented views; here they are cross-attention,
+    averaged over noise draws."""
 
     weight: float = Field(0.1, gt=0, description="Beside the diffusion loss, which is near 0.05.")
