@@ -129,3 +129,17 @@ def test_modules_stay_readable():
         str(path.relative_to(ROOT)): n for path in ROOT.rglob("*.py") if (n := len(path.read_text().splitlines())) > 400
     }
     assert long == {}
+
+
+def test_nobody_above_the_models_sees_what_they_are_made_of():
+    """Schedulers, denoisers, encoders, tokenizers and autoencoders are the models' own; `nlp.tokenizer` is spaCy's."""
+    inside = re.compile(r"(?<!nlp)\.(scheduler|unet|tokenizer|autoencoder|text_encoder|alphas_cumprod)\b(?! import)")
+    rooms = [path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] != "models"]
+    studies = list((ROOT.parent / "lab" / "studies").rglob("*.py"))
+    found = {
+        f"{path.name}:{number}"
+        for path in [*rooms, *studies]
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if inside.search(line) and "import" not in line
+    }
+    assert found == set()

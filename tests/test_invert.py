@@ -292,15 +292,15 @@ def test_a_killed_run_goes_on_to_the_same_bytes(folder, tmp_path, monkeypatch):
     samples = save_samples(tmp_path / "samples", TEXTS)
     recipe = recipe_for(folder).model_dump(mode="json")
     run(samples=samples, recipe=recipe, output=tmp_path / "whole/manifest.json", batch_size=2, device="cpu")
-    calls, real = [], textual.optimise
+    calls, real = [], textual.learn
 
-    def dies(*arguments):
-        calls.append(arguments[3])
+    def dies(model, inputs, texts, sample_ids, settings):
+        calls.append(sample_ids)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return real(*arguments)
+        return real(model, inputs, texts, sample_ids, settings)
 
-    monkeypatch.setattr(textual, "optimise", dies)
+    monkeypatch.setattr(textual, "learn", dies)
     output = tmp_path / "killed/manifest.json"
     with pytest.raises(KeyboardInterrupt):
         run(samples=samples, recipe=recipe, output=output, batch_size=2, device="cpu")

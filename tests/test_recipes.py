@@ -10,6 +10,7 @@ from stages.artifacts import AnywordError, recipes
 from stages.artifacts.recipes import Execution, Location, Options, Recipe, Weights
 from stages.attend.attender import Module as AttenderModule
 from stages.config import ROOMS
+from stages.invert.inverter import Module as InverterModule
 from stages.parse.parser import Module as ParserModule
 from stages.samples.reader import Reader
 from stages.score.collector import Module as ScorerModule
@@ -17,6 +18,7 @@ from stages.segment.segmenter import Module as SegmenterModule
 
 ASKED = {
     "attend": AttenderModule,
+    "invert": InverterModule,
     "parse": ParserModule,
     "samples": Reader,
     "segment": SegmenterModule,

@@ -31,7 +31,7 @@ _TABLES = ("vectors", "token", "joined")
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedText:
     """What one text learned in one encoder; positions count through its windows."""
 
     vectors: Float32[np.ndarray, "tokens width"]
@@ -40,7 +40,7 @@ class Learned:
     """First token and number of tokens of every word that became one token."""
 
 
-def named(learned: Sequence[Learned]) -> dict[str, np.ndarray]:
+def named(learned: Sequence[LearnedText]) -> dict[str, np.ndarray]:
     """The tensors of one sample, by encoder."""
     return {_name(table, n): getattr(one, table) for n, one in enumerate(learned) for table in _TABLES}
 
@@ -93,12 +93,12 @@ class Embeddings:
             raise ArtifactError(f"{path}: its vectors are of space '{space}'.", remedy="Run invert again.")
         self.space: Space = space
 
-    def of(self, position: int, part: int, encoder: int, window: int) -> Learned:
+    def of(self, position: int, part: int, encoder: int, window: int) -> LearnedText:
         """What window `part` of a sample's text learned in one encoder; positions count in that window."""
         token, joined = self._tensors[_name("token", encoder)], self._tensors[_name("joined", encoder)]
         own = (self._tensors[_name("sample", encoder)] == position) & (token // window == part)
         words = (joined[:, 0] == position) & (joined[:, 1] // window == part)
-        return Learned(
+        return LearnedText(
             self._tensors[_name("vectors", encoder)][own],
             token[own] % window,
             np.stack([joined[words, 1] % window, joined[words, 2]], axis=1),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from stages.artifacts import AnywordError, Outcome, Result, ShardReader, ShardWriter, unchanged
-from stages.artifacts.embeddings import NAME, Learned, named, pack, write_embeddings
-from stages.artifacts.recipes import validated
-from stages.invert.recipe import STAGE, TextualRecipe
+from stages.artifacts.embeddings import NAME, LearnedText, named, pack, write_embeddings
+from stages.artifacts.recipes import implementation, validated
+from stages.invert.inverter import Learned, Module
+from stages.invert.recipe import STAGE, InverterRecipe
 
 
 def run(
@@ -27,17 +28,15 @@ def run(
     """Write `embeddings.safetensors` for one shard; `stages.artifacts.embeddings` says what it holds.
 
     samples: manifest of the shard's samples. images: folder of the images, by default the samples' own. adapter:
-    manifest of the adapter that the recipe names. recipe: TextualRecipe as a dict.
+    manifest of the adapter that the recipe names. recipe: one of the models of `recipe.py` as a dict.
     """
-    from stages.invert.textual import optimise
-    from stages.learning.trainable_tokens import trainable_tokens
     from stages.models import records
     from stages.models.adapter import merge
     from stages.models.devices import choose_device
     from stages.models.diffusion import load
     from stages.models.inputs import prepare
 
-    settings = validated("invert", recipe, TextualRecipe)
+    settings = validated("invert", recipe, InverterRecipe)
     if settings.adapter and adapter is None:
         raise AnywordError(
             f"invert: the recipe names adapter '{settings.adapter}', and none is given.",
@@ -49,6 +48,7 @@ def run(
     identity = settings.model_dump(mode="json")
     if unchanged(STAGE, identity, output, inputs=given, models=lambda: records.backbone(settings.backbone, adapter)):
         return
+    inverter = cast(Module, implementation(settings))
     model = merge(load(settings.backbone, choose_device(device)), adapter)
     writer = ShardWriter(STAGE, identity, output, inputs=given, models={"backbone": model.record})
 
@@ -58,39 +58,18 @@ def run(
         results: dict[int, Result] = dict(inputs.failures)
         if inputs.owner:
             texts = [own[index]["text"] for index in inputs.owner]
-            join = settings.pieces == "joined" and settings.steps > 0
-            trainable = trainable_tokens(model, inputs.tokens, texts, settings.words, join=join)
             ids = [own[index]["sample_id"] for index in inputs.owner]
-            learned = optimise(model, inputs.latents, trainable, ids, settings)
+            learned = inverter.learn(model, inputs, texts, ids, settings)
         for index, windows in inputs.rows_of().items():
-            parts = [learned[row] for row in windows]
-            whole = []
-            for encoder, encoding in enumerate(inputs.tokens):
-                first = [part * encoding.window for part in range(len(parts))]
-                token = [
-                    start + token for start, one in zip(first, parts, strict=True) for token in one.tokens[encoder]
-                ]
-                joined = [
-                    (start + pieces[0], len(pieces))
-                    for start, row, one in zip(first, windows, parts, strict=True)
-                    for pieces in (trainable.rows[encoder][row].joined if one.tokens[encoder] else ())
-                ]
-                whole.append(
-                    Learned(
-                        np.concatenate([one.vectors[encoder].float().numpy() for one in parts]),
-                        np.asarray(token, dtype=np.int32),
-                        np.asarray(joined, dtype=np.int32).reshape(-1, 2),
-                    )
-                )
-            results[index] = Outcome(tensors={**named(whole), "loss": mean_trace([one.losses for one in parts])})
+            results[index] = _outcome([learned[row] for row in windows], inputs.tokens.positions(settings.SPACE))
         return [results[index] for index in range(len(batch))]
 
     writer.run(process, batch_size=batch_size)
     own = {position: outcome.tensors for position, outcome in writer.outcomes.items()}
-    tensors = pack(own, len(writer.ids), settings.steps, [int(table.shape[1]) for table in model.tables])
+    tensors = pack(own, len(writer.ids), settings.steps, model.widths(settings.SPACE))
     steps = {writer.ids[position]: len(one["loss"]) for position, one in own.items()}
     writer.publish(
-        {NAME: lambda path: write_embeddings(path, tensors)},
+        {NAME: lambda path: write_embeddings(path, tensors, space=settings.SPACE)},
         summary={
             "tokens": len(tensors["vectors"]),
             "steps_taken": sum(steps.values()),
@@ -98,6 +77,22 @@ def run(
             "settled": {name: taken for name, taken in steps.items() if 0 < taken < settings.steps},
         },
     )
+
+
+def _outcome(parts: Sequence[Learned], positions: Sequence[int]) -> Outcome:
+    """What the windows of one text learned. positions: how many a window has, by encoder."""
+    whole = []
+    for n, window in enumerate(positions):
+        token = [part * window + token for part, one in enumerate(parts) for token in one.tokens[n]]
+        joined = [(part * window + word[0], len(word)) for part, one in enumerate(parts) for word in one.joined[n]]
+        whole.append(
+            LearnedText(
+                np.concatenate([one.vectors[n].float().numpy() for one in parts]),
+                np.asarray(token, dtype=np.int32),
+                np.asarray(joined, dtype=np.int32).reshape(-1, 2),
+            )
+        )
+    return Outcome(tensors={**named(whole), "loss": mean_trace([one.losses for one in parts])})
 
 
 def mean_trace(traces: Sequence[Sequence[float]]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -27,14 +27,12 @@ class Settle(Options):
     draws: int = Field(4, ge=1, description="Fixed noised latents at which the maps are looked at.")
 
 
-class TextualRecipe(Recipe):
-    """Textual inversion of the words' input embeddings (Segment Anyword, section 2.3 and appendix C.1).
+class InverterRecipe(Recipe):
+    """What every inverter has."""
 
-    The defaults are the paper's, for latent diffusion and Stable Diffusion, but for `initial`. They harm a small
-    backbone, whose table of embeddings is much narrower than 0.005: see `lr_unit`.
-    """
+    SPACE: ClassVar[Literal["input", "output"]] = "input"
+    """Whether its vectors are the encoder's input or what the denoiser is given."""
 
-    kind: Literal["textual"] = "textual"
     backbone: backbones.BackboneRecipe = Field(
         default_factory=backbones.BackboneRecipe, description="The diffusion model."
     )
@@ -42,6 +40,19 @@ class TextualRecipe(Recipe):
         None, description="One of `adapters`: a text encoder fitted to the dataset, for which few steps suffice."
     )
     seed: int = Field(0, ge=0, description="Names the noise; a sample's draws depend on nothing else but its id.")
+    steps: int = Field(1100, ge=0, description="Optimisation steps; 0 leaves every word as it is.")
+
+
+class TextualRecipe(InverterRecipe):
+    """Textual inversion of the words' input embeddings (Segment Anyword, section 2.3 and appendix C.1).
+
+    The defaults are the paper's, for latent diffusion and Stable Diffusion, but for `initial`. They harm a small
+    backbone, whose table of embeddings is much narrower than 0.005: see `lr_unit`.
+    """
+
+    MODULE: ClassVar = "stages.invert.textual"
+
+    kind: Literal["textual"] = "textual"
     words: Literal["content", "all"] | tuple[str, ...] = Field(
         "content", description="Which words learn: content words, all words, or those listed."
     )
@@ -55,7 +66,6 @@ class TextualRecipe(Recipe):
         description="A word that the tokenizer splits: every piece learns for itself; or the word is one token that "
         "learns, from the mean of its pieces on (a pseudo-word, as in textual inversion).",
     )
-    steps: int = Field(1100, ge=0, description="Optimisation steps; 0 leaves every word as it is.")
     draws: int = Field(8, ge=1, description="Noise draws an image and step (the paper's batch size).")
     antithetic: bool = Field(False, description="Draws in pairs of opposite noise at the same timestep.")
     stratified: bool = Field(False, description="A step's timesteps spread evenly over their range.")

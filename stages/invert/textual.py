@@ -9,37 +9,39 @@ instead, AdamW's epsilon would tie them together). Text is encoded once a step a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from stages.artifacts.seeds import seed_of
 from stages.invert.early_stopping import EarlyStopping
+from stages.invert.inverter import Learned
 from stages.invert.recipe import TextualRecipe
 from stages.invert.vectors import Learner, Vectors
 from stages.learning.draws import draw_batch, prediction_error, timestep_range
 from stages.learning.entropy import entropy
 from stages.learning.mcpl import attended, contrast
 from stages.learning.token_groups import TokenGroups
-from stages.learning.trainable_tokens import TrainableTokens
+from stages.learning.trainable_tokens import TrainableTokens, trainable_tokens
 from stages.models.face import Condition, DiffusionModel
+from stages.models.inputs import Inputs
 from stages.models.reading import AttentionReader
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-@dataclass(frozen=True)
-class Learned:
-    """What one image taught the words of its text."""
-
-    vectors: tuple[Float[torch.Tensor, "tokens width"], ...]
-    """Input embeddings of the tokens that learned, by encoder."""
-    tokens: tuple[tuple[int, ...], ...]
-    """Their positions in the encoded text, special tokens counted, by encoder."""
-    losses: tuple[float, ...]
-    """Mean loss of each step taken."""
+def learn(
+    model: DiffusionModel,
+    inputs: Inputs,
+    texts: Sequence[str],
+    sample_ids: Sequence[str],
+    settings: TextualRecipe,
+) -> list[Learned]:
+    """What each row of the inputs learns."""
+    join = settings.pieces == "joined" and settings.steps > 0
+    trainable = trainable_tokens(model, inputs.tokens, texts, settings.words, join=join)
+    return optimise(model, inputs.latents, trainable, sample_ids, settings)
 
 
 def optimise(
@@ -56,7 +58,7 @@ def optimise(
     tokens = [tuple(own) for own in zip(*([one.tokens for one in rows] for rows in trainable.rows), strict=True)]
     if recipe.steps == 0 or not any(any(own) for own in tokens):
         none = tuple(torch.zeros(0, table.shape[1]) for table in model.tables)
-        return [Learned(none, tuple(() for _ in own), ()) for own in tokens]
+        return [Learned(none, tuple(() for _ in own), tuple(() for _ in own), ()) for own in tokens]
     learner = Learner(model, trainable, recipe.known_rate)
     for encoder, vectors in enumerate(learner.encoders):
         _initialise(vectors, model.tables[encoder], encoder, sample_ids, recipe)
@@ -65,7 +67,10 @@ def optimise(
     final = [one.now.detach().cpu() for one in learner.encoders]
     return [
         Learned(
-            tuple(values[text == n] for values, text in zip(final, texts, strict=True)), tokens[n], tuple(losses[n])
+            vectors=tuple(values[text == n] for values, text in zip(final, texts, strict=True)),
+            tokens=tokens[n],
+            joined=tuple(rows[n].joined if rows[n].tokens else () for rows in trainable.rows),
+            losses=tuple(losses[n]),
         )
         for n in range(len(tokens))
     ]

@@ -23,13 +23,12 @@ def conditioned(
         condition = model.condition(tokens, model.embed(tokens))
         context = condition.context.clone()
         for row, (position, part) in enumerate(rows):
-            own = learned.of(position, part, 0, context.shape[1])
+            own = learned.of(position, part, 0, *tokens.positions("output"))
             context[row, own.token.astype(int)] = torch.from_numpy(own.vectors).to(context)
         return tokens, condition.with_context(context)
-    windows = [one.window for one in tokens]
     found = [
         [learned.of(position, part, encoder, window) for position, part in rows]
-        for encoder, window in enumerate(windows)
+        for encoder, window in enumerate(tokens.positions("input"))
     ]
     if any(len(one.joined) for own in found for one in own):
         words = [

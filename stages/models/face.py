@@ -115,6 +115,13 @@ class DiffusionModel(ABC):
     def tables(self) -> Sequence[Float[torch.Tensor, "vocabulary width"]]:
         """The input embeddings of each text encoder that names words (not to be changed)."""
 
+    def widths(self, space: Literal["input", "output"]) -> list[int]:
+        """Of vectors that may be learned: by encoder those of its table; or, once, of the denoiser's context."""
+        if space == "input":
+            return [int(table.shape[1]) for table in self.tables]
+        with torch.no_grad():
+            return [int(self.condition(self.empty, self.embed(self.empty)).context.shape[-1])]
+
     def embed(self, tokens: Tokens) -> list[Float[torch.Tensor, "texts window width"]]:
         """Input embeddings by encoder, fresh tensors without history."""
         return [table[one.input_ids].clone() for table, one in zip(self.tables, tokens, strict=True)]

@@ -18,12 +18,10 @@ def backbone(recipe: BackboneRecipe, adapter: Path | None = None) -> dict[str, M
     Raises:
         AnywordError: the model is nowhere, or the adapter's folder is damaged.
     """
-    from stages.models.adapter import record
-    from stages.models.diffusion import PARTS, hash_of, locate
+    from stages.models import adapter as adapters
+    from stages.models import diffusion
 
-    sha256 = hash_of(locate(recipe), ("unet", *PARTS[recipe.kind], "tokenizer", "scheduler"))
-    own = ModelRecord(id=recipe.id, revision=recipe.revision, sha256=sha256)
-    return {"backbone": record(own, adapter)}
+    return {"backbone": adapters.record(diffusion.record(recipe), adapter)}
 
 
 def segment_anything(kind: str, checkpoint: str | None) -> ModelRecord:

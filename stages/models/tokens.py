@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -107,6 +107,12 @@ class Tokens:
     def columns(self, index: int, span: Span) -> list[int]:
         """All context columns of a word of text `index`: those of its tokens in every encoder."""
         return [one.first_column + piece for one in self.encodings for piece in one.pieces(index, span)]
+
+    def positions(self, space: Literal["input", "output"]) -> list[int]:
+        """How many positions a window has: by encoder; or, in the denoiser's context, once."""
+        if space == "input":
+            return [one.window for one in self.encodings]
+        return [max(one.first_column + one.window for one in self.encodings)]
 
     def mark_columns(self, index: int, mark: int) -> list[int]:
         """Context columns of the begin (0) or end (1) marks of text `index`."""
