@@ -1,7 +1,7 @@
 """Segment every word of a sentence in an image, with frozen models only, over whole datasets.
 
 One subpackage a stage, in the order data flows: samples, parse, invert, attend, prompt, segment, score, report.
-They meet only in files (`stages.artifacts`) and share only the model loaders (`stages.models`).
+They meet only in files (`stages.artifacts`) and share frozen models (`stages.models`) and losses (`stages.learning`).
 """
 
 from pathlib import Path
