@@ -266,11 +266,10 @@ def study(tmp_path, monkeypatch):
     """study(*arguments) → the figures, run in an empty folder."""
     from lab.studies import variance_data, workflow
     from stages.cli import app
-    from stages.config import Workflow
+    from stages.config import Workflow, merged
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(workflow, "run_experiments", lambda *given, **_: run_directly(*given, masks_of=spoilt))
-    merged = workflow.merged
 
     def samples_only(base, added, targets, **_):
         shard_of(Workflow(merged(base, added)), targets[0].split("/")[1])
@@ -322,7 +321,7 @@ def test_any_dataset_is_rewritten_by_a_model_and_read_back_with_its_truth(study,
         assert len(said) == 1 and said[0].endswith("thing") == ("~" in line["id"])
     with pytest.raises(AnywordError, match="says which expression it rewrites"):
         study(*common)
-    with pytest.raises(AnywordError, match="of kind truth"):
+    with pytest.raises(AnywordError, match="'truth' is no language model"):
         study(*common, "--rewriter", "truth")
 
 

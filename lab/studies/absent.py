@@ -31,17 +31,22 @@ def absent(workflow: Workflow, experiment: str) -> list[str]:
         for key, path in workflow.data_location(name).items()
         if on_disk(path) is None
     ]
-    found += [one for section, name in parts for one in _missing(f"{section}.{name}", workflow.models[section][name])]
+    # An inverter and its adapter name the same backbone: what lacks is said once, where it is first wanted.
+    models: dict[str, str] = {}
+    for section, name in parts:
+        for what in _missing(workflow.models[section][name]):
+            models.setdefault(what, f"{section}.{name}")
+    found += [f"{where}: {what}" for what, where in models.items()]
     return [*dict.fromkeys(found), *_parser(workflow.recipes["parsers"][chosen.parser])]
 
 
-def _missing(where: str, recipe: Options) -> Iterator[str]:
+def _missing(recipe: Options) -> Iterator[str]:
     """The models that can be had neither from this machine nor, where the recipe allows it, from the hub."""
     for options, name, mark in marked(recipe, Weights):
         named = mark.path(options, name)
         fetched = not getattr(options, "offline", True)
         if named is not None and on_disk(named) is None and not fetched and not _cached(named, options, mark):
-            yield f"{where}: {name} '{named}'"
+            yield f"{name} '{named}'"
 
 
 def _cached(path: str, options: Options, mark: Weights) -> bool:
