@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.training import autoencoder, backbone, dataset, evaluate_backbone, tokenizer, training
-from lab.training.train_backbone import MARGIN, _vocabulary, attention_loss, contrast_loss, wrong_captions
+from lab.training.train_backbone import MARGIN, attention_loss, contrast_loss, vocabulary, wrong_captions
 from stages.world.sample import naming_words, sample
 from stages.world.scene import scene
 
@@ -218,7 +218,7 @@ def test_a_wrong_caption_differs_in_one_things_noun_or_colour(marks, index: int)
     encoding = marks(item.text, padding="max_length", truncation=True, return_offsets_mapping=True)
     names, roles = (torch.from_numpy(x.astype(np.int64))[None] for x in dataset.label(item.caption, encoding))
     ids = torch.tensor([encoding["input_ids"]])
-    words = _vocabulary(marks)
+    words = vocabulary(marks)
     wrong, slots = wrong_captions(ids, names, roles, words, torch.Generator().manual_seed(index))
     changed = (wrong != ids)[0]
     if int(slots[0]) < 0:

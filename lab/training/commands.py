@@ -71,13 +71,23 @@ def backbone(
     seed: Seed = 0,
     runs: Runs = RUNS,
     start: Start = None,
+    nouns: Annotated[
+        bool, typer.Option("--nouns", help="The second training: the model of --start learns to read nouns.")
+    ] = False,
 ) -> None:
     """The diffusion model with its text encoder and tokenizer, on the autoencoder's latents."""
+    from lab.training.train_backbone import CURRICULUM
     from lab.training.train_backbone import train as run
+    from lab.training.train_nouns import PHASES
+
+    phases = CURRICULUM
+    if nouns:
+        start = start or MODELS / "backbone"
+        autoencoder, runs, phases = start / "vae", runs / "nouns", PHASES
 
     if not (autoencoder / "config.json").is_file():
         raise AnywordError(f"{autoencoder}: no autoencoder lies here.", remedy="Run `anyword world train vae` first.")
-    run(out, autoencoder, minutes, seed=seed, runs=runs, start=start)
+    run(out, autoencoder, minutes, seed=seed, runs=runs, start=start, phases=phases)
 
 
 @train.command()
@@ -120,6 +130,7 @@ def evaluate(
     from rich.table import Table
 
     from lab.training.evaluate import BARS, PRINTED, everything, write
+    from lab.training.evaluate_nouns import BARS as NOUNS
 
     figures = everything(models, scenes)
     table = Table("figure", "value", "bar", "")
@@ -128,8 +139,13 @@ def evaluate(
             bar = BARS.get(key)
             verdict = "" if bar is None else "reached" if figures[key] >= bar else "missed"
             table.add_row(key, f"{figures[key]:.3f}", "" if bar is None else f"{bar:g}", verdict)
+    nouns = Table("that nouns are read", "value", "bar", "")
+    for key, (least, most) in NOUNS.items():
+        wanted = f"{least:g}" + (f" to {most:g}" if most < 1 else "")
+        nouns.add_row(key, f"{figures[key]:.3f}", wanted, "reached" if least <= figures[key] <= most else "missed")
     console = Console()
     console.print(table)
+    console.print(nouns)
     for line in figures.get("missing", ()):
         console.print(f"not measured: {line}")
     if json is not None:

@@ -68,12 +68,18 @@ def label(said: Caption, encoding: Any) -> tuple[UInt8[np.ndarray, " window"], U
     return names, roles
 
 
-def chunk(number: int, level: str, easy: bool, tokenizer: Any, projection: torch.Tensor, folder: Path) -> Chunk:
-    """Training scenes number·CHUNK.. of a level with their captions, memory-mapped; drawn on the first call."""
+def chunk(
+    number: int, level: str, easy: bool, tokenizer: Any, projection: torch.Tensor, folder: Path, bare: bool = False
+) -> Chunk:
+    """Training scenes number·CHUNK.. of a level with their captions, memory-mapped; drawn on the first call.
+
+    Every other caption of a `bare` chunk says nouns alone, the rest little more.
+    """
+    from lab.training.bare import bare as bare_caption
     from lab.training.training import to_unit
     from stages.world.caption import caption
 
-    place = folder / f"chunk-{level}-{'easy' if easy else 'all'}-{number:03d}"
+    place = folder / f"chunk-{level}-{'bare' if bare else 'easy' if easy else 'all'}-{number:03d}"
     if not place.is_dir():
         from lab.training.autoencoder import project
 
@@ -91,7 +97,10 @@ def chunk(number: int, level: str, easy: bool, tokenizer: Any, projection: torch
             out.cover[row] = cover(drawn)
             for variant in range(VARIANTS):
                 rng = np.random.default_rng([seed_of("train", index), 1 + variant])
-                said = caption(drawn, rng, str(rng.choice(EASY)) if easy else None)
+                if bare:
+                    said = bare_caption(drawn, rng, adjectives=0.4 * (variant % 2), some=0.2)
+                else:
+                    said = caption(drawn, rng, str(rng.choice(EASY)) if easy else None)
                 encoding = tokenizer(said.text, padding="max_length", truncation=True, return_offsets_mapping=True)
                 out.tokens[row, variant] = encoding["input_ids"]
                 out.names[row, variant], out.roles[row, variant] = label(said, encoding)

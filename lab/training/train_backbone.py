@@ -35,6 +35,19 @@ class Phase:
     """Weight of the masks' pull on the attention of words that name something."""
     contrast: float = 0.0
     """Weight of the margin by which a wrong word must denoise worse than the right one."""
+    bare: tuple[tuple[str, int, float], ...] = ()
+    """(level, how many chunks, share of the batch) of captions that say nouns alone."""
+    rate: tuple[float, float] | None = None
+    """Learning rate at the phase's start and end; a cosine over the whole curriculum where there is none."""
+    wrong: int = 8
+    """Rows of a batch that are denoised with a wrong word too."""
+    colours: float = 0.3
+    """Share of the wrong words that are colours."""
+    spread: float = 1.0
+    """Share of the masks' pull that asks a word to cover all of its mask; the rest asks it to stay inside."""
+    shape: float = 0.0
+    """Share of the batch whose noise is at the levels of SHAPE."""
+    batch: int = BATCH
 
 
 CURRICULUM = (
@@ -49,20 +62,22 @@ to make words matter for denoising, which is what inversion goes by: a shape is 
 noise, so without them a wrong noun cost the diffusion loss a thousandth. The shipped weights are those of step 4250."""
 MARGIN = 0.15
 """Share by which a wrong word must raise the error around its object."""
-WRONG = 8
-"""Rows of a batch that are denoised with a wrong word too."""
+SHAPE = (300, 900)
+"""Noise levels in which an object's shape is not plain to see, but is not lost either."""
 
 
-def phase_at(step: int) -> Phase:
-    return next((phase for phase in CURRICULUM if step < phase.until), CURRICULUM[-1])
+def phase_at(step: int, phases: tuple[Phase, ...] = CURRICULUM) -> Phase:
+    return next((phase for phase in phases if step < phase.until), phases[-1])
 
 
-def _draw(chunks: list[tuple[list[dataset.Chunk], float]], seed: int, step: int) -> tuple[torch.Tensor, ...]:
+def _draw(
+    chunks: list[tuple[list[dataset.Chunk], float]], seed: int, step: int, batch: int
+) -> tuple[torch.Tensor, ...]:
     """Latents, tokens, names, roles and cover of the step's batch."""
     import torch
 
     rng = np.random.default_rng([seed, step])
-    which = rng.choice(len(chunks), size=BATCH, p=[share for _, share in chunks])
+    which = rng.choice(len(chunks), size=batch, p=[share for _, share in chunks])
     rows: list[tuple[np.ndarray, ...]] = []
     for source in which:
         parts = chunks[source][0]
@@ -93,6 +108,7 @@ def attention_loss(
     roles: torch.Tensor,
     cover: torch.Tensor,
     weight: torch.Tensor,
+    cover_all: float = 1.0,
 ) -> torch.Tensor:
     """How far naming words' attention strays from what they name, mean over words; 0 where it covers just that.
 
@@ -111,13 +127,18 @@ def attention_loss(
     spread = (even * (even.clamp_min(1e-8).log() - own.clamp_min(1e-8).log())).sum(-1)
     inside = -(own * (mask > 0)).sum(-1).clamp_min(1e-6).log()
     use = ((roles > 0) & (mask.sum(-1) > 0)).float()
-    return ((spread + inside) * use * weight[:, None]).sum() / use.sum().clamp_min(1)
+    return ((cover_all * spread + inside) * use * weight[:, None]).sum() / use.sum().clamp_min(1)
 
 
 def wrong_captions(
-    ids: torch.Tensor, names: torch.Tensor, roles: torch.Tensor, words: dict[str, list[int]], generator: torch.Generator
+    ids: torch.Tensor,
+    names: torch.Tensor,
+    roles: torch.Tensor,
+    words: dict[str, list[int]],
+    generator: torch.Generator,
+    colours: float = 0.3,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Captions with one object's noun (or, in three of ten, its colour) replaced by another, and that object's slot.
+    """Captions with one object's noun, in a share of `colours` its colour, replaced by another, and that object's slot.
 
     `words` holds the token ids of nouns and of colours. The slot is -1 where a caption names no single object.
     """
@@ -125,7 +146,7 @@ def wrong_captions(
 
     wrong, slots = ids.clone(), torch.full((len(ids),), -1)
     for row in range(len(ids)):
-        role = "colour" if float(torch.rand((), generator=generator)) < 0.3 else "noun"
+        role = "colour" if float(torch.rand((), generator=generator)) < colours else "noun"
         known = torch.isin(ids[row], torch.tensor(words[role]))
         single = torch.isin(names[row], torch.tensor([1, 2, 4, 8]))
         places = (known & single & (roles[row] == dataset.ROLES.index(role))).nonzero().flatten()
@@ -139,6 +160,14 @@ def wrong_captions(
     return wrong, slots
 
 
+def object_region(cover: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
+    """The cells of each row's slot and those around them (b, 16, 16), 1 or 0."""
+    import torch
+
+    plane = cover[torch.arange(len(slots)), slots.clamp_min(0)]
+    return torch.nn.functional.max_pool2d((plane > 0.05).float()[:, None], 3, 1, 1)[:, 0]
+
+
 def contrast_loss(
     right: torch.Tensor, wrong: torch.Tensor, slots: torch.Tensor, cover: torch.Tensor, sight: torch.Tensor
 ) -> torch.Tensor:
@@ -147,11 +176,8 @@ def contrast_loss(
     Hard negatives after Krojer et al. 2023 ("Are diffusion models vision-and-language reasoners?"), on the object's
     cells and those around them. `right`, `wrong`: squared error (b, 16, 16), mean over channels.
     """
-    import torch
-
     use = slots >= 0
-    region = cover[torch.arange(len(slots)), slots.clamp_min(0)]
-    region = torch.nn.functional.max_pool2d((region > 0.05).float()[:, None], 3, 1, 1)[:, 0]
+    region = object_region(cover, slots)
     area = region.sum((1, 2)).clamp_min(1)
     good, bad = (right * region).sum((1, 2)) / area, (wrong * region).sum((1, 2)) / area
     missing = (MARGIN - (bad - good) / good.detach().clamp_min(1e-4)).clamp_min(0)
@@ -159,7 +185,7 @@ def contrast_loss(
     return (missing * sight * use).sum() / use.sum().clamp_min(1)
 
 
-def _vocabulary(marks: Any) -> dict[str, list[int]]:
+def vocabulary(marks: Any) -> dict[str, list[int]]:
     """Token ids of the nouns and colours that training captions hold."""
     from stages.world.render import COLOURS
     from stages.world.shapes import NOUNS
@@ -209,6 +235,7 @@ def train(
     runs: Path = training.RUNS,
     every: int = 250,
     start: Path | None = None,
+    phases: tuple[Phase, ...] = CURRICULUM,
 ) -> dict[str, float]:
     """Train to the curriculum's end, or for `minutes` and go on at the next call; writes the model to `out`.
 
@@ -230,13 +257,13 @@ def train(
         )
         tokenizer.train(texts, words)
     marks = tokenizer.load(words)
-    vocabulary = _vocabulary(marks)
+    known = vocabulary(marks)
     projection = autoencoder.as_projection(AutoencoderKL.from_pretrained(vae).eval())
     unet, text, first = backbone.build_unet(), backbone.build_text_encoder(len(marks)), 0
     if start:
         unet, text, *_, record = backbone.load(start)
         first = int(record["trained_steps"])
-    unet = unet.train().to(device, memory_format=torch.channels_last)
+    unet = unet.train().to(device)
     text = text.train().to(device)
     scheduler = backbone.build_scheduler()
     learning = [*unet.parameters(), *text.parameters()]
@@ -251,47 +278,59 @@ def train(
     levels = {level: _held_out(level, projection, device) for level in ("simple", "full")}
     alphas = scheduler.alphas_cumprod.to(device)
     empty = torch.tensor(marks("", padding="max_length")["input_ids"])
-    total = CURRICULUM[-1].until
+    total = phases[-1].until
     phase: Phase | None = None
     chunks: list[tuple[list[dataset.Chunk], float]] = []
     seen: dict[str, torch.Tensor] = {}
     losses: list[tuple[float, float, float]] = []
     figures: dict[str, float] = {}
     while run.step < total and not run.out_of_time():
-        if phase_at(run.step) != phase:
-            phase = phase_at(run.step)
+        if phase_at(run.step, phases) != phase:
+            phase = phase_at(run.step, phases)
+            begun = max([first, *(other.until for other in phases if other.until <= run.step)])
             chunks = [
                 ([dataset.chunk(n, level, easy, marks, projection, runs / "data") for n in range(count)], share)
                 for level, easy, count, share in phase.sources
             ]
+            chunks += [
+                ([dataset.chunk(n, level, False, marks, projection, runs / "data", True) for n in range(count)], share)
+                for level, count, share in phase.bare
+            ]
             seen = probe.watch(unet) if phase.supervise else {}
             run.tick()
-        rate = RATE * min(1.0, (run.step - first + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * run.step / total)) + 1e-6
+        rate = RATE * (0.5 + 0.5 * math.cos(math.pi * run.step / total)) + 1e-6
+        if phase.rate:
+            rate = float(np.interp(run.step, (begun, phase.until), phase.rate))
+        rate *= min(1.0, (run.step - first + 1) / 200)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        clean, ids, names, roles, cover = (x.to(device) for x in _draw(chunks, seed, run.step))
+        clean, ids, names, roles, cover = (x.to(device) for x in _draw(chunks, seed, run.step, phase.batch))
         generator = torch.Generator().manual_seed(seed * 1_000_003 + run.step)
-        dropped = torch.rand(BATCH, generator=generator) < EMPTY
+        dropped = torch.rand(phase.batch, generator=generator) < EMPTY
         ids[dropped], roles[dropped] = empty.to(device), 0
         noise = torch.randn(clean.shape, generator=generator).to(device)
-        times = torch.randint(0, 1000, (BATCH,), generator=generator).to(device)
-        noisy = scheduler.add_noise(clean, noise, times).to(memory_format=torch.channels_last)
-        few = WRONG if phase.contrast else 0
-        wrong, slots = wrong_captions(ids[:few], names[:few], roles[:few], vocabulary, generator)
+        times = torch.randint(0, 1000, (phase.batch,), generator=generator)
+        late = torch.randint(*SHAPE, (phase.batch,), generator=generator)
+        times = torch.where(torch.rand(phase.batch, generator=generator) < phase.shape, late, times).to(device)
+        noisy = scheduler.add_noise(clean, noise, times)
+        few = phase.wrong if phase.contrast else 0
+        wrong, slots = wrong_captions(ids[:few], names[:few], roles[:few], known, generator, phase.colours)
         with torch.autocast(device.type, torch.bfloat16):
             states = text(torch.cat([ids, wrong])).last_hidden_state
             guess = unet(torch.cat([noisy, noisy[:few]]), torch.cat([times, times[:few]]), states).sample
         errors = (guess.float() - torch.cat([noise, noise[:few]])).square().mean(1)
         weight = (1 / alphas[times]).clamp(max=WEIGHT_CAP)  # (SNR + 1) / SNR: high noise decides the layout
-        error = errors[:BATCH].mean((1, 2))
+        error = errors[: phase.batch].mean((1, 2))
         loss = (weight * error).mean()
         pull = contrast = torch.zeros((), device=device)
         # In the strongest noise nothing can be seen; what no word can find must not steer.
         sight = (alphas[times] / 0.03).clamp(max=1)
         if phase.supervise:
-            pull = attention_loss({name: one[:BATCH] for name, one in seen.items()}, names, roles, cover, sight)
+            pull = attention_loss(
+                {name: one[: phase.batch] for name, one in seen.items()}, names, roles, cover, sight, phase.spread
+            )
         if few:
-            contrast = contrast_loss(errors[:few], errors[BATCH:], slots, cover[:few], sight[:few])
+            contrast = contrast_loss(errors[:few], errors[phase.batch :], slots, cover[:few], sight[:few])
         optimiser.zero_grad()
         (loss + phase.supervise * pull + phase.contrast * contrast).backward()
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
@@ -299,6 +338,9 @@ def train(
         run.step += 1
         _average(shadow.values, shadow.live(), run.step - first)
         losses.append((float(error.detach().mean()), float(pull.detach()), float(contrast.detach())))
+        if run.step % 100 == 0:
+            run.save()
+            training.log.info("step %d: loss %.4f, pull %.4f, contrast %.4f", run.step, *np.mean(losses[-100:], axis=0))
         if run.step % every == 0:
             figures = _measure(run, shadow, unet, text, marks, scheduler, levels, losses)
             losses.clear()

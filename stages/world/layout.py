@@ -35,6 +35,8 @@ class Level:
     """Of the objects outside relations: these are small (with those inside others, one in six is)."""
     repeated_colour: float = 0.2
     """Of the scenes: colours are drawn with replacement, so that two objects may share one."""
+    palette: int = 0
+    """Where not 0, all objects' colours are drawn from this many: sharing one is the rule."""
     related: float = 0.5
     """Of the scenes with two objects or more: two touch, cover or hold one another."""
 
@@ -42,6 +44,7 @@ class Level:
 LEVELS = {
     "simple": Level(counts=(0.3, 0.4, 0.3), two_grounds=0.0, same_noun=0.0, small=0.05, related=0.1),
     "full": Level(),
+    "alike": Level(palette=2, counts=(0.05, 0.35, 0.35, 0.25)),
 }
 
 
@@ -82,6 +85,8 @@ def _draft_all(rng: np.random.Generator, level: Level) -> tuple[list[Draft], str
     # A colour word comes before its noun, so no causal text encoder can tell two red things apart by "red".
     repeat = bool(rng.random() < level.repeated_colour)
     colours = [str(colour) for colour in rng.choice(list(COLOURS), size=count, replace=repeat)]
+    if level.palette:
+        colours = [str(colour) for colour in rng.choice(colours[: level.palette], size=count)]
     sizes = _sizes(rng, count, level)
     meeting: str | None = None
     patterns: list[str | None] = [None] * count
