@@ -349,6 +349,7 @@ def train(
             run.save()
             _publish(out, run, shadow, unet, text, words, vae)
     run.save()
+    probe.unwatch(unet)  # what was seen last hangs on a graph, which cannot be copied
     _publish(out, run, shadow, unet, text, words, vae)
     if run.step >= total:
         evaluate.choose(out)
