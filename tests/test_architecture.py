@@ -123,14 +123,6 @@ def test_result_paths_are_spelled_in_one_module():
     assert found == []
 
 
-def test_modules_stay_readable():
-    """A reader should find what a file's name says: past 400 lines it holds something else too."""
-    long = {
-        str(path.relative_to(ROOT)): n for path in ROOT.rglob("*.py") if (n := len(path.read_text().splitlines())) > 400
-    }
-    assert long == {}
-
-
 def test_nobody_above_the_models_sees_what_they_are_made_of():
     """Schedulers, denoisers, encoders, tokenizers and autoencoders are the models' own; `nlp.tokenizer` is spaCy's."""
     inside = re.compile(r"(?<!nlp)\.(scheduler|unet|tokenizer|autoencoder|text_encoder|alphas_cumprod)\b(?! import)")

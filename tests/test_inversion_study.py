@@ -11,7 +11,6 @@ import yaml
 from tiny_workflow import ROOT, tiny_config, write_config
 
 from lab.studies import batches, inversion, variants
-from lab.studies import inversion_tables as tables
 from lab.studies.ladder import Choice
 from lab.studies.scores import Scores
 from stages.artifacts import AnywordError
@@ -127,9 +126,9 @@ def test_figures_are_over_all_phrases_and_over_the_parts_they_name():
     assert found["better"]["synonyms"]["difference"]["value"] == pytest.approx(0.4)
     assert found["better"]["small"]["miou"]["value"] == pytest.approx(0.5)
     assert found["better"]["small"]["phrases"] == 1
-    text = tables.table(found)
+    text = inversion.table(found)
     assert "| better | 0.625 (" in text and "| +0.125 (" in text and "| 16.0 | 1.25 |  |" in text
-    rows = list(csv.DictReader(io.StringIO(tables.as_csv("losses", found))))
+    rows = list(csv.DictReader(io.StringIO(inversion.as_csv("losses", found))))
     assert [row["variant"] for row in rows] == ["base", "better"]
     assert float(rows[1]["synonyms_difference_value"]) == pytest.approx(0.4)
     assert rows[0]["all_difference_value"] == "" == rows[0]["attend_seconds_an_image"]
@@ -148,7 +147,7 @@ def test_the_share_of_the_gap_is_that_of_sums_and_says_nothing_without_a_gap():
     assert set(gaps) == {"few"}
     assert gaps["few"]["phrases"]["share"]["value"] == pytest.approx(0.3 / 0.5)
     assert gaps["few"]["scenes"]["share"]["value"] == pytest.approx(0.6 / 0.9)  # all phrases of scene a
-    assert "closed by few, phrases of unseen synonyms: 0.600" in tables.gap_lines(gaps)[0]
+    assert "closed by few, phrases of unseen synonyms: 0.600" in inversion.gap_lines(gaps)[0]
 
 
 def test_the_plot_has_a_curve_a_rate(tmp_path):
@@ -157,7 +156,7 @@ def test_the_plot_has_a_curve_a_rate(tmp_path):
         *variants.steps({"steps": 16, "lr": 0.001, "lr_unit": "absolute"}, [0, 8]),
     ]
     made = scores(**{one.name: [0.1, 0.2, 0.3, 0.4] for one in ones})
-    tables.plot(ones, inversion.figures(made, {one.name: COST for one in ones}), 16, tmp_path / "steps.png")
+    inversion.plot(ones, inversion.figures(made, {one.name: COST for one in ones}), 16, tmp_path / "steps.png")
     assert (tmp_path / "steps.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -213,7 +212,6 @@ def test_batches_of_two_sizes_are_compared_and_added_to_other_figures(tmp_path, 
     from toy_results import rectangle, toys, write_results
     from typer.testing import CliRunner
 
-    from lab.studies import workflow
     from stages.cli import app
 
     sizes = []
@@ -227,7 +225,7 @@ def test_batches_of_two_sizes_are_compared_and_added_to_other_figures(tmp_path, 
             samples[0].masks["phrase", 0] = rectangle(4, 4, 14, 9)  # half of what it was
         write_results(tmp_path / "results" / name, samples, experiment=name)
 
-    monkeypatch.setattr(workflow, "run_experiments", run)
+    monkeypatch.setattr(batches, "run_experiments", run)
     monkeypatch.chdir(tmp_path)
     figures = tmp_path / "figures.json"
     figures.write_text('{"other": 1}')

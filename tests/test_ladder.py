@@ -3,7 +3,7 @@
 import pytest
 
 from lab.studies import ladder
-from lab.studies.scores import markdown
+from lab.studies.table import markdown
 from stages.score.bootstrap import paired_difference
 
 

@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.studies.gold import compare, read_gold
-from lab.studies.perturbed import spoilt
+from lab.studies.gold import compare, perturbed, read_gold
 from stages.artifacts import AnywordError
 from stages.artifacts.language import Parse, Phrase, Predicate, Span
-from stages.world.noise import KINDS, moved, spoil
+from stages.world.noise import KINDS, moved, perturb
 
 GOLDS = read_gold()
 
@@ -57,17 +56,17 @@ def test_one_wrong_argument_costs_the_whole_triple():
 @pytest.mark.parametrize("kind", list(KINDS))
 @given(gold=st.sampled_from(GOLDS), seed=st.integers(0, 99))
 def test_noise_moves_the_gold_with_the_text(kind, gold, seed):
-    noisy = spoilt(gold, kind, seed)
+    noisy = perturbed(gold, kind, seed)
     assert len(noisy.nouns) == len(gold.nouns)
     for old, new in zip(gold.nouns, noisy.nouns, strict=True):
         assert sorted(new.of(noisy.text).lower()) == sorted(old.of(gold.text).lower())
     assert as_parse(noisy).checked(noisy.text)
-    assert spoilt(gold, kind, seed) == noisy
+    assert perturbed(gold, kind, seed) == noisy
 
 
 def test_noise_does_something():
     for kind in KINDS:
-        changed = sum(spoil(gold.text, kind).text != gold.text for gold in GOLDS)
+        changed = sum(perturb(gold.text, kind).text != gold.text for gold in GOLDS)
         assert changed > len(GOLDS) / 4, kind
 
 
@@ -110,7 +109,7 @@ def test_the_worlds_truth_moves_along_with_its_noisy_text(kind):
 def test_what_noise_takes_whole_cannot_be_moved():
     parse = Parse(phrases=(Phrase(span=Span(start=0, end=3), root=Span(start=0, end=3)),))
     with pytest.raises(ValueError, match="nothing is left"):
-        moved(parse, spoil("the cat", "broken_grammar"))
+        moved(parse, perturb("the cat", "broken_grammar"))
 
 
 def test_the_parser_study_is_a_valid_configuration_with_an_experiment_a_parser():
@@ -132,14 +131,14 @@ def test_the_parser_study_is_a_valid_configuration_with_an_experiment_a_parser()
 
 
 def test_the_scripted_server_answers_from_the_truth_and_now_and_then_wrongly(tmp_path):
+
     from lab.studies import parsers as study
-    from lab.studies.scripted import server
     from stages.parse.openai_chat import Chat
     from stages.parse.parser import ParseRequest
     from stages.parse.recipe import OpenaiParser
 
-    truth = study.truths(10, 0)
-    with server(truth, 0) as url:
+    truth = study.captions_of(10, 0)
+    with study.server(truth, 0) as url:
         chat = Chat(OpenaiParser(model="scripted", base_url=url, **study.PRICES), tmp_path)
         answers = chat.parse([ParseRequest(text, text) for text in truth])
     right = [

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from toy_results import CIRCLE, SQUARE, Toy, phrase, span, write_results
 
 from lab.studies import ablation, captions, speed
-from lab.studies.absent import absent
-from lab.studies.comparison import Row, Table, save
+from lab.studies.captioner import MISTAKES, said
 from lab.studies.options import chosen_dataset, scenes
-from lab.training.captioner import MISTAKES, said
+from lab.studies.table import Row, Table, save
+from lab.studies.workflow import absent
 from stages import REPOSITORY
 from stages.artifacts import AnywordError
 from stages.artifacts.language import Parse, Phrase

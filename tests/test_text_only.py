@@ -8,7 +8,7 @@ from tiny_text_models import save_sam3
 from typer.testing import CliRunner
 from without_models import run_directly
 
-from lab.studies import text_only, workflow
+from lab.studies import text_only
 from stages.artifacts import AnywordError
 from stages.cli import app
 from stages.config import read_config
@@ -27,7 +27,7 @@ def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(
-        workflow, "run_experiments", lambda *given, **_: run_directly(*given, masks_of=lambda name, sample, mask: mask)
+        text_only, "run_experiments", lambda *given, **_: run_directly(*given, masks_of=lambda name, sample, mask: mask)
     )
 
     def run(*arguments):
@@ -49,7 +49,7 @@ def test_what_is_here_is_measured_and_what_is_not_is_a_row_with_its_reason(study
     assert rows["sam3"]["less_ours"]["value"] == pytest.approx(rows["sam3"]["miou"]["value"] - 1)
     assert "no such folder" in figures["not_run"]["grounding-dino"]
     assert "| GroundingDINO + SAM | not run: weights absent |" in printed
-    folder = tmp_path / "results" / "studies" / "text-only-test-0-2"
+    folder = tmp_path / "results" / "studies" / "text-only-scenes-test-0-2"
     with (folder / "text-only.csv").open() as file:
         lines = {line["method"]: line for line in csv.DictReader(file)}
     assert lines["Segment Anyword"]["miou"] == "1.000000" and lines["GroundingDINO + SAM"]["miou"] == ""
@@ -57,7 +57,7 @@ def test_what_is_here_is_measured_and_what_is_not_is_a_row_with_its_reason(study
 
     from stages.report.command import run as report
 
-    results, name = tmp_path / "results" / "text-only-test-0-2", "text-only-test-0-2-sam3"
+    results, name = tmp_path / "results" / "scenes-test-0-2", "scenes-test-0-2-sam3"
     output = results / "experiments" / name / "report" / "manifest.json"
     choice = {"parser": "truth", "inverter": "none", "attender": "none"}  # neither has run: the page goes without maps
     page = report(root=results, experiment=name, shards=1, recipe={"kind": "page"}, output=output, **choice)
@@ -80,11 +80,11 @@ def test_rows_differ_in_the_segmenter_alone_and_a_wrong_recipe_is_said_before_an
     from stages import REPOSITORY
 
     base = read_config(REPOSITORY / "config.yaml")
-    chosen = {"sam3": {"kind": "sam3", "path": "x"}}
-    added, experiments = text_only.configuration(base, "truth", dataset="demo", data=None, chosen=chosen)
+    chosen, data = {"sam3": {"kind": "sam3", "path": "x"}}, base["datasets"]["demo"]
+    added, experiments = text_only.configuration(base, "truth", dataset="demo", data=data, chosen=chosen)
     ours, theirs = (added["experiments"][experiments[kind]] for kind in ("ours", "sam3"))
     assert {key for key in ours if ours[key] != theirs[key]} == {"segmenter"}
     with pytest.raises(AnywordError, match="threshold"):
         text_only.configuration(
-            base, "truth", dataset="demo", data=None, chosen={"sam3": {**chosen["sam3"], "threshold": 2}}
+            base, "truth", dataset="demo", data=data, chosen={"sam3": {**chosen["sam3"], "threshold": 2}}
         )

@@ -13,8 +13,7 @@ from test_parse_openai import KEY, Server, says
 from typer.testing import CliRunner
 from without_models import run_directly, shard_of
 
-from lab.studies import paraphraser as rewriter
-from lab.studies import variance
+from lab.studies import paraphraser, variance
 from lab.studies.scores import Scores
 from lab.studies.variance import Bounds, Spread, Text
 from stages.artifacts import AnywordError, ShardReader
@@ -25,7 +24,7 @@ from stages.parse.recipe import OpenaiParser
 from stages.samples.command import index
 from stages.samples.command import run as run_samples
 from stages.samples.reader import DataLocation, reader_of
-from stages.world.rewrite import MOST, THESAURUS, rewrites, subject, synonyms
+from stages.world.paraphrase import MOST, THESAURUS, paraphrases, subject, synonyms
 from stages.world.sample import sample
 
 REWRITTEN = {"kind": "rewritten-world", "split": "test", "first": 0, "count": 3, "rewrite": "subject", "seed": 0}
@@ -43,10 +42,10 @@ def test_a_word_has_one_meaning_and_training_captions_hold_no_synonym():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 400), st.integers(0, 9))
-def test_rewrites_change_the_subject_alone_and_keep_every_phrase_in_its_place(number, seed):
+def test_paraphrases_change_the_subject_alone_and_keep_every_phrase_in_its_place(number, seed):
     one = sample("test", number)
     about = subject(one.parse, one.text, seed)
-    made = rewrites(one.text, one.parse, MOST, [about], seed)
+    made = paraphrases(one.text, one.parse, MOST, [about], seed)
     assert len({one.text, *(new.text for new in made)}) == MOST + 1
     for new in made:
         assert len(new.parse.phrases) == len(one.parse.phrases)
@@ -71,7 +70,7 @@ def test_plurals_numbers_and_capitals_stay():
 # ---- the samples
 
 
-def test_each_scene_is_followed_by_two_to_five_rewrites_of_the_same_image_and_truth(tmp_path):
+def test_each_scene_is_followed_by_two_to_five_paraphrases_of_the_same_image_and_truth(tmp_path):
     index(recipe={**REWRITTEN, "shard_size": 64}, output=tmp_path / "index" / "manifest.json")
     shard = tmp_path / "00000" / "manifest.json"
     run_samples(index=tmp_path / "index" / "00000" / "manifest.json", recipe={"kind": "rewritten-world"}, output=shard)
@@ -132,7 +131,7 @@ def scored(**values):
     return Scores({key: iou for key, (iou, _) in keys.items()}, {key: tags for key, (_, tags) in keys.items()})
 
 
-def test_a_groups_mean_and_deviation_are_over_its_rewritten_phrases():
+def test_a_groups_mean_and_deviation_are_over_its_paraphrased_phrases():
     marked = ["rewritten"]
     scores = scored(
         a=[(0.9, marked), (0.1, [])], a1=[(0.5, marked), (0.1, [])], b=[(0.4, []), (0.6, [])], b1=[(0.7, [])]
@@ -141,7 +140,7 @@ def test_a_groups_mean_and_deviation_are_over_its_rewritten_phrases():
     found = variance.ious(scores, given)
     assert found == {"a": 0.9, "a1": 0.5, "b": 0.5, "b1": 0.7}
     first, second = variance.spreads(found, given)
-    assert (first.mean, first.std, first.original, first.rewrites) == pytest.approx((0.7, 0.2, 0.9, 0.5))
+    assert (first.mean, first.std, first.original, first.paraphrases) == pytest.approx((0.7, 0.2, 0.9, 0.5))
     assert (second.mean, second.std) == pytest.approx((0.6, 0.1))
 
 
@@ -171,14 +170,14 @@ def test_classes_are_the_baselines_and_differences_are_paired():
     assert step["std"]["value"] == pytest.approx(-0.025)
 
 
-# ---- a language model's rewrites
+# ---- a language model's paraphrases
 
 
 def test_an_answer_is_placed_in_the_sentence_and_what_is_no_new_phrase_is_dropped():
     text, phrase = "the red mug on a table", Span(start=0, end=11)
     said = ["crimson cup", "The ruby beaker on a table", "the red mug on a table", "crimson  cup", "on a table of oak",
             "<b>x</b>", "1234", "word " * 13, "scarlet goblet", "one too many"]  # fmt: skip
-    kept, dropped = rewriter.placed(said, text, phrase, 3)
+    kept, dropped = paraphraser.placed(said, text, phrase, 3)
     assert [one.text for one in kept] == [
         "the crimson cup on a table",
         "The ruby beaker on a table",
@@ -186,7 +185,7 @@ def test_an_answer_is_placed_in_the_sentence_and_what_is_no_new_phrase_is_droppe
     ]
     assert [one.phrase.of(one.text) for one in kept] == ["the crimson cup", "The ruby beaker", "the scarlet goblet"]
     assert dropped == len(said) - 3
-    (one,), _ = rewriter.placed(["owl"], "a bird", Span(start=0, end=6), 3)
+    (one,), _ = paraphraser.placed(["owl"], "a bird", Span(start=0, end=6), 3)
     assert one.text == "an owl"
 
 
@@ -194,10 +193,10 @@ def test_an_answer_is_placed_in_the_sentence_and_what_is_no_new_phrase_is_droppe
 def test_whatever_the_answer_the_rest_of_the_text_stays(content, text):
     at = text.index("mug")
     try:
-        said = rewriter.items(content)
+        said = paraphraser.items(content)
     except ValueError:
         return
-    kept, dropped = rewriter.placed(said, text, Span(start=at, end=at + 3), 5)
+    kept, dropped = paraphraser.placed(said, text, Span(start=at, end=at + 3), 5)
     assert len(kept) + dropped == len(said)
     for one in kept:
         assert one.text.startswith(text[:at]) and one.text.endswith(text[at + 3 :])
@@ -229,9 +228,9 @@ def test_c1s_prompt_is_asked_once_kept_without_the_key_and_one_failure_is_its_ow
         "1": ("a mug on a [blue] table", Span(start=0, end=5)),
         "2": ("a dog", Span(start=0, end=5)),
     }
-    model = rewriter.Rewriter(recipe, tmp_path)
-    found, failed, usage = rewriter.rewrites(model, asked)
-    count = rewriter.wanted("a mug on a [blue] table")
+    model = paraphraser.Paraphraser(recipe, tmp_path)
+    found, failed, usage = paraphraser.paraphrases(model, asked)
+    count = paraphraser.wanted("a mug on a [blue] table")
     assert [one.text for one in found["1"]][:2] == [
         "a first thing on a [blue] table",
         "a second thing on a [blue] table",
@@ -245,7 +244,7 @@ def test_c1s_prompt_is_asked_once_kept_without_the_key_and_one_failure_is_its_ow
         "[a mug on a  blue  table] and output the list separated by '&'"
     ) in prompts
     asked_before = len(server.bodies)
-    again, _, _ = rewriter.rewrites(rewriter.Rewriter(recipe, tmp_path), {"1": asked["1"]})
+    again, _, _ = paraphraser.paraphrases(paraphraser.Paraphraser(recipe, tmp_path), {"1": asked["1"]})
     assert again["1"] == found["1"] and len(server.bodies) == asked_before
     assert not any(KEY in path.read_text() for path in tmp_path.rglob("*.json"))
 
@@ -253,7 +252,7 @@ def test_c1s_prompt_is_asked_once_kept_without_the_key_and_one_failure_is_its_ow
 # ---- the command, its models replaced by masks made of the truth
 
 
-def spoilt(experiment, sample_id, truth):
+def worse(experiment, sample_id, truth):
     """`full` answers every text with its truth, `inversion` originals only, `sam` with an upper half."""
     mask = truth.copy()
     if experiment.endswith("sam") or (experiment.endswith("inversion") and "~" in sample_id):
@@ -264,17 +263,16 @@ def spoilt(experiment, sample_id, truth):
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """study(*arguments) → the figures, run in an empty folder."""
-    from lab.studies import variance_data, workflow
     from stages.cli import app
     from stages.config import Workflow, merged
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(workflow, "run_experiments", lambda *given, **_: run_directly(*given, masks_of=spoilt))
+    monkeypatch.setattr(variance, "run_experiments", lambda *given, **_: run_directly(*given, masks_of=worse))
 
     def samples_only(base, added, targets, **_):
         shard_of(Workflow(merged(base, added)), targets[0].split("/")[1])
 
-    monkeypatch.setattr(variance_data, "run_targets", samples_only)
+    monkeypatch.setattr(paraphraser, "run_targets", samples_only)
 
     def run(*arguments):
         command = ["study", "variance", *arguments, "--json", "figures.json"]
@@ -291,7 +289,7 @@ def test_the_study_tells_stable_settings_from_unstable_ones_and_writes_its_files
     assert figures["expressions"] == 3 and 9 <= figures["texts"] <= 18
     assert full["mean"]["value"] == 1.0 and full["std"]["value"] == 0.0
     assert without["std"]["value"] == 0.0 and without["mean"]["value"] < 1
-    assert partly["original"]["value"] == 1.0 and partly["rewrites"]["value"] == without["mean"]["value"]
+    assert partly["original"]["value"] == 1.0 and partly["paraphrases"]["value"] == without["mean"]["value"]
     folder = tmp_path / "results" / "studies" / "variance-test-0-3"
     names = {path.name for path in folder.iterdir()}
     assert {"variance.csv", "variance.md", "variance.json", "expressions.csv", "texts.csv"} <= names
@@ -303,7 +301,7 @@ def test_the_study_tells_stable_settings_from_unstable_ones_and_writes_its_files
     assert "with inversion: IoU 1.000" in (folder / "variance.md").read_text()
 
 
-def test_any_dataset_is_rewritten_by_a_model_and_read_back_with_its_truth(study, tmp_path, server, monkeypatch):
+def test_any_dataset_is_paraphrased_by_a_model_and_read_back_with_its_truth(study, tmp_path, server, monkeypatch):
     monkeypatch.setenv("ANYWORD_CACHE", str(tmp_path / "cache"))
     config = {
         "datasets": {"scenes": {"kind": "world", "split": "val", "count": 3}},
@@ -311,18 +309,18 @@ def test_any_dataset_is_rewritten_by_a_model_and_read_back_with_its_truth(study,
     }
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
     common = ["--dataset", "scenes", "--config", "mine.yaml"]
-    figures = study(*common, "--rewriter", "toy", "--samples", "2")
-    assert figures["expressions"] == 2 and figures["rewriter"]["expressions"] == 2
+    figures = study(*common, "--paraphraser", "toy", "--samples", "2")
+    assert figures["expressions"] == 2 and figures["paraphraser"]["expressions"] == 2
     assert figures["settings"]["full"]["mean"]["value"] == 1.0
     folder = tmp_path / "results" / "studies" / "variance-scenes-toy"
     lines = [json.loads(line) for line in (folder / "texts.jsonl").read_text().splitlines()]
     for line in lines:
         said = [line["text"][one["start"] : one["end"]] for one in line["phrases"] if "rewritten" in one["tags"]]
         assert len(said) == 1 and said[0].endswith("thing") == ("~" in line["id"])
-    with pytest.raises(AnywordError, match="says which expression it rewrites"):
+    with pytest.raises(AnywordError, match="says which expression it paraphrases"):
         study(*common)
-    with pytest.raises(AnywordError, match="'truth' is no language model"):
-        study(*common, "--rewriter", "truth")
+    with pytest.raises(AnywordError, match="is no language model"):
+        study(*common, "--paraphraser", "truth")
 
 
 def test_wrong_options_are_refused_in_one_line(study):
@@ -330,7 +328,7 @@ def test_wrong_options_are_refused_in_one_line(study):
         (["--easy", "high"], "not a mean and a deviation"),
         (["--like", "nobody"], "is none of spacy, truth"),
         (["--dataset", "nothing"], "is none of demo"),
-        (["--rewriter", "toy"], "needs --dataset"),
+        (["--paraphraser", "toy"], "needs --dataset"),
     ):
         with pytest.raises(AnywordError, match=said):
             study(*arguments)

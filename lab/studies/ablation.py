@@ -10,10 +10,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from lab.studies.comparison import Figure, Row, Table, score_of
+import typer
+
+from lab.studies.options import (
+    STUDIES,
+    Config,
+    Cores,
+    Dataset,
+    First,
+    Json,
+    Samples,
+    ShardSize,
+    Similarity,
+    Split,
+    chosen_dataset,
+)
+from lab.studies.scores import score_of
+from lab.studies.table import Figure, Row, Table, keep, save
+from lab.studies.workflow import run_present, shipped
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.results import RESULTS
 
 
 @dataclass(frozen=True)
@@ -184,5 +202,58 @@ def labels(setting: Setting, steps: Steps) -> list[str]:
     return [setting.name, "yes" if setting.sam else "", learning, *marks]
 
 
-def table(rows: Sequence[Row]) -> Table:
-    return Table(LABELS, COLUMNS, rows)
+def ablation(
+    samples: Samples = 200,
+    json: Json = None,
+    split: Split = "test",
+    first: First = 0,
+    dataset: Dataset = "",
+    like: Annotated[str, typer.Option(help="The experiment whose recipes are those of the full setting.")] = "truth",
+    parser: Annotated[str, typer.Option(help="Another parser than that experiment's.")] = "",
+    steps: Annotated[
+        str,
+        typer.Option(help="Steps of learning: ALL, or FEW,HALF,ALL; '': the inverter's, in the paper's ratios."),
+    ] = "",
+    settings: Annotated[str, typer.Option(help="Only these settings, comma-separated.")] = "",
+    attention: Annotated[str, typer.Option(help="The segmenter of the setting without SAM.")] = "attention",
+    adapter: Annotated[str, typer.Option(help="One of the configuration's adapters; '': its lora.")] = "",
+    pairs: Annotated[int | None, typer.Option(help="Training pairs of lora, if other than its own.", min=1)] = None,
+    adapter_steps: Annotated[int | None, typer.Option(help="Its steps, if other than its own.", min=1)] = None,
+    similarity: Similarity = "",
+    shard_size: ShardSize = 50,
+    cores: Cores = 2,
+    config: Config = None,
+) -> None:
+    """What SAM, prompt learning, the two binding rules and a fitted text encoder bring (the paper's Table 6)."""
+    from stages.config import complete_config, merged
+
+    base = complete_config(config)
+    name, recipe = chosen_dataset(base, dataset, split, first, samples, shard_size)
+    names = [one.strip() for one in settings.split(",") if one.strip()]
+    unknown = set(names) - {one.name for one in SETTINGS}
+    if unknown:
+        raise AnywordError(f"--settings '{sorted(unknown)[0]}' is none of {', '.join(one.name for one in SETTINGS)}.")
+    chosen = [one for one in SETTINGS if one.name in names or not names]
+    base = merged(base, {"datasets": {name: recipe}})
+    if like not in base["experiments"]:
+        raise AnywordError(f"--like '{like}' is none of {', '.join(base['experiments'])}.")
+    inverter = base["inverters"][base["experiments"][like]["inverter"]]
+    if any(one.learning == "few" for one in chosen) and not adapter:
+        adapter, lacking = fitted(base, inverter, name, pairs, adapter_steps)
+        base = merged(base, lacking)
+    counts = steps_of(steps, inverter.get("steps", 1100))
+    choice = Choice(like=like, attention=attention, adapter=adapter, parser=parser or None)
+    added = configuration(base, choice, dataset=name, steps=counts, settings=chosen, similarity=similarity)
+    folder = STUDIES / f"ablation-{name}"
+    missing = run_present(base, added, folder=folder, cores=cores)
+    rows = []
+    for one in chosen:
+        key = experiment(name, one)
+        figures = {} if key in missing else figures_of(RESULTS, name, key)
+        rows.append(Row(labels(one, counts), figures, missing.get(key, "")))
+    if not dataset:
+        rows.append(Row(["the paper's settings on GranDf", "", "", "", ""], {}, shipped("grandf", "grandf")))
+    found = Table(LABELS, COLUMNS, rows)
+    text = save(folder, "ablation", found, drawn=DRAWN, title=f"Ablation on {name}")
+    keep({"dataset": name, "like": like, "rows": found.json()}, folder / "ablation.json", json)
+    typer.echo(text)

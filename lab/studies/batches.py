@@ -1,12 +1,23 @@
-"""Do masks depend on the company that their sample had in a batch? The same scenes and recipes, batch by batch."""
+"""Batch invariance: do masks depend on the company that their sample had in a batch? The same scenes and recipes, batch
+by batch.
+"""
 
 from __future__ import annotations
 
+import json as encoding
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from lab.studies.options import STUDIES, Config, Cores, numbers
 from lab.studies.scores import Key
+from lab.studies.workflow import run_experiments
+from stages.artifacts.atomic import write_json
+from stages.artifacts.errors import AnywordError
+from stages.artifacts.results import RESULTS, Results
+from stages.artifacts.shard_reader import ShardReader
 
 Rle = Mapping[str, Any]
 
@@ -30,9 +41,6 @@ def configuration(base: Mapping[str, Any], like: str, *, size: int, samples: int
 
 def masks(results: Path, name: str) -> dict[Key, Rle]:
     """Every mask of a run."""
-    from stages.artifacts.results import Results
-    from stages.artifacts.shard_reader import ShardReader
-
     found: dict[Key, Rle] = {}
     made = Results(results / name)
     for shard in made.shards():
@@ -47,8 +55,6 @@ def agreement(one: Mapping[Key, Rle], two: Mapping[Key, Rle]) -> dict[str, float
     import numpy as np
     from pycocotools import mask as coco
 
-    from stages.artifacts.errors import AnywordError
-
     if one.keys() != two.keys():
         odd = sorted(one.keys() ^ two.keys())[0]
         raise AnywordError(f"sample '{odd[0]}': {odd[1]} {odd[2]} has a mask in one run only.")
@@ -62,3 +68,39 @@ def agreement(one: Mapping[Key, Rle], two: Mapping[Key, Rle]) -> dict[str, float
         "batch_masks": len(ious),
         "batch_samples": len({key[0] for key in one}),
     }
+
+
+def batches(
+    samples: Annotated[int, typer.Option(help="Validation scenes of the embedded world.", min=1)] = 50,
+    sizes: Annotated[str, typer.Option(help="The two batch sizes.")] = "1,8",
+    like: Annotated[str, typer.Option(help="The experiment whose recipes are used.")] = "truth",
+    first: Annotated[int, typer.Option(help="Number of the first scene.", min=0)] = 0,
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Add the figures to this file, keeping what else it holds.")
+    ] = None,
+    cores: Cores = 2,
+    config: Config = None,
+) -> None:
+    """IoU of the masks of the same scenes, made with batches of one size and of another (to be 0.99 or more)."""
+    from stages.config import complete_config
+
+    wanted = numbers(sizes, "--sizes")
+    if len(wanted) != 2 or wanted[0] < 1:
+        raise AnywordError(f"--sizes '{sizes}' is not two sizes.", remedy="Give such as 1,8.")
+    base = complete_config(config)
+    if like not in base["experiments"]:
+        raise AnywordError(
+            f"--like: no experiment '{like}'.", remedy=f"Use one of {', '.join(sorted(base['experiments']))}."
+        )
+    made = []
+    for size in wanted:
+        added = configuration(base, like, size=size, samples=samples, first=first)
+        name = dataset(size, samples)
+        run_experiments(base, added, folder=STUDIES / name, cores=cores)
+        made.append(masks(RESULTS, name))
+    found = agreement(*made)
+    if json is not None:
+        known = encoding.loads(json.read_text(encoding="utf-8")) if json.exists() else {}
+        write_json(json, known | found)
+    for key, value in found.items():
+        typer.echo(f"{key:16} {value:.4f}" if isinstance(value, float) else f"{key:16} {value}")

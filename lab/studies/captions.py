@@ -1,4 +1,4 @@
-"""The paper's Table 8: the dataset's own text against captions that were generated, or spoilt as a captioner spoils.
+"""The paper's Table 8: the dataset's own text against captions that were generated, or have a captioner's mistakes.
 
 A source of captions is a dataset of its own (the same images, other texts), so its words are parsed, inverted and
 attended anew. What is found is held against the truth of the dataset's own text: by IoU, which asks nothing of the
@@ -8,17 +8,35 @@ words, and by words, since the spans of one text mean nothing in another.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from lab.studies.comparison import Figure
+import typer
+
+from lab.studies.options import (
+    STUDIES,
+    Config,
+    Cores,
+    Dataset,
+    First,
+    Json,
+    Samples,
+    ShardSize,
+    Similarity,
+    Split,
+    chosen_dataset,
+)
+from lab.studies.table import Figure, Table, keep, save
+from lab.studies.table import Row as Line
+from lab.studies.workflow import run_experiments, run_present, shipped
 from stages.artifacts.atomic import write_bytes
 from stages.artifacts.errors import AnywordError, ArtifactError
 from stages.artifacts.language import Parse
 from stages.artifacts.masks import overlap, rle_of
-from stages.artifacts.results import Results
+from stages.artifacts.results import RESULTS, Results, shard_name
 from stages.artifacts.shard_reader import ShardReader
 
 Row = Mapping[str, Any]
@@ -80,9 +98,9 @@ def shards(results: Path, dataset: str) -> list[Shard]:
     return [Shard(name, ShardReader(made.samples(name), "samples")) for name in made.shards()]
 
 
-def spoilt(rows: Iterable[Row], mistake: str) -> Source:
+def with_mistake(rows: Iterable[Row], mistake: str) -> Source:
     """A captioner's captions of embedded scenes, with one kind of mistake."""
-    from lab.training.captioner import said
+    from lab.studies.captioner import said
 
     captions: dict[str, tuple[str, Parse | None]] = {}
     mistaken = 0
@@ -269,3 +287,73 @@ def _by_sample(rows: Iterable[Row]) -> dict[str, list[Row]]:
     for row in rows:
         found.setdefault(row["sample_id"], []).append(row)
     return found
+
+
+def captions(
+    samples: Samples = 200,
+    json: Json = None,
+    split: Split = "test",
+    first: First = 0,
+    dataset: Dataset = "",
+    captions: Annotated[
+        list[Path] | None,
+        typer.Option(help="A captioner's texts: JSONL or CSV with id and text; may be repeated."),
+    ] = None,
+    mistakes: Annotated[
+        str,
+        typer.Option(help="Mistakes in captions of scenes, comma-separated: mixed is any of them. '' for none."),
+    ] = "another,left-out,wrong-adjective,wrong-noun,absent-object",
+    like: Annotated[str, typer.Option(help="The experiment whose other recipes are used.")] = "truth",
+    parser: Annotated[str, typer.Option(help="Whose phrases, of the dataset's text and of captions alike.")] = "spacy",
+    similarity: Similarity = "",
+    shard_size: ShardSize = 50,
+    cores: Cores = 2,
+    config: Config = None,
+) -> None:
+    """The dataset's own text against captions of the same images, generated or mistaken (the paper's Table 8)."""
+    from lab.studies.captioner import MISTAKES
+    from stages.config import Workflow, complete_config, merged
+
+    base = complete_config(config)
+    name, recipe = chosen_dataset(base, dataset, split, first, samples, shard_size)
+    base = merged(base, {"datasets": {name: recipe}})
+    embedded = recipe.get("kind") == "world"
+    kinds = [one.strip() for one in mistakes.split(",") if one.strip()] if embedded else []
+    unknown = [one for one in kinds if one not in MISTAKES]
+    if unknown:
+        raise AnywordError(f"--mistakes '{unknown[0]}' is none of {', '.join(MISTAKES)}.")
+    folder = STUDIES / f"captions-{name}-{parser}"
+    size = recipe.get("shard_size", 64)
+    added = configuration(base, like=like, parser=parser, dataset=name, size=size)
+    missing = run_present(base, added, folder=folder, cores=cores)
+    rows = []
+    if missing:
+        rows = [Line([one, ""], {}, next(iter(missing.values()))) for one in (TRUTH, *map(str, captions or ()))]
+    else:
+        scorer = {"kind": "grandf", **({"similarity": similarity} if similarity else {})}
+        given = shards(RESULTS, name)
+        own = [row for shard in given for row in shard.samples.table("samples")]
+        rows.append(Line([TRUTH, ""], figures(RESULTS, given, name, f"{name}-{parser}", recipe=scorer)))
+        sources = [with_mistake(own, one) for one in kinds]
+        sources += [read_captions(path, [row["sample_id"] for row in own]) for path in captions or ()]
+        place = Workflow(merged(base, added)).data_location(name).get("root")
+        for source in sources:
+            said = f"{name}-said-{re.sub('[^A-Za-z0-9_.-]+', '-', source.name)[:24]}"
+            texts = folder / f"{said}.jsonl"
+            root = place or str(Results(RESULTS / name).drawn)
+            count = write_texts(texts, given, source, drawn=place is None)
+            one = configuration(base, like=like, parser=parser, dataset=said, texts=texts, root=root, size=size)
+            masks = [
+                str(Results(RESULTS / said).masks(f"{said}-{parser}", shard_name(number)))
+                for number in range(-(-count // size))
+            ]
+            run_experiments(base, one, folder=folder / said, cores=cores, targets=masks)
+            measured = figures(RESULTS, given, said, f"{said}-{parser}", recipe=scorer)
+            known = "" if source.mistaken is None else f"{source.mistaken} of {len(own)}"
+            rows.append(Line([source.name, known], measured))
+    if not dataset:
+        rows.append(Line(["captions of a real captioner on GranDf", ""], {}, shipped("grandf", "grandf")))
+    table = Table(LABELS, COLUMNS, rows)
+    text = save(folder, "captions", table, drawn=DRAWN, title=f"Captions on {name}, parser {parser}")
+    keep({"dataset": name, "like": like, "parser": parser, "rows": table.json()}, folder / "captions.json", json)
+    typer.echo(text)

@@ -6,11 +6,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stages.artifacts import AnywordError
 from stages.artifacts.language import Parse, Span
+from stages.world.noise import perturb
 
 FILE = Path(__file__).parent / "data" / "gold_captions.txt"
 SECOND = FILE.with_name("gold_captions_second.txt")
@@ -83,6 +84,25 @@ def _place(text: str, word: str) -> Span:
     if len(found) < nth:
         raise ValueError(f"'{word}' does not occur {nth} times in '{text}'")
     return Span(start=found[nth - 1][0], end=found[nth - 1][1])
+
+
+def perturbed(gold: Gold, kind: str, seed: int = 0) -> Gold:
+    """A gold caption under noise, its spans moved along; what the noise has removed is wanted no more."""
+    noisy = perturb(gold.text, kind, seed)
+    adjectives = [(noisy.span(noun), noisy.span(adjective)) for noun, adjective in gold.adjectives]
+    triples = []
+    for verb, subject, target in gold.predicates:
+        moved = noisy.span(verb)
+        if moved is not None:
+            triples.append((moved, subject and noisy.span(subject), target and noisy.span(target)))
+    return replace(
+        gold,
+        text=noisy.text,
+        nouns=tuple(span for span in map(noisy.span, gold.nouns) if span),
+        adjectives=tuple((noun, adjective) for noun, adjective in adjectives if noun and adjective),
+        predicates=tuple(triples),
+        referred=gold.referred and noisy.span(gold.referred),
+    )
 
 
 @dataclass

@@ -10,15 +10,26 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from lab.studies.scores import Key, Scores
-from lab.studies.variants import ADAPTER, BASE, Facts, Variant
+import typer
+
+from lab.studies.ladder import Choice
+from lab.studies.options import STUDIES, Config, Cores, First, Json, Samples, ShardSize, numbers
+from lab.studies.scores import Key, Scores, read_scores
+from lab.studies.table import keep, markdown
+from lab.studies.variants import ADAPTER, BASE, PARTS, Facts, Variant
+from lab.studies.variants import parts as variants_of
+from lab.studies.workflow import run_experiments
+from stages.artifacts.atomic import write_json
+from stages.artifacts.errors import AnywordError
 from stages.artifacts.recipes import model_of
+from stages.artifacts.results import LOGS, RESULTS, Results, log_of, shard_name
+from stages.artifacts.shard_reader import ShardReader
 
 if TYPE_CHECKING:
-    from lab.studies.ladder import Choice
     from stages.score.bootstrap import Interval
+
 
 UNBOUND = "unbound"
 REPLICATES = 2000
@@ -173,9 +184,6 @@ def gaps(scores: Mapping[str, Scores], variants: Sequence[Variant]) -> dict[str,
 def costs(results: Path, dataset: str, inverter: str, attender: str) -> dict[str, float | None]:
     """Seconds an image of invert and attend (whole jobs: start and loading too), from the jobs' benchmark files, and
     the steps an image took; None where the files are not there."""
-    from stages.artifacts.results import LOGS, Results, log_of, shard_name
-    from stages.artifacts.shard_reader import ShardReader
-
     made = Results(results / dataset)
     index = ShardReader(made.index, "index").manifest.summary
     images = max(1, index["samples"])
@@ -206,3 +214,202 @@ def _seconds(benchmarks: Sequence[Path], images: int) -> float | None:
 
 def _of(ious: Mapping[Key, float], keys: Sequence[Key]) -> dict[Key, float]:
     return {key: ious[key] for key in keys}
+
+
+COLUMNS = ("all", *SUBSETS)
+_COSTS = ("steps", "invert", "attend")
+_ENDS = ("value", "low", "high")
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """A part of the study as Markdown: a line a variant."""
+    head = ["variant"]
+    for part in COLUMNS:
+        head += ["mIoU" if part == "all" else "unseen synonyms" if part == "synonyms" else part, "− base"]
+    head += ["steps", "invert s", "attend s"]
+    rows: list[list[Any]] = []
+    for name, one in found.items():
+        row: list[Any] = [name]
+        for part in COLUMNS:
+            row += [_cell(one[part]["miou"]), _cell(one[part]["difference"], signed=True)]
+        row += [_number(one["cost"][key], "{:.1f}" if key == "steps" else "{:.2f}") for key in _COSTS]
+        rows.append(row)
+    counts = next(iter(found.values()))
+    last = ["phrases"]
+    for part in COLUMNS:
+        last += [str(counts[part]["phrases"]), ""]
+    return markdown(head, [*rows, [*last, "", "", ""]])
+
+
+def gap_lines(found: Mapping[str, Any]) -> list[str]:
+    """The shares of the gap as sentences."""
+    lines = []
+    for name, parts in found.items():
+        for part, one in parts.items():
+            where = "phrases of unseen synonyms" if part == "phrases" else "all phrases of their scenes"
+            gap = f"gap {_cell(one['gap'], signed=True)}"
+            what = _cell(one["share"]) if one["told"] else "no share: the gap cannot be told from nothing"
+            lines.append(f"share of the gap closed by {name}, {where}: {what} ({gap})")
+    return lines
+
+
+def as_csv(part: str, found: Mapping[str, Any]) -> str:
+    """The same figures, a column a number."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    head = ["part", "variant"]
+    for name in COLUMNS:
+        head += [f"{name}_phrases", *(f"{name}_{kind}_{end}" for kind in ("miou", "difference") for end in _ENDS)]
+    writer.writerow([*head, "steps_an_image", "invert_seconds_an_image", "attend_seconds_an_image"])
+    for variant, one in found.items():
+        row: list[Any] = [part, variant]
+        for name in COLUMNS:
+            row.append(one[name]["phrases"])
+            row += [(one[name][kind] or {}).get(end) for kind in ("miou", "difference") for end in _ENDS]
+        writer.writerow([*row, *(one["cost"][key] for key in _COSTS)])
+    return file.getvalue()
+
+
+def plot(variants: Sequence[Variant], found: Mapping[str, Any], base_steps: int, path: Path) -> None:
+    """mIoU over steps, a curve a rate, with its interval: on all phrases and on those of unseen synonyms."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    curves: dict[str, list[tuple[int, str]]] = {"base": [(base_steps, BASE.name)]}
+    for one in variants:
+        if not one.is_base:
+            curves.setdefault(one.series, []).append((one.inverter["steps"], one.name))
+    start = [point for point in curves["base"] if point[0] == 0]
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained", sharex=True)
+    for axis, part in zip(axes, ("all", "synonyms"), strict=True):
+        for label, points in curves.items():
+            line = sorted(points if label == "base" else [*start, *points])
+            values = [found[name][part]["miou"] for _, name in line]
+            if any(value["value"] is None for value in values):
+                continue
+            at = [n for n, _ in line]
+            (drawn,) = axis.plot(at, [value["value"] for value in values], marker="o", label=label)
+            low, high = ([value[end] for value in values] for end in ("low", "high"))
+            axis.fill_between(at, low, high, color=drawn.get_color(), alpha=0.15)
+        axis.set_title("all phrases" if part == "all" else "phrases of unseen synonyms")
+        axis.set_xlabel("steps of inversion")
+    axes[0].set_ylabel("mIoU, 95 % interval")
+    axes[0].legend()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _cell(one: Mapping[str, float | None] | None, *, signed: bool = False) -> str:
+    if one is None or one["value"] is None:
+        return ""
+    form = "{:+.3f}" if signed else "{:.3f}"
+    value = form.format(one["value"])
+    return value if one["low"] is None else f"{value} ({form.format(one['low'])} to {form.format(one['high'])})"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def inversion(
+    part: Annotated[str, typer.Option(help=f"{', '.join(PARTS)} (several with commas), or all.")] = "all",
+    samples: Samples = 64,
+    split: Annotated[str, typer.Option(help="val to choose by, test for figures.")] = "val",
+    first: First = 0,
+    synonyms: Annotated[
+        float | None,
+        typer.Option(
+            help="Chance of a phrase of unseen synonyms in a caption that can have one; default: 0.46.",
+            min=0.0,
+            max=1.0,
+        ),
+    ] = None,
+    inverter: Annotated[str, typer.Option(help="The base: one of the configuration's inverters.")] = "embedded",
+    attender: Annotated[str, typer.Option(help="The base: one of the configuration's attenders.")] = "direct",
+    prompter: Annotated[
+        str, typer.Option(help="unbound (the noun alone: shows inversion most), or one of the configuration's.")
+    ] = "unbound",
+    segmenter: Annotated[str, typer.Option(help="One of the configuration's segmenters.")] = "embedded",
+    parser: Annotated[str, typer.Option(help="Whose phrases: one of the configuration's parsers.")] = "truth",
+    counts: Annotated[str, typer.Option("--steps", help="Part steps: how many, comma-separated.")] = "0,8,16,32,64,100",
+    few: Annotated[
+        int | None, typer.Option(help="Part lora: the few steps; default: a tenth of the base's.", min=0)
+    ] = None,
+    pairs: Annotated[
+        int | None,
+        typer.Option(help="Part lora: training pairs; default: as the configuration's `lora` says.", min=1),
+    ] = None,
+    shard_size: ShardSize = 64,
+    json: Json = None,
+    cores: Cores = 2,
+    config: Config = None,
+) -> None:
+    """mIoU and seconds of inversion and attention, one option changed at a time.
+
+    Each variant's mIoU over noun phrases, over phrases of unseen synonyms and over small objects, with 95 % intervals
+    and the difference from the base on the same phrases. Tables, CSV and a plot of the steps go below results/studies/.
+    """
+    from stages.config import Workflow, complete_config
+
+    names = list(PARTS) if part == "all" else [one.strip() for one in part.split(",") if one.strip()]
+    for one in names:
+        if one not in PARTS:
+            raise AnywordError(f"--part '{one}' is unknown.", remedy=f"Use {', '.join(PARTS)} or all.")
+    base = complete_config(config)
+    recipes = Workflow(base).recipes
+    for section, name in (("inverters", inverter), ("attenders", attender)):
+        if name not in recipes[section]:
+            raise AnywordError(
+                f"--{section[:-1]}: '{name}' is not in `{section}` of the configuration.",
+                remedy=f"Use one of {', '.join(sorted(recipes[section]))}.",
+            )
+    chosen = recipes["inverters"][inverter]
+    if not chosen["steps"]:
+        raise AnywordError(f"--inverter: '{inverter}' takes no steps.", remedy="Give one that learns as the base.")
+    fewer = max(1, chosen["steps"] // 10) if few is None else few
+    wanted = numbers(counts, "--steps")
+    by_part = variants_of(names, chosen, recipes["attenders"][attender], facts_of(chosen), counts=wanted, few=fewer)
+    choice = Choice(inverter=inverter, attender=attender, prompter=prompter, segmenter=segmenter, parser=parser)
+    dataset = f"inversion-{split}-{first}-{samples}"
+    scenes = {"kind": "world", "split": split, "first": first, "count": samples, "shard_size": shard_size}
+    if synonyms is not None:
+        dataset += f"-synonyms-{synonyms:g}"
+        scenes["synonyms"] = synonyms
+    variants = {one.name: one for ones in by_part.values() for one in ones}
+    added = configuration(base, choice, list(variants.values()), dataset=scenes, name=dataset, pairs=pairs)
+    folder = STUDIES / (dataset if prompter == UNBOUND else f"{dataset}-{prompter}")
+    run_experiments(base, added, folder=folder, cores=cores)
+
+    scores, cost = {}, {}
+    for variant in variants.values():
+        key = experiment(dataset, choice, variant)
+        taken = added["experiments"][key]
+        scores[variant.name] = read_scores(RESULTS, dataset, key)
+        cost[variant.name] = costs(RESULTS, dataset, taken["inverter"], taken["attender"])
+    found: dict[str, Any] = {
+        "samples": samples,
+        "split": split,
+        "first": first,
+        "synonyms": synonyms,
+        "base": {"inverter": inverter, "attender": attender, "prompter": prompter, "segmenter": segmenter},
+        "parts": {},
+    }
+    for name, ones in by_part.items():
+        own_names = [one.name for one in ones]
+        compared = figures({n: scores[n] for n in own_names}, {n: cost[n] for n in own_names})
+        found["parts"][name] = {"variants": compared}
+        lines = [table(compared)]
+        if name == "lora":
+            found["parts"][name]["gaps"] = gaps(scores, ones)
+            lines += ["", *gap_lines(found["parts"][name]["gaps"])]
+        if name == "steps":
+            plot(ones, compared, chosen["steps"], folder / "steps.png")
+        text = "\n".join(lines)
+        (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+        (folder / f"{name}.csv").write_text(as_csv(name, compared), encoding="utf-8")
+        write_json(folder / f"{name}.json", found | {"parts": {name: found["parts"][name]}})
+        typer.echo(f"{name}\n\n{text}\n")
+    keep(found, json)
+    typer.echo(f"written below {folder}")

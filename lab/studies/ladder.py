@@ -1,7 +1,7 @@
 """The ladder: what each part of Segment Anyword adds, on the embedded world (after the paper's Table 6).
 
 Four settings, each one step above the last. All take as many positive points a phrase, and their thresholds were
-chosen on validation scenes (`anyword study thresholds`).
+chosen on validation scenes (`anyword study thresholds`, below).
 """
 
 from __future__ import annotations
@@ -9,14 +9,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+
+from lab.studies.options import STUDIES, Config, Cores, Json, scenes
+from lab.studies.scores import Key, read_scores
+from lab.studies.table import keep, markdown
+from lab.studies.workflow import run_experiments
+from stages.artifacts.errors import AnywordError
+from stages.artifacts.results import RESULTS
 
 RUNGS = ("attention_only", "sam", "inversion", "full")
 """attention_only: the noun's map, thresholded. sam: points from it. inversion: from the map of fitted embeddings.
 full: with adjectives, exclusion and background points."""
 
-Key = tuple[str, str, int]
-"""(sample_id, kind, index) of a truth."""
 IoUs = Mapping[Key, float]
 
 
@@ -30,6 +37,14 @@ class Choice:
     segmenter: str = "embedded"
     attention: str = "attention"
     parser: str = "truth"
+
+
+def choice_of(base: Mapping[str, Any], like: str) -> Choice:
+    """The recipes of an experiment; AnywordError where there is none of that name."""
+    chosen = base["experiments"].get(like)
+    if chosen is None:
+        raise AnywordError(f"--like '{like}' is none of {', '.join(sorted(base['experiments']))}.")
+    return Choice(**{key: chosen[key] for key in ("inverter", "attender", "prompter", "segmenter", "parser")})
 
 
 def configuration(
@@ -121,8 +136,6 @@ def _mean(ious: IoUs) -> float | None:
 
 def table(figures: Mapping[str, Any]) -> str:
     """The ladder as Markdown: a line a rung, a column a part, then the differences with their intervals."""
-    from lab.studies.scores import markdown
-
     parts = ["known", "same_noun", "object", "small", "ground"]
     head = ["setting", "all", *(part.replace("_", " ") for part in parts)]
     rows = [[rung, figures[rung], *(figures[part][rung] for part in parts)] for rung in RUNGS]
@@ -139,3 +152,97 @@ def table(figures: Mapping[str, Any]) -> str:
             if one["value"] is not None and part in ("all", "same_noun", "synonyms"):
                 lines.append(f"{part}: {pair} {one['value']:+.3f} (95 % {one['low']:+.3f} to {one['high']:+.3f})")
     return "\n".join(lines)
+
+
+def ladder(
+    samples: Annotated[int, typer.Option(help="Scenes of the embedded world.", min=1)] = 200,
+    json: Json = None,
+    split: Annotated[str, typer.Option(help="val to tune on, test for figures.")] = "test",
+    first: Annotated[int, typer.Option(help="Number of the first scene.", min=0)] = 0,
+    parser: Annotated[str, typer.Option(help="Whose phrases: one of the configuration's parsers.")] = "truth",
+    shard_size: Annotated[int, typer.Option(help="Scenes a job.", min=1)] = 50,
+    cores: Cores = 2,
+    config: Config = None,
+) -> None:
+    """mIoU over noun phrases of four settings: attention alone, SAM, inversion, and grammar on top."""
+    from stages.config import complete_config
+    from stages.score.bootstrap import paired_difference
+
+    base = complete_config(config)
+    dataset, _ = scenes(split, first, samples, shard_size)
+    choice = Choice(parser=parser)
+    dataset += "" if parser == "truth" else f"-{parser}"
+    added = configuration(
+        base, choice, dataset=dataset, split=split, first=first, samples=samples, shard_size=shard_size
+    )
+    folder = STUDIES / f"ladder-{dataset}"
+    run_experiments(base, added, folder=folder, cores=cores)
+    scores = {
+        rung: read_scores(RESULTS, dataset, experiment(dataset, rung)) for rung in (*RUNGS, "attention_only_half")
+    }
+    found = figures(
+        {rung: one.ious for rung, one in scores.items()},
+        scores["full"].tags,
+        lambda a, b: paired_difference(a, b, replicates=2000).json(),
+    )
+    found |= {"split": split, "first": first, "parser": parser}
+    keep(found, folder / "ladder.json", json)
+    text = table(found)
+    (folder / "ladder.md").write_text(text + "\n", encoding="utf-8")
+    typer.echo(text)
+
+
+def threshold_configuration(
+    base: Mapping[str, Any], *, dataset: str, samples: int, values: Sequence[float]
+) -> tuple[dict[str, Any], dict[str, dict[float, str]]]:
+    """What to add to the configuration, and the experiments by rung and threshold."""
+    choice = Choice()
+    added = configuration(base, choice, dataset=dataset, split="val", first=0, samples=samples, shard_size=samples)
+    template = added["experiments"]
+    recipes = {
+        "attention_only": ("segmenters", "segmenter", base["segmenters"][choice.attention]),
+        "sam": ("prompters", "prompter", added["prompters"]["unbound"]),
+        "inversion": ("prompters", "prompter", added["prompters"]["unbound"]),
+        "full": ("prompters", "prompter", base["prompters"][choice.prompter]),
+    }
+    experiments: dict[str, dict[float, str]] = {rung: {} for rung in recipes}
+    chosen: dict[str, Any] = {}
+    for rung, (section, key, recipe) in recipes.items():
+        for value in values:
+            name = f"{_recipe_name(section, rung)}-{value:g}"
+            added[section][name] = {**recipe, "threshold": value}
+            full = f"{experiment(dataset, rung)}-{value:g}"
+            chosen[full] = {**template[experiment(dataset, rung)], key: name}
+            experiments[rung][value] = full
+    return {**added, "experiments": chosen, "targets": list(chosen)}, experiments
+
+
+def _recipe_name(section: str, rung: str) -> str:
+    """Rungs that prompt alike share a recipe's name, and so its results."""
+    if section == "segmenters":
+        return "attention"
+    return "bound" if rung == "full" else "unbound"
+
+
+def thresholds(
+    samples: Annotated[int, typer.Option(help="Validation scenes.", min=1)] = 64,
+    values: Annotated[str, typer.Option(help="Thresholds to try, comma-separated.")] = "0.3,0.4,0.5,0.6,0.7,0.8,0.9",
+    json: Json = None,
+    cores: Cores = 2,
+    config: Config = None,
+) -> None:
+    """Which thresholds serve best on validation scenes: of attention alone, and of the regions points come from."""
+    from stages.config import complete_config
+
+    base = complete_config(config)
+    dataset = f"thresholds-val-{samples}"
+    tried = [float(value) for value in values.split(",")]
+    added, experiments = threshold_configuration(base, dataset=dataset, samples=samples, values=tried)
+    run_experiments(base, added, folder=STUDIES / dataset, cores=cores)
+    found: dict[str, Any] = {
+        setting: {str(value): read_scores(RESULTS, dataset, name).miou for value, name in by_value.items()}
+        for setting, by_value in experiments.items()
+    }
+    keep(found, json)
+    rows = [[value, *(found[setting][str(value)] for setting in found)] for value in tried]
+    typer.echo(markdown(["threshold", *found], [[str(row[0]), *row[1:]] for row in rows]))

@@ -9,26 +9,37 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+import typer
 
 from lab.studies import calibration
+from lab.studies.options import STUDIES, Config, Cores, First, Json, ShardSize
+from lab.studies.table import keep, markdown, save_figure, write_csv
+from lab.studies.workflow import run_experiments
+from stages.artifacts.atomic import write_bytes, write_json
 from stages.artifacts.compose import referred
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.no_target import NoTarget
-from stages.artifacts.results import Results
+from stages.artifacts.results import RESULTS, Results
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.score.bootstrap import mean
 from stages.score.collector import Case
 from stages.score.recipe import Grefcoco
 from stages.score.referring import Expressions, Referring, grefcoco_ious
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
 FEATURES = ("score", "contrast", "attention", "agreement")
 DECISIONS: dict[str, tuple[str, ...]] = {**{name: (name,) for name in FEATURES}, "all": FEATURES}
 """The columns that each decision weighs."""
 NONE = "no decision"
 SCORER = "no-target"
+BINS = ("from", "to", "count", "predicted", "observed")
+"""Columns of a reliability table."""
 
 
 @dataclass(frozen=True)
@@ -170,8 +181,6 @@ def _honesty(
 
 def table(found: Mapping[str, Any]) -> str:
     """The figures as Markdown: a line a decision, each figure with its interval, then the reliability of `all`."""
-    from lab.studies.scores import markdown
-
     head = ["decision", "N-acc", "T-acc", "gIoU", "gain", "ECE", "Brier", "AUC"]
     rows = []
     for name, one in found["decisions"].items():
@@ -181,14 +190,30 @@ def table(found: Mapping[str, Any]) -> str:
         rows.append([name, *(_cell(cell) for cell in cells)])
     reliability = found["calibration"]["all"]["reliability"]
     lines = [markdown(head, rows), "", "Reliability of `all` (probability that the object is there):", ""]
-    keys = ("from", "to", "count", "predicted", "observed")
-    lines.append(
-        markdown(keys, [[f"{row['from']:.1f}", f"{row['to']:.1f}", *(row[k] for k in keys[2:])] for row in reliability])
-    )
+    shown = [[f"{row['from']:.1f}", f"{row['to']:.1f}", *(row[key] for key in BINS[2:])] for row in reliability]
+    lines.append(markdown(BINS, shown))
     kinds = found["decisions"]["all"]["N_acc_by_kind"]
     if kinds:
         lines += ["", "N-acc of `all` by the exchanged word: " + ", ".join(f"{k} {v:.3f}" for k, v in kinds.items())]
     return "\n".join(lines)
+
+
+def numbers(found: Mapping[str, Any]) -> list[list[object]]:
+    """A line a decision and figure: value and interval."""
+    every = {name: {**one, **found["calibration"].get(name, {})} for name, one in found["decisions"].items()}
+    return [
+        [name, figure, value["value"], value["low"], value["high"]]
+        for name, one in every.items()
+        for figure, value in one.items()
+        if isinstance(value, dict) and value.keys() == {"value", "low", "high"}
+    ]
+
+
+def bins_of(found: Mapping[str, Any]) -> list[list[object]]:
+    """A line a decision and bin of its reliability table."""
+    return [
+        [name, *(row[key] for key in BINS)] for name, one in found["calibration"].items() for row in one["reliability"]
+    ]
 
 
 def _cell(figure: Mapping[str, float | None] | None) -> str | None:
@@ -198,3 +223,78 @@ def _cell(figure: Mapping[str, float | None] | None) -> str | None:
     places = 1 if max(abs(v) for v in figure.values() if v is not None) > 1 else 3
     value, low, high = (None if v is None else f"{v:.{places}f}" for v in (figure[k] for k in ("value", "low", "high")))
     return f"{value} ({low} to {high})" if low is not None else value
+
+
+def reliability_diagram(found: Mapping[str, Any]) -> Figure:
+    """The reliability diagram of a study's `figures`.
+
+    Above, each decision's observed share against its predicted probability, a point a bin, its size the bin's samples;
+    on the diagonal a probability is honest. Below, how often `all` gives which probability.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+    above.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    for name, one in found["calibration"].items():
+        rows = [row for row in one["reliability"] if row["count"]]
+        x, y = [row["predicted"] for row in rows], [row["observed"] for row in rows]
+        sizes = [10 + 90 * row["count"] / found["expressions"] for row in rows]
+        strong = name == "all"
+        line = above.plot(x, y, linewidth=1.5 if strong else 0.8, alpha=1 if strong else 0.6)[0]
+        label = f"{name} (ECE {one['ECE']['value']:.3f})"
+        above.scatter(x, y, s=sizes, color=line.get_color(), alpha=1 if strong else 0.6, label=label)
+    above.set(xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="observed share with a target")
+    above.legend(fontsize=8, loc="upper left", frameon=False)
+    rows = found["calibration"]["all"]["reliability"]
+    width = 1 / len(rows)
+    below.bar([row["from"] for row in rows], [row["count"] for row in rows], width, align="edge", edgecolor="white")
+    below.set(xlabel="predicted probability that the object is there", ylabel="expressions")
+    return figure
+
+
+def no_target(
+    samples: Annotated[int, typer.Option(help="Test scenes.", min=2)] = 200,
+    validation: Annotated[
+        int | None, typer.Option(help="Validation scenes to fit on; default: as many as test scenes.", min=4)
+    ] = None,
+    absent: Annotated[
+        float, typer.Option(help="Share of the expressions that name an object that is not there.", min=0.1, max=0.9)
+    ] = 0.5,
+    like: Annotated[str, typer.Option(help="The experiment whose recipes are used.")] = "truth",
+    first: First = 0,
+    bins: Annotated[int, typer.Option(help="Bins of the reliability table.", min=2, max=50)] = 10,
+    replicates: Annotated[int, typer.Option(help="Bootstrap resamples.", min=0)] = 1000,
+    shard_size: ShardSize = 50,
+    json: Json = None,
+    cores: Cores = 2,
+    config: Config = None,
+) -> None:
+    """N-acc, T-acc and gIoU with and without a calibrated "nothing is meant", on expressions of embedded scenes.
+
+    Fits on validation scenes and writes the decision as no_target.json, for `no_target:` of a gRefCOCO scorer.
+    """
+    from stages.config import complete_config
+
+    base = complete_config(config)
+    counts = {"val": validation or samples, "test": samples}
+    added, names = configuration(base, like=like, samples=counts, first=first, absent=absent, shard_size=shard_size)
+    folder = STUDIES / names["test"]
+    run_experiments(base, added, folder=folder, cores=cores)
+    parser = base["experiments"][like]["parser"]
+    said = {split: read(RESULTS, name, name, parser) for split, name in names.items()}
+    decisions = fit(said["val"], fitted_on=f"{counts['val']} validation scenes, experiment '{like}'")
+    found = figures(said["test"], decisions, bins=bins, replicates=replicates)
+    found |= {"like": like, "absent": absent, "validation": counts["val"]}
+    found["fitted"] = {name: one.model_dump(mode="json") for name, one in decisions.items()}
+    write_json(folder / "no_target.json", decisions["all"].model_dump(mode="json"))
+    keep(found, folder / "figures.json", json)
+    text = table(found)
+    write_bytes(folder / "no_target.md", (text + "\n").encode())
+    write_csv(folder / "no_target.csv", ["decision", "figure", "value", "low", "high"], numbers(found))
+    write_csv(folder / "reliability.csv", ["decision", *BINS], bins_of(found))
+    save_figure(reliability_diagram(found), folder / "reliability")
+    typer.echo(text)
+    typer.echo(f"wrote {folder}: no_target.json is the decision")

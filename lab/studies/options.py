@@ -1,4 +1,4 @@
-"""Options that several studies share, and the scenes that they share."""
+"""What several studies share: options, where they write, and scenes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from stages.artifacts.errors import AnywordError
+from stages.artifacts.results import RESULTS
+
+STUDIES = RESULTS / "studies"
+
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
 Cores = Annotated[int, typer.Option(help="Cores for Snakemake.", min=1)]
 Config = Annotated[Path | None, typer.Option(help="A configuration laid over the repository's config.yaml.")]
@@ -16,6 +21,10 @@ Split = Annotated[str, typer.Option(help="val to tune on, test for figures.")]
 First = Annotated[int, typer.Option(help="Number of the first scene.", min=0)]
 ShardSize = Annotated[int, typer.Option(help="Scenes a job.", min=1)]
 Dataset = Annotated[str, typer.Option(help="One of the configuration's datasets, instead of embedded scenes.")]
+Like = Annotated[
+    str,
+    typer.Option(help="The experiment whose recipes are used: inverter, attender, prompter, segmenter, parser."),
+]
 Similarity = Annotated[
     str, typer.Option(help="Local folder of a BERT for GranDf's similarity of phrases; '': equality of strings.")
 ]
@@ -36,8 +45,6 @@ def chosen_dataset(
     Raises:
         AnywordError: the configuration has no such dataset.
     """
-    from stages.artifacts.errors import AnywordError
-
     if not name:
         return scenes(split, first, samples, shard_size)
     if name not in base["datasets"]:
@@ -46,3 +53,14 @@ def chosen_dataset(
             remedy="Name it under `datasets` in a file given by --config.",
         )
     return name, base["datasets"][name]
+
+
+def numbers(text: str, option: str) -> list[int]:
+    """The whole numbers that an option lists, in order; AnywordError names `option`."""
+    try:
+        found = sorted({int(one) for one in text.split(",") if one.strip()})
+    except ValueError:
+        found = []
+    if not found or found[0] < 0:
+        raise AnywordError(f"{option} '{text}' is no list of numbers.", remedy="Give such as 0,8,16.")
+    return found

@@ -6,17 +6,28 @@ untrusted: what is no short phrase of words, or no new one, is dropped and count
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from stages.artifacts import SampleError
-from stages.artifacts.language import Span, words
+from lab.studies.scores import samples_of
+from lab.studies.workflow import run_targets
+from stages.artifacts import AnywordError, SampleError, ShardReader
+from stages.artifacts.atomic import write_bytes
+from stages.artifacts.language import Parse, Phrase, Span, words
+from stages.artifacts.recipes import Recipe, validated
+from stages.artifacts.results import RESULTS, Results, shard_name
 from stages.artifacts.seeds import generator
+from stages.artifacts.tables import parse_of
+from stages.parse.catalogue import recipe_named
 from stages.parse.openai_client import Client
+from stages.parse.parser import lacking
 from stages.parse.recipe import OpenaiParser
+from stages.samples.paraphrased import TAG
 from stages.samples.readers.given import head
 
 PROMPT = (
@@ -32,12 +43,12 @@ _MARK = re.compile(r"^\s*(?:[-*•·]|\(?\d{1,2}[.):])\s*")
 
 
 def wanted(text: str, seed: int = 0) -> int:
-    """How many rewrites a text is asked for: 2 to 5, the same for the same text."""
+    """How many paraphrases a text is asked for: 2 to 5, the same for the same text."""
     return int(generator(seed, "rewriter", text).integers(FEWEST, MOST + 1))
 
 
-class Rewriter(Client[list[str]]):
-    who = "rewriter"
+class Paraphraser(Client[list[str]]):
+    who = "paraphraser"
 
     def __init__(self, recipe: OpenaiParser, cache: Path | None = None, seed: int = 0) -> None:
         super().__init__(recipe, cache)
@@ -51,7 +62,7 @@ class Rewriter(Client[list[str]]):
 
 
 @dataclass(frozen=True)
-class Rewrite:
+class Paraphrase:
     """An expression in other words."""
 
     text: str
@@ -77,8 +88,8 @@ def items(content: str) -> list[str]:
     return found
 
 
-def placed(said: Sequence[str], text: str, phrase: Span, most: int) -> tuple[list[Rewrite], int]:
-    """The rewrites that an answer comes to, at most `most`, and how many of its items were dropped.
+def placed(said: Sequence[str], text: str, phrase: Span, most: int) -> tuple[list[Paraphrase], int]:
+    """The paraphrases that an answer comes to, at most `most`, and how many of its items were dropped.
 
     An item that repeats the text around `phrase` is a whole expression; any other stands in the phrase's place, its
     article kept. Dropped: what holds no letter, a control character, brackets or several lines; more than a dozen
@@ -87,7 +98,7 @@ def placed(said: Sequence[str], text: str, phrase: Span, most: int) -> tuple[lis
     """
     before, after = text[: phrase.start], text[phrase.end :]
     seen = {_folded(text)}
-    kept: list[Rewrite] = []
+    kept: list[Paraphrase] = []
     dropped = 0
     for item in said:
         inner = new = _inner(item, before, after)
@@ -100,40 +111,40 @@ def placed(said: Sequence[str], text: str, phrase: Span, most: int) -> tuple[lis
             dropped += 1
             continue
         seen.add(_folded(whole))
-        kept.append(Rewrite(whole, Span(start=len(before), end=len(before) + len(new))))
+        kept.append(Paraphrase(whole, Span(start=len(before), end=len(before) + len(new))))
     return kept, dropped
 
 
-def root_of(made: Rewrite) -> Span:
-    """The noun of the rewritten phrase: its last word before a preposition or a clause."""
+def root_of(made: Paraphrase) -> Span:
+    """The noun of the paraphrased phrase: its last word before a preposition or a clause."""
     return head(made.text, made.phrase)
 
 
-def rewrites(
-    rewriter: Rewriter, texts: Mapping[str, tuple[str, Span]]
-) -> tuple[dict[str, list[Rewrite]], dict[str, str], dict[str, float]]:
-    """Rewrites by id, for texts given by id with the phrase to change; why others have none; what it took.
+def paraphrases(
+    model: Paraphraser, texts: Mapping[str, tuple[str, Span]]
+) -> tuple[dict[str, list[Paraphrase]], dict[str, str], dict[str, float]]:
+    """Paraphrases by id, for texts given by id with the phrase to change; why others have none; what it took.
 
-    A text with fewer than two usable rewrites has none.
+    A text with fewer than two usable paraphrases has none.
     """
-    answers = rewriter.ask([text for text, _ in texts.values()])
-    found: dict[str, list[Rewrite]] = {}
+    answers = model.ask([text for text, _ in texts.values()])
+    found: dict[str, list[Paraphrase]] = {}
     failed: dict[str, str] = {}
     usage = {"requests": 0.0, "prompt_tokens": 0.0, "completion_tokens": 0.0, "cost": 0.0, "dropped_items": 0.0}
     for said in answers.values():
         if not isinstance(said, SampleError):
             for name, value in said.usage.items():
                 usage[name] += value
-            usage["cost"] += said.cost(rewriter.recipe)
+            usage["cost"] += said.cost(model.recipe)
     for name, (text, phrase) in texts.items():
         said = answers[text]
         if isinstance(said, SampleError):
             failed[name] = str(said)
             continue
-        kept, dropped = placed(said.answer, text, phrase, wanted(text, rewriter.seed))
+        kept, dropped = placed(said.answer, text, phrase, wanted(text, model.seed))
         usage["dropped_items"] += dropped
         if len(kept) < FEWEST:
-            failed[name] = f"{len(kept)} usable rewrites of {len(said.answer)}, {FEWEST} are needed."
+            failed[name] = f"{len(kept)} usable paraphrases of {len(said.answer)}, {FEWEST} are needed."
         else:
             found[name] = kept
     return found, failed, usage
@@ -178,3 +189,147 @@ def _folded(text: str) -> str:
 def _one_line(text: str) -> str:
     """The text without line breaks and brackets, which would end the prompt's own."""
     return re.sub(r"[\[\]]", " ", " ".join(text.split()))
+
+
+def paraphrased_dataset(
+    base: Mapping[str, Any],
+    dataset: str,
+    name: str,
+    folder: Path,
+    *,
+    most: int | None,
+    seed: int,
+    shard_size: int,
+    config: Path | None,
+    cores: int,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A dataset paraphrased by the model of the parser recipe `name`, as a folder dataset below `folder`: its recipe,
+    and what `write_paraphrased` returns."""
+    recipe = validated("parse", recipe_named(name, config), Recipe)
+    if not isinstance(recipe, OpenaiParser):
+        raise AnywordError(f"--paraphraser '{name}' is no language model.", remedy="Name a parser of kind openai.")
+    missing = lacking(recipe.model_dump())
+    if missing is not None:
+        raise AnywordError(f"paraphraser: {missing}")
+    if dataset not in base["datasets"]:
+        raise AnywordError(f"--dataset '{dataset}' is none of {', '.join(sorted(base['datasets']))}.")
+    made = Results(RESULTS / dataset)
+    run_targets(base, {}, [str(made.index)], folder=folder, cores=cores)
+    shards = ShardReader(made.index, "index").manifest.summary["shards"]
+    paths = [str(made.samples(shard_name(number))) for number in range(shards)]
+    run_targets(base, {}, paths, folder=folder, cores=cores)
+    root = base["datasets"][dataset].get("root")
+    table = folder / "texts.jsonl"
+    model = Paraphraser(recipe, seed=seed)
+    found = write_paraphrased(RESULTS, dataset, model, table, drawn=root is None, most=most)
+    place = {"root": root or str(made.drawn), "texts": str(table)}
+    return {"kind": "folder", **place, "shard_size": shard_size}, found
+
+
+def write_paraphrased(
+    results: Path, dataset: str, model: Paraphraser, output: Path, *, drawn: bool, most: int | None
+) -> dict[str, Any]:
+    """A table of a dataset's expressions and a model's paraphrases of them, for a folder dataset: `output`, JSON lines.
+
+    The referred phrase is paraphrased, else the first that has truth; phrases beside it are kept, those inside it are
+    not. drawn: the images lie in the samples' own folders, by shard, not below the dataset's root. most: at most so
+    many expressions. Returns what it took, and why which expressions have no paraphrases.
+    """
+    chosen: dict[str, tuple[dict[str, Any], Parse, int, dict[int, dict[str, Any]]]] = {}
+    failed: dict[str, str] = {}
+    for shard, folder in samples_of(results, dataset):
+        masks: dict[str, dict[int, dict[str, Any]]] = {}
+        for row in folder.table("truth"):
+            if row["kind"] == "phrase":
+                masks.setdefault(row["sample_id"], {})[row["index"]] = row
+        for row in folder.table("samples"):
+            if most is not None and len(chosen) == most:
+                break
+            parse, own = parse_of(row), masks.get(row["sample_id"], {})
+            about = parse.referred if parse.referred in own else next(iter(sorted(own)), None)
+            if about is None:
+                failed[row["sample_id"]] = "no phrase of it has a mask to score against."
+                continue
+            image = f"{shard}/{row['image']}" if drawn else row["image"]
+            chosen[row["sample_id"]] = ({**row, "image": image}, parse, about, own)
+    asked = {name: (row["text"], parse.phrases[about].span) for name, (row, parse, about, _) in chosen.items()}
+    if not asked:
+        raise AnywordError(f"dataset '{dataset}': no sample has a phrase with a mask.", remedy="Choose another one.")
+    said, refused, usage = paraphrases(model, asked)
+    lines = []
+    for name, others in said.items():
+        row, parse, about, own = chosen[name]
+        lines.append(_line(name, name, row, row["text"], _given(parse.phrases, about, own)))
+        for number, one in enumerate(others, start=1):
+            phrases = _moved(parse.phrases, about, one)
+            lines.append(_line(f"{name}~{number}", name, row, one.text, _given(phrases, about, own)))
+    if not lines:
+        raise AnywordError(
+            f"paraphraser: no expression got {FEWEST} usable paraphrases; the first: {next(iter(refused.values()))}",
+            remedy="Choose another model.",
+        )
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    write_bytes(output, text.encode())
+    return {"expressions": len(said), "usage": usage, "not_paraphrased": failed | refused}
+
+
+def _moved(phrases: tuple[Phrase, ...], about: int, made: Paraphrase) -> tuple[Phrase | None, ...]:
+    """The phrases of the old text in the new one; None for those that touched the new words."""
+    old = phrases[about].span
+    shift = (made.phrase.end - made.phrase.start) - (old.end - old.start)
+
+    def place(span: Span) -> Span:
+        by = shift if span.start >= old.end else 0
+        return Span(start=span.start + by, end=span.end + by)
+
+    moved: list[Phrase | None] = []
+    for index, one in enumerate(phrases):
+        parts = (one.span, one.root, *one.adjectives)
+        if index == about:
+            moved.append(Phrase(span=made.phrase, root=root_of(made)))
+        elif any(part.overlaps(old) for part in parts):
+            moved.append(None)
+        else:
+            moved.append(
+                Phrase(span=place(one.span), root=place(one.root), adjectives=tuple(map(place, one.adjectives)))
+            )
+    return tuple(moved)
+
+
+def _given(
+    phrases: tuple[Phrase | None, ...] | tuple[Phrase, ...], about: int, masks: Mapping[int, Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any] | None]]:
+    """Phrases and masks as a folder dataset's table has them."""
+    given: list[dict[str, Any]] = []
+    found: list[dict[str, Any] | None] = []
+    for index, one in enumerate(phrases):
+        if one is None:
+            continue
+        given.append(
+            {
+                "start": one.span.start,
+                "end": one.span.end,
+                "root_start": one.root.start,
+                "root_end": one.root.end,
+                "adjectives": [[span.start, span.end] for span in one.adjectives],
+                "tags": [TAG] if index == about else [],
+            }
+        )
+        mask = masks.get(index)
+        found.append(None if mask is None else {"size": [mask["height"], mask["width"]], "counts": mask["counts"]})
+    return given, found
+
+
+def _line(
+    name: str, group: str, row: Mapping[str, Any], text: str, given: tuple[list[Any], list[Any]]
+) -> dict[str, Any]:
+    phrases, masks = given
+    return {
+        "id": name,
+        "image": row["image"],
+        "text": text,
+        "split": row["split"],
+        "group": group,
+        "phrases": phrases,
+        "masks": masks,
+    }

@@ -1,15 +1,20 @@
-"""Parsers held against the gold captions, clean and under noise."""
+"""Parsers held against gold: captions by hand, clean and under noise, and the treebank's test part."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from lab.studies.gold import Gold, compare
-from lab.studies.perturbed import spoilt
+import typer
+
+from lab.studies.gold import FILE, SECOND, Gold, compare, perturbed, read_gold
+from lab.studies.options import Config, Json
+from lab.studies.table import keep, markdown
 from stages.artifacts import AnywordError, SampleError
 from stages.artifacts.language import Parse
+from stages.parse.catalogue import recipe_named, recipes
 from stages.parse.parser import Parser, ParseRequest, lacking, load_parser
 from stages.world.noise import KINDS
 
@@ -17,7 +22,7 @@ FIGURES = ("noun_f1", "adjective_f1", "predicate_f1", "referred")
 
 
 def study(
-    recipes: Mapping[str, Mapping[str, Any]], golds: Sequence[Gold], others: Sequence[Gold] = ()
+    chosen: Mapping[str, Mapping[str, Any]], golds: Sequence[Gold], others: Sequence[Gold] = ()
 ) -> dict[str, Any]:
     """For each parser that can run here: the four figures, seconds, cost, the figures by register and under noise,
     and, where there are `others`, the four figures on those captions of another hand.
@@ -27,7 +32,7 @@ def study(
     found: dict[str, Any] = {"captions": len(golds), "not_run": {}}
     if others:
         found["captions_of_another_hand"] = len(others)
-    for name, recipe in recipes.items():
+    for name, recipe in chosen.items():
         missing = "it repeats the gold" if recipe.get("kind") == "truth" else _lacking(recipe)
         if missing is None:
             try:
@@ -58,7 +63,7 @@ def _figures(parser: Parser, golds: Sequence[Gold], others: Sequence[Gold]) -> d
     }
     noise = {}
     for kind in KINDS:
-        noisy = [spoilt(gold, kind) for gold in golds]
+        noisy = [perturbed(gold, kind) for gold in golds]
         noise[kind] = compare(_parses(parser, noisy)[0], noisy)
     other_parses, other_cost = _parses(parser, others)
     another = {"another_hand": compare(other_parses, others) | {"cost": other_cost}} if others else {}
@@ -99,3 +104,57 @@ def table(found: Mapping[str, Any]) -> list[list[str]]:
             for kind, under in figures["noise"].items():
                 rows.append(["", kind.replace("_", " "), *(f"{under[key]:.3f}" for key in FIGURES), ""])
     return rows
+
+
+def parsing(
+    parsers: Annotated[str, typer.Option(help="Recipes by name, comma-separated; default: all that are known.")] = "",
+    part: Annotated[str, typer.Option(help="test (kept for the figure), dev, or all.")] = "test",
+    gold: Annotated[Path | None, typer.Option(help="Gold captions of your own, in the same form.")] = None,
+    json: Json = None,
+    config: Config = None,
+) -> None:
+    """F1 of nouns, of (noun, adjective) and of (verb, subject, object) on gold captions, clean and under noise.
+
+    Without --gold, a second set of captions, of another hand, is reported beside it.
+    """
+    if part not in ("test", "dev", "all"):
+        raise AnywordError(f"--part '{part}' is none of test, dev, all.")
+    golds = [one for one in read_gold(gold or FILE) if part in ("all", one.part)]
+    if not golds:
+        raise AnywordError(f"{gold or FILE}: holds no captions of part '{part}'.", remedy="Use --part all.")
+    others = [one for one in read_gold(SECOND) if part in ("all", one.part)] if gold is None else []
+    names = [name.strip() for name in parsers.split(",") if name.strip()]
+    chosen = {name: recipe_named(name, config) for name in names} if names else recipes(config)
+    found = study(chosen, golds, others) | {"part": part}
+    keep(found, json)
+    typer.echo(markdown(["parser", "text", *FIGURES, "seconds"], table(found)))
+    for name, reason in found["not_run"].items():
+        typer.echo(f"not run: {name}: {reason}")
+
+
+def treebank_scores(data: Path, pipeline: str = "embedded", part: str = "test") -> dict[str, float | int]:
+    """upos, xpos, uas, las (punctuation left out) and amod_f1 of a pipeline on one part of UD English EWT.
+
+    The sentences are tokenised by the pipeline; a gold token that it splits otherwise counts as spaCy's scorer counts
+    it. AnywordError where the data or the pipeline is missing.
+    """
+    from lab.training.train_parser import scores, treebank_docs
+    from stages.parse.spacy_pipeline import load_pipeline, pipeline_path
+
+    try:
+        docs = treebank_docs(data, part)
+    except FileNotFoundError as error:
+        raise AnywordError(str(error)) from None
+    nlp = load_pipeline(pipeline, pipeline_path(pipeline))
+    return {**scores(nlp, docs), "sentences": len(docs), "tokens": sum(len(doc) for doc in docs)}
+
+
+def treebank(
+    data: Annotated[Path, typer.Option(help="Folder of UD English EWT (its .conllu files).")],
+    pipeline: Annotated[str, typer.Option(help="embedded, or a pipeline's name or folder.")] = "embedded",
+    json: Json = None,
+) -> None:
+    """UPOS, UAS and LAS of the embedded parser on the treebank's test part."""
+    figures = treebank_scores(data, pipeline)
+    keep(figures, json)
+    typer.echo(markdown(list(figures), [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in figures.values()]]))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stages.artifacts.results import Results
 from stages.artifacts.shard_reader import ShardReader
@@ -38,11 +40,15 @@ def read_scores(results: Path, dataset: str, experiment: str, *, kind: str = "ph
     )
 
 
-def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table; fractions to three places."""
+def score_of(results: Path, dataset: str, experiment: str) -> dict[str, Any]:
+    """score.json of an experiment below `results`, checked against its manifest."""
+    folder = ShardReader(Results(results / dataset).score(experiment), "score")
+    found: dict[str, Any] = json.loads(folder.file("score.json").read_bytes())
+    return found
 
-    def cell(value: object) -> str:
-        return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
 
-    lines = [list(header), ["---"] * len(header), *([cell(value) for value in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def samples_of(results: Path, dataset: str) -> Iterator[tuple[str, ShardReader]]:
+    """The shards of a dataset's samples in order, each with its name."""
+    made = Results(results / dataset)
+    for shard in made.shards():
+        yield shard, ShardReader(made.samples(shard), "samples")

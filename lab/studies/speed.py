@@ -10,11 +10,15 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from lab.studies.comparison import Figure, Row, Table
+import typer
+
+from lab.studies.options import Json
+from lab.studies.table import Figure, Row, Table, keep, save, stacks
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.manifest import Manifest, read_manifest
-from stages.artifacts.results import Results, datasets, log_of
+from stages.artifacts.results import LOGS, RESULTS, Results, datasets, log_of
 
 STAGES = ("parse", "invert", "attend", "prompt", "segment")
 """What an image goes through from its text to its masks. Samples, score and report are no part of inference."""
@@ -148,3 +152,25 @@ def chosen(results: Path, names: Sequence[str]) -> list[tuple[str, str]]:
         remedy = f"There are {', '.join(name for _, name in there)}." if there else "Run `snakemake -c2` first."
         raise AnywordError(f"{results}: {which} is finished here.", remedy=remedy)
     return [one for one in there if not names or one[1] in names]
+
+
+def speed(
+    experiments: Annotated[list[str] | None, typer.Argument(help="Finished experiments; default: all.")] = None,
+    json: Json = None,
+    results: Annotated[Path, typer.Option(help="Where the workflow wrote.")] = RESULTS,
+    logs: Annotated[Path, typer.Option(help="Where it keeps logs and benchmark files.")] = LOGS,
+) -> None:
+    """Seconds an image by stage of finished experiments, beside the figures that the paper prints (its Table 10)."""
+    found = [times(results, logs, *one) for one in chosen(results, experiments or [])]
+    folder = results / "studies" / "speed"
+    shown = table(found)
+    text = save(folder, "speed", shown)
+    stacks(
+        [one.experiment for one in found],
+        parts(found),
+        "Seconds an image, as run",
+        "seconds an image",
+        folder / "speed",
+    )
+    keep({"rows": shown.json()}, folder / "speed.json", json)
+    typer.echo(text)

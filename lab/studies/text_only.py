@@ -6,15 +6,33 @@ All experiments share samples and phrases; those of words alone need no inversio
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from lab.studies.scores import read_scores
-from stages.artifacts import AnywordError, ShardReader
+import typer
+
+from lab.studies.ladder import choice_of
+from lab.studies.options import (
+    STUDIES,
+    Config,
+    Cores,
+    Dataset,
+    First,
+    Json,
+    Like,
+    Samples,
+    ShardSize,
+    Split,
+    chosen_dataset,
+)
+from lab.studies.scores import read_scores, score_of
+from lab.studies.table import interval, keep, markdown, write_csv
+from lab.studies.workflow import run_experiments
+from stages.artifacts import AnywordError
+from stages.artifacts.atomic import write_bytes
 from stages.artifacts.recipes import validated
-from stages.artifacts.results import Results
+from stages.artifacts.results import RESULTS
 from stages.config import Workflow, merged
 from stages.models import hub
 from stages.score.bootstrap import paired_difference
@@ -60,17 +78,17 @@ def lacking(recipe: Mapping[str, Any]) -> str | None:
 
 
 def configuration(
-    base: Mapping[str, Any], like: str, *, dataset: str, data: Mapping[str, Any] | None, chosen: Mapping[str, Any]
+    base: Mapping[str, Any], like: str, *, dataset: str, data: Mapping[str, Any], chosen: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What the study adds to the configuration, and the experiment of each row.
 
-    data: the dataset's recipe, where the configuration does not have it. chosen: segmenter recipes by kind.
+    data: the dataset's recipe. chosen: segmenter recipes by kind.
     """
     ours = {**base["experiments"][like], "dataset": dataset, "scorer": "text-only"}
     experiments = {f"{dataset}-{OURS}": ours}
     experiments |= {f"{dataset}-{kind}": {**ours, "segmenter": f"text-only-{kind}"} for kind in chosen}
     added = {
-        "datasets": {dataset: dict(data)} if data else {},
+        "datasets": {dataset: dict(data)},
         "segmenters": {f"text-only-{kind}": dict(recipe) for kind, recipe in chosen.items()},
         "scorers": {"text-only": {"kind": "grandf"}},
         "experiments": experiments,
@@ -85,8 +103,7 @@ def figures(results: Path, dataset: str, experiments: Mapping[str, str], not_run
     found: dict[str, Any] = {"dataset": dataset, "rows": {}, "not_run": dict(not_run)}
     scores = {kind: read_scores(results, dataset, name) for kind, name in experiments.items()}
     for kind, name in experiments.items():
-        folder = ShardReader(Results(results / dataset).score(name), "score")
-        score = json.loads(folder.file("score.json").read_bytes())
+        score = score_of(results, dataset, name)
         row: dict[str, Any] = {"miou": score["phrases"]["miou"], "failed": score["failed"]}
         row |= {key: score["official"][key] for key in FIGURES}
         if kind != OURS:
@@ -98,8 +115,6 @@ def figures(results: Path, dataset: str, experiments: Mapping[str, str], not_run
 
 def table(found: Mapping[str, Any]) -> tuple[list[str], list[list[object]]]:
     """A line a method, those that were not run among them."""
-    from lab.studies.written import interval
-
     header = ["method", "mIoU by span", *FIGURES, "mIoU less ours", "failed"]
     rows: list[list[object]] = []
     for kind, name in NAMES.items():
@@ -123,3 +138,45 @@ def numbers(found: Mapping[str, Any]) -> tuple[list[str], list[Sequence[object]]
         values = [row.get(key, nothing)[end] for key in keys for end in ("value", "low", "high")]
         rows.append([name, *values, row.get("failed"), found["not_run"].get(kind)])
     return header, rows
+
+
+def text_only(
+    samples: Samples = 200,
+    dataset: Dataset = "",
+    grounding_dino: Annotated[
+        Path | None, typer.Option(help="Folder of a GroundingDINO; default: the configuration's, or the hub's cache.")
+    ] = None,
+    sam3: Annotated[Path | None, typer.Option(help="Folder of a SAM 3; default: likewise.")] = None,
+    split: Split = "test",
+    first: First = 0,
+    like: Like = "truth",
+    shard_size: ShardSize = 50,
+    json: Json = None,
+    cores: Cores = 2,
+    config: Config = None,
+) -> None:
+    """Points from attention against words alone: GroundingDINO's boxes into SAM, and SAM 3, on the same phrases.
+
+    A method whose weights are not here is a row "not run", and its reason is printed. Weights are folders in
+    transformers' layout with safetensors; GroundingDINO's boxes go to the SAM of --like. Tables go to
+    results/studies/text-only-…/: text-only.md and .csv.
+    """
+    from stages.config import complete_config
+
+    base = complete_config(config)
+    choice_of(base, like)
+    name, data = chosen_dataset(base, dataset, split, first, samples, shard_size)
+    every = recipes(base, like, {"grounding-dino": grounding_dino, "sam3": sam3})
+    not_run = {kind: reason for kind, recipe in every.items() if (reason := lacking(recipe)) is not None}
+    chosen = {kind: recipe for kind, recipe in every.items() if kind not in not_run}
+    added, experiments = configuration(base, like, dataset=name, data=data, chosen=chosen)
+    folder = STUDIES / f"text-only-{name}"
+    run_experiments(base, added, folder=folder, cores=cores)
+    found = figures(RESULTS, name, experiments, not_run) | {"like": like}
+    keep(found, folder / "text-only.json", json)
+    write_csv(folder / "text-only.csv", *numbers(found))
+    lines = [markdown(*table(found)), "", f"{found['samples']} samples, {found['phrases']} phrases."]
+    lines += [f"not run: {NAMES[kind]}: {reason}" for kind, reason in not_run.items()]
+    text = "\n".join(lines)
+    write_bytes(folder / "text-only.md", (text + "\n").encode())
+    typer.echo(text)

@@ -91,8 +91,8 @@ def run(
     device: str = "auto",
 ) -> Manifest:
     """One shard: `index` is its listing's manifest. Writes samples.parquet and truth.parquet; groups.parquet where the
-    dataset groups its samples (rewrites of one expression); `images/` where it draws them. A sample that cannot be had
-    is a failed row of the manifest.
+    dataset groups its samples (paraphrases of one expression); `images/` where it draws them. A sample that cannot be
+    had is a failed row of the manifest.
 
     A recipe with a `filter` has models choose each image's candidate classes; batch_size and device are theirs.
     """

@@ -62,7 +62,7 @@ class Sample:
     tags: tuple[str, ...] = ()
     truth: tuple[TruthMask, ...] = ()
     group: str | None = None
-    """What rewrites of one expression share: the id of the original."""
+    """What paraphrases of one expression share: the id of the original."""
     png: bytes | None = None
     """The image itself where the reader draws it: written to `image` below the shard's folder."""
 

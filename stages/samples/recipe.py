@@ -41,9 +41,9 @@ class WorldDataset(DatasetRecipe):
 
 
 class NoisyWorldDataset(DatasetRecipe):
-    """The embedded world with its captions spoilt, for studies of noise (Segment Anyword, G.2)."""
+    """The embedded world with its captions perturbed, for studies of noise (Segment Anyword, G.2)."""
 
-    MODULE: ClassVar = "stages.samples.noisy"
+    MODULE: ClassVar = "stages.samples.perturbed"
 
     kind: Literal["noisy-world"] = "noisy-world"
     noise: Literal["typos", "broken_grammar", "capitals"] = Field(
@@ -57,9 +57,9 @@ class NoisyWorldDataset(DatasetRecipe):
 
 
 class RewrittenWorldDataset(DatasetRecipe):
-    """The embedded world, each caption followed by 2 to 5 rewrites of it in synonyms (Segment Anyword, 2.2, C.1)."""
+    """The embedded world, each caption followed by 2 to 5 paraphrases of it in synonyms (Segment Anyword, 2.2, C.1)."""
 
-    MODULE: ClassVar = "stages.samples.rewritten"
+    MODULE: ClassVar = "stages.samples.paraphrased"
 
     kind: Literal["rewritten-world"] = "rewritten-world"
     split: Literal["train", "val", "test"] = Field("test", description="Range of seeds; splits never overlap.")
@@ -70,7 +70,7 @@ class RewrittenWorldDataset(DatasetRecipe):
         description="Whose words change: the referred phrase (else one drawn), as the paper's section 2.2 has it, or "
         "every phrase, as its C.1.",
     )
-    seed: int = Field(0, ge=0, description="Of the words and of how many rewrites a caption gets.")
+    seed: int = Field(0, ge=0, description="Of the words and of how many paraphrases a caption gets.")
 
 
 class ExpressionWorldDataset(DatasetRecipe):
@@ -101,7 +101,7 @@ class FolderDataset(DatasetRecipe):
     root: Annotated[str, Location()] = Field(description="Folder of the images; relative to where snakemake runs.")
     texts: Annotated[str, Location()] = Field(
         description="CSV or JSONL file with the columns id, image (path below root) and text; optional: split, "
-        "group (the same for all rewrites of one expression: the original's id), "
+        "group (the same for all paraphrases of one expression: the original's id), "
         "tags (JSON list), phrases (JSON list of strings or of {start, end, root_start, root_end, adjectives, tags}), "
         "masks (JSON list, one a phrase: a mask image's path below root, COCO's RLE {size, counts}, or null)."
     )

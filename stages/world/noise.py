@@ -22,8 +22,8 @@ class Changed(Protocol):
 
 
 @dataclass(frozen=True)
-class Noisy:
-    """A spoilt text; `places[i]` is where the i-th character of the old text now stands, None where it is gone."""
+class Perturbed:
+    """A perturbed text; `places[i]` is where the i-th character of the old text now stands, None where it is gone."""
 
     text: str
     places: tuple[int | None, ...]
@@ -34,17 +34,17 @@ class Noisy:
         return Span(start=min(left), end=max(left) + 1) if left else None
 
 
-def typos(text: str, rng: random.Random) -> Noisy:
+def typos(text: str, rng: random.Random) -> Perturbed:
     """Two inner letters of some longer words change places ("balck")."""
     letters = list(text)
     for word in re.finditer(r"[^\W\d_]{4,}", text):
         if rng.random() < _SHARE:
             at = rng.randrange(word.start() + 1, word.end() - 2)
             letters[at], letters[at + 1] = letters[at + 1], letters[at]
-    return Noisy("".join(letters), tuple(range(len(text))))
+    return Perturbed("".join(letters), tuple(range(len(text))))
 
 
-def broken_grammar(text: str, rng: random.Random) -> Noisy:
+def broken_grammar(text: str, rng: random.Random) -> Perturbed:
     """Articles and forms of "be" are left out ("dog sitting on chair")."""
     kept = [True] * len(text)
     for match in _DROPPED.finditer(text):
@@ -55,28 +55,28 @@ def broken_grammar(text: str, rng: random.Random) -> Noisy:
     for keep in kept:
         places.append(count if keep else None)
         count += keep
-    return Noisy("".join(c for c, keep in zip(text, kept, strict=True) if keep), tuple(places))
+    return Perturbed("".join(c for c, keep in zip(text, kept, strict=True) if keep), tuple(places))
 
 
-def capitals(text: str, rng: random.Random) -> Noisy:
+def capitals(text: str, rng: random.Random) -> Perturbed:
     """All in capitals."""
     upper = "".join(c.upper() if len(c.upper()) == 1 else c for c in text)
-    return Noisy(upper, tuple(range(len(text))))
+    return Perturbed(upper, tuple(range(len(text))))
 
 
-KINDS: dict[str, Callable[[str, random.Random], Noisy]] = {
+KINDS: dict[str, Callable[[str, random.Random], Perturbed]] = {
     "typos": typos,
     "broken_grammar": broken_grammar,
     "capitals": capitals,
 }
 
 
-def moved(parse: Parse, noisy: Changed) -> Parse:
+def moved(parse: Parse, text: Changed) -> Parse:
     """A parse of the old text as one of the changed text. A word that is gone leaves its phrase; a phrase or a verb
     of which nothing is left cannot be moved: ValueError."""
 
     def place(span: Span) -> Span:
-        found = noisy.span(span)
+        found = text.span(span)
         if found is None:
             raise ValueError(f"nothing is left of characters {span.start}:{span.end}")
         return found
@@ -88,7 +88,7 @@ def moved(parse: Parse, noisy: Changed) -> Parse:
                     update={
                         "span": place(one.span),
                         "root": place(one.root),
-                        "adjectives": tuple(found for a in one.adjectives if (found := noisy.span(a)) is not None),
+                        "adjectives": tuple(found for a in one.adjectives if (found := text.span(a)) is not None),
                     }
                 )
                 for one in parse.phrases
@@ -99,6 +99,6 @@ def moved(parse: Parse, noisy: Changed) -> Parse:
     )
 
 
-def spoil(text: str, kind: str, seed: int = 0) -> Noisy:
+def perturb(text: str, kind: str, seed: int = 0) -> Perturbed:
     """The text under one kind of noise, the same for the same seed."""
     return KINDS[kind](text, random.Random(f"{seed}/{text}"))  # noqa: S311 - not for secrets

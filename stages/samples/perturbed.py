@@ -1,4 +1,4 @@
-"""The embedded world with its captions spoilt: typos, broken grammar, capitals (Segment Anyword, G.2)."""
+"""The embedded world with its captions perturbed: typos, broken grammar, capitals (Segment Anyword, G.2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from stages.samples import world
 from stages.samples.listing import Entry
 from stages.samples.reader import DataLocation, Sample
-from stages.world.noise import moved, spoil
+from stages.world.noise import moved, perturb
 
 
 def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
@@ -25,5 +25,5 @@ def has_truth(entries: list[Entry]) -> bool:
 def sample(entry: Entry, place: DataLocation) -> Sample:
     """The plain world's sample with another text; phrases and truth stay those of the words they were."""
     clean = world.sample(entry, place)
-    noisy = spoil(clean.text, entry.source["noise"])
-    return replace(clean, text=noisy.text, parse=moved(clean.parse, noisy))
+    perturbed = perturb(clean.text, entry.source["noise"])
+    return replace(clean, text=perturbed.text, parse=moved(clean.parse, perturbed))

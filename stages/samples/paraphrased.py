@@ -1,7 +1,7 @@
 """The embedded world with every caption also said in other words (Segment Anyword, Section 2.2 and C.1).
 
-A caption is followed by its rewrites, `<id>~1` and on, each a sample of its own; the `groups` table says whose
-rewrites they are. Nothing but words changes: image, truth, and the order of the phrases stay.
+A caption is followed by its paraphrases, `<id>~1` and on, each a sample of its own; the `groups` table says whose
+paraphrases they are. Nothing but words changes: image, truth, and the order of the phrases stay.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from stages.artifacts.seeds import generator
 from stages.samples import world
 from stages.samples.listing import Entry
 from stages.samples.reader import DataLocation, Sample, TruthMask
-from stages.world.rewrite import MOST, known, rewrites, subject, synonyms
+from stages.world.paraphrase import MOST, known, paraphrases, subject, synonyms
 
 FEWEST = 2
 TAG = "rewritten"
-"""Of the truth of a phrase whose words change within its group, in the original, too."""
+"""Of the truth of a phrase whose words change within its group, in the original, too. Truth that lies on disks has it
+under this name."""
 
 
 def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
-    """Each scene of the plain world, then 2 to 5 rewrites of it (C.1: "n in randint(2, 5)"); nothing is drawn yet."""
+    """Each scene of the plain world, then 2 to 5 paraphrases (C.1: "n in randint(2, 5)"); nothing is drawn yet."""
     for entry in world.entries(recipe, place):
         count = int(generator(recipe["seed"], entry.id, "count").integers(FEWEST, MOST + 1))
         common = {**entry.source, "rewrite": recipe["rewrite"], "seed": recipe["seed"], "group": entry.id}
@@ -46,7 +47,7 @@ def sample(entry: Entry, place: DataLocation) -> Sample:
     text, parse = plain.text, plain.parse
     if number:
         # All of them are made, whichever is wanted: they must differ from one another.
-        made = rewrites(text, parse, MOST, phrases, *seed)[number - 1]
+        made = paraphrases(text, parse, MOST, phrases, *seed)[number - 1]
         text, parse = made.text, made.parse
     return replace(
         plain,

@@ -47,14 +47,14 @@ THESAURUS: dict[str, tuple[str, ...]] = {
 }
 """Synonyms by the captions' own word. Each word is in one group only."""
 MOST = 5
-"""Rewrites that every caption can have: each noun has that many synonyms and one more."""
+"""Paraphrases that every caption can have: each noun has that many synonyms and one more."""
 
 _GROUPS = {word: (base, *others) for base, others in THESAURUS.items() for word in (base, *others)}
 _NUMBERED = re.compile(r"(\D+)(\d*)")
 
 
 @dataclass(frozen=True)
-class Rewritten:
+class Edited:
     """A text in other words, and where the spans of the old one now lie."""
 
     text: str
@@ -70,8 +70,8 @@ class Rewritten:
 
 
 @dataclass(frozen=True)
-class Rewrite:
-    """One rewrite of a caption: its text and its parse, phrases in the old order."""
+class Paraphrase:
+    """One paraphrase of a caption: its text and its parse, phrases in the old order."""
 
     text: str
     parse: Parse
@@ -92,7 +92,7 @@ def synonyms(word: str) -> list[str]:
 
 
 def known(word: str) -> bool:
-    """Whether a word is the captions' own, not one that only rewrites have."""
+    """Whether a word is the captions' own, not one that only paraphrases have."""
     stem, _, _ = _stem(word)
     return stem is None or stem in THESAURUS
 
@@ -107,10 +107,10 @@ def subject(parse: Parse, text: str, *seed: str | int) -> int | None:
     return objects[int(generator(*seed, "subject").integers(len(objects)))] if objects else None
 
 
-def rewrites(text: str, parse: Parse, count: int, phrases: Sequence[int], *seed: str | int) -> list[Rewrite]:
-    """`count` rewrites (fewer where the words have fewer synonyms), no two alike and none the text itself.
+def paraphrases(text: str, parse: Parse, count: int, phrases: Sequence[int], *seed: str | int) -> list[Paraphrase]:
+    """`count` paraphrases (fewer where the words have fewer synonyms), no two alike and none the text itself.
 
-    The noun of each of `phrases` gets another synonym in every rewrite; each of its adjectives, one in two. The
+    The noun of each of `phrases` gets another synonym in every paraphrase; each of its adjectives, one in two. The
     article before them fits ("a disk", "an orb"). `seed` names the draw.
     """
     draws = generator(*seed, "rewrites")
@@ -132,15 +132,15 @@ def rewrites(text: str, parse: Parse, count: int, phrases: Sequence[int], *seed:
     return made
 
 
-def replaced(text: str, parse: Parse, edits: dict[Span, str]) -> Rewrite:
+def replaced(text: str, parse: Parse, edits: dict[Span, str]) -> Paraphrase:
     """The text with other words at some spans (which do not overlap), and its parse moved along."""
     parts, cursor = [], 0
     ordered = tuple(sorted(edits.items(), key=lambda one: one[0].start))
     for span, new in ordered:
         parts += [text[cursor : span.start], new]
         cursor = span.end
-    said = Rewritten("".join([*parts, text[cursor:]]), ordered)
-    return Rewrite(said.text, moved(parse, said).checked(said.text))
+    said = Edited("".join([*parts, text[cursor:]]), ordered)
+    return Paraphrase(said.text, moved(parse, said).checked(said.text))
 
 
 def _article(text: str, phrase: Phrase, edits: dict[Span, str]) -> dict[Span, str]:
