@@ -13,7 +13,7 @@ import typer
 
 from lab.studies.options import STUDIES, Config, Cores, numbers
 from lab.studies.scores import Key
-from lab.studies.workflow import run_experiments
+from lab.studies.workflow import made_by, run_experiments
 from stages.artifacts.atomic import write_json
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.results import RESULTS, Results
@@ -101,6 +101,6 @@ def batches(
     found = agreement(*made)
     if json is not None:
         known = encoding.loads(json.read_text(encoding="utf-8")) if json.exists() else {}
-        write_json(json, known | found)
+        write_json(json, known | found | {"made": made_by(base)})
     for key, value in found.items():
         typer.echo(f"{key:16} {value:.4f}" if isinstance(value, float) else f"{key:16} {value}")

@@ -13,6 +13,7 @@ from lab.studies import (
     no_target,
     parsers,
     parsing,
+    results,
     speed,
     text_only,
     variance,
@@ -37,6 +38,7 @@ app.command()(parsing.parsing)
 app.command()(parsing.treebank)
 app.command()(inversion.inversion)
 app.command()(batches.batches)
+app.command()(results.tables)
 app.command("no-target")(no_target.no_target)
 app.command(
     epilog="Examples: anyword study variance --samples 200\n\n"

@@ -20,7 +20,7 @@ from lab.studies.scores import Key, Scores, read_scores
 from lab.studies.table import keep, markdown
 from lab.studies.variants import ADAPTER, BASE, PARTS, Facts, Variant
 from lab.studies.variants import parts as variants_of
-from lab.studies.workflow import run_experiments
+from lab.studies.workflow import made_by, run_experiments
 from stages.artifacts.atomic import write_json
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.recipes import model_of
@@ -395,6 +395,7 @@ def inversion(
         "synonyms": synonyms,
         "base": {"inverter": inverter, "attender": attender, "prompter": prompter, "segmenter": segmenter},
         "parts": {},
+        "made": made_by(base),
     }
     for name, ones in by_part.items():
         own_names = [one.name for one in ones]

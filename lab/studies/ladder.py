@@ -16,13 +16,29 @@ import typer
 from lab.studies.options import STUDIES, Config, Cores, Json, scenes
 from lab.studies.scores import Key, read_scores
 from lab.studies.table import keep, markdown
-from lab.studies.workflow import run_experiments
+from lab.studies.workflow import made_by, run_experiments
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.results import RESULTS
 
 RUNGS = ("attention_only", "sam", "inversion", "full")
 """attention_only: the noun's map, thresholded. sam: points from it. inversion: from the map of fitted embeddings.
 full: with adjectives, exclusion and background points."""
+NAMES = {
+    "attention_only": "attention alone",
+    "sam": "with SAM",
+    "inversion": "with inversion",
+    "full": "with grammar",
+}
+PARTS = {
+    "all": "all",
+    "synonyms": "unseen synonyms",
+    "known": "scenes of known words",
+    "same_noun": "scenes with one noun twice",
+    "object": "objects",
+    "small": "objects under 2 %",
+    "ground": "grounds",
+}
+"""What the parts of the phrases are called."""
 
 IoUs = Mapping[Key, float]
 
@@ -93,36 +109,25 @@ def figures(
     unseen = {key[0] for key in keys if "synonym" in tags[key]}
     twins = {key[0] for key in keys if "same_noun" in tags[key]}
     parts: dict[str, Callable[[Key], bool]] = {
+        "synonyms": lambda key: "synonym" in tags[key],
         "known": lambda key: key[0] not in unseen,
         "same_noun": lambda key: key[0] in twins,
-        "ground": lambda key: "ground" in tags[key],
         "object": lambda key: "ground" not in tags[key],
         "small": lambda key: "small" in tags[key],
+        "ground": lambda key: "ground" in tags[key],
     }
+    pairs = list(itertools.pairwise(RUNGS))
+
+    def differences(belongs: Callable[[Key], bool]) -> dict[str, Mapping[str, float | None]]:
+        return {f"{b}-{a}": dict(difference(_of(ious[a], belongs), _of(ious[b], belongs))) for a, b in pairs}
+
     result: dict[str, Any] = {rung: _mean(ious[rung]) for rung in (*RUNGS, "attention_only_half")}
     for part, belongs in parts.items():
         result[part] = {rung: _mean(_of(ious[rung], belongs)) for rung in RUNGS}
         result[part]["phrases"] = sum(map(belongs, keys))
-
-    def synonym(key: Key) -> bool:
-        return "synonym" in tags[key]
-
-    result["synonyms_without"] = _mean(_of(ious["sam"], synonym))
-    result["synonyms_with"] = _mean(_of(ious["inversion"], synonym))
-    result["synonyms_full"] = _mean(_of(ious["full"], synonym))
     result["samples"] = len({key[0] for key in keys})
     result["phrases"] = len(keys)
-    pairs = list(itertools.pairwise(RUNGS))
-    result["differences"] = {
-        "all": {f"{b}-{a}": dict(difference(ious[a], ious[b])) for a, b in pairs},
-        **{
-            part: {f"{b}-{a}": dict(difference(_of(ious[a], belongs), _of(ious[b], belongs))) for a, b in pairs}
-            for part, belongs in parts.items()
-        },
-        "synonyms": {
-            "with-without": dict(difference(_of(ious["sam"], synonym), _of(ious["inversion"], synonym))),
-        },
-    }
+    result["differences"] = {part: differences(belongs) for part, belongs in {"all": lambda _: True, **parts}.items()}
     return result
 
 
@@ -135,23 +140,28 @@ def _mean(ious: IoUs) -> float | None:
 
 
 def table(figures: Mapping[str, Any]) -> str:
-    """The ladder as Markdown: a line a rung, a column a part, then the differences with their intervals."""
-    parts = ["known", "same_noun", "object", "small", "ground"]
-    head = ["setting", "all", *(part.replace("_", " ") for part in parts)]
-    rows = [[rung, figures[rung], *(figures[part][rung] for part in parts)] for rung in RUNGS]
+    """The ladder as Markdown: a line a rung, a column a part, then what each rung adds, with 95 % intervals."""
+    parts = [part for part in PARTS if part != "all" and figures[part]["phrases"]]
+    head = ["setting", "all", *(PARTS[part] for part in parts)]
+    rows = [[NAMES[rung], figures[rung], *(figures[part][rung] for part in parts)] for rung in RUNGS]
     rows.append(["phrases", figures["phrases"], *(figures[part]["phrases"] for part in parts)])
-    lines = [markdown(head, rows), ""]
-    lines.append(f"attention only at the paper's threshold of 0.5: {figures['attention_only_half']:.3f}")
-    if figures["synonyms_with"] is not None:
-        lines.append(
-            f"phrases of unseen synonyms: {figures['synonyms_without']:.3f} without inversion, "
-            f"{figures['synonyms_with']:.3f} with, {figures['synonyms_full']:.3f} with all"
-        )
-    for part, pairs in figures["differences"].items():
-        for pair, one in pairs.items():
-            if one["value"] is not None and part in ("all", "same_noun", "synonyms"):
-                lines.append(f"{part}: {pair} {one['value']:+.3f} (95 % {one['low']:+.3f} to {one['high']:+.3f})")
+    added = [
+        [PARTS[part], *(_signed(figures["differences"][part][f"{b}-{a}"]) for a, b in itertools.pairwise(RUNGS))]
+        for part in ("all", *parts)
+    ]
+    lines = [markdown(head, rows), "", "What each setting adds to the one above it (95 % interval over scenes):", ""]
+    lines += [markdown(["phrases", *(f"+ {NAMES[rung].split(' ', 1)[1]}" for rung in RUNGS[1:])], added), ""]
+    lines.append(
+        f"{figures['samples']} {figures['split']} scenes. "
+        f"Attention alone at the paper's threshold of 0.5 has {figures['attention_only_half']:.3f}."
+    )
     return "\n".join(lines)
+
+
+def _signed(one: Mapping[str, float | None]) -> str:
+    if one["value"] is None:
+        return ""
+    return f"{one['value']:+.3f}" + ("" if one["low"] is None else f" ({one['low']:+.3f} to {one['high']:+.3f})")
 
 
 def ladder(
@@ -185,7 +195,7 @@ def ladder(
         scores["full"].tags,
         lambda a, b: paired_difference(a, b, replicates=2000).json(),
     )
-    found |= {"split": split, "first": first, "parser": parser}
+    found |= {"split": split, "first": first, "parser": parser, "made": made_by(base)}
     keep(found, folder / "ladder.json", json)
     text = table(found)
     (folder / "ladder.md").write_text(text + "\n", encoding="utf-8")

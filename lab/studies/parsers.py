@@ -23,7 +23,7 @@ from lab.studies.options import STUDIES, Config, Cores, Json, Samples, ShardSize
 from lab.studies.options import scenes as run_of_scenes
 from lab.studies.scores import score_of
 from lab.studies.table import Figure, Row, Table, keep, save
-from lab.studies.workflow import run_experiments
+from lab.studies.workflow import made_by, run_experiments
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.language import Parse
 from stages.artifacts.results import RESULTS, Results
@@ -240,7 +240,7 @@ def parsers(
         run_experiments(base, added, folder=folder, cores=cores)
         timed = {name: recipe for name, recipe in chosen.items() if recipe["kind"] != "truth" and name not in asked}
         seconds = {name: seconds_of(recipe, list(truths)) for name, recipe in timed.items()}
-    found: dict[str, Any] = {"samples": samples, "not_run": missing, "noise": {}}
+    found: dict[str, Any] = {"samples": samples, "not_run": missing, "noise": {}, "made": made_by(base)}
     rows: dict[str, dict[str, Figure]] = {}
     for name in chosen:
         score = score_of(RESULTS, clean, f"{clean}-{name}")

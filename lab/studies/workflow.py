@@ -13,10 +13,22 @@ from stages import REPOSITORY
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.recipes import Options, Weights, marked
 from stages.artifacts.results import RESULTS, Results
-from stages.config import Workflow, merged
+from stages.config import Workflow, merged, stage_of
 from stages.models.hub import on_disk
 
 log = logging.getLogger("anyword")
+
+ROOMS = ("samples", "parse", "adapt", "invert", "attend", "prompt", "segment", "score")
+
+
+def made_by(base: Mapping[str, Any], like: str = "truth") -> dict[str, Any]:
+    """What figures are of: the versions of the stages, and the recipes of the experiment `like` as the configuration
+    gives them, with the adapter `lora`. Tables of one page are of one state (`lab.studies.results`)."""
+    chosen = base["experiments"][like]
+    sections = {key: f"{key}s" for key in ("inverter", "attender", "prompter", "segmenter")}
+    recipes = {key: base[section][chosen[key]] for key, section in sections.items()}
+    versions = {room: stage_of(room).version for room in ROOMS}
+    return {"versions": versions, "recipes": recipes | {"adapter": base["adapters"]["lora"]}}
 
 
 def run_experiments(
