@@ -1,4 +1,5 @@
 # make demo    set up .venv, run the embedded demo through every stage, print its scores and where the page is
+# make picture draw the README's picture anew, from scenes run through every stage
 # make test    set up .venv, run the tests
 # make lint    style, types, workflow
 # make train   train the embedded models anew (TREEBANK=folder of a Universal Dependencies English treebank)
@@ -10,11 +11,14 @@ INSTALLED := .venv/.installed
 CORES ?= 2
 SNAKEMAKE := $(BIN)/snakemake --profile workflow/profiles/local --cores $(CORES)
 
-.PHONY: demo test lint train bench
+.PHONY: demo picture test lint train bench
 
 demo: $(INSTALLED)
 	@$(SNAKEMAKE) --quiet rules host
 	@$(BIN)/anyword results
+
+picture: $(INSTALLED)
+	$(BIN)/anyword study picture --cores $(CORES)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.maps import mean_map, resized
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float32, UInt8
@@ -128,14 +129,13 @@ class Sample:
             AnywordError: the word is not there, or more than once; no map touches the span.
         """
         start, end = self._span(word)
-        touched = [one for (first, last), one in self._maps.items() if first < end and start < last]
-        if not touched:
+        mean = mean_map(self._maps, start, end)
+        if mean is None:
             raise AnywordError(
                 f"sample '{self.id}': no map of characters {start}:{end}.",
                 remedy="It has none that attention took part in." if not self._maps else "Give the span of a word.",
             )
-        mean = np.asarray(np.stack(touched).astype(np.float64).mean(axis=0), np.float32)
-        return _enlarged(mean, (self.height, self.width)) if full else mean
+        return (resized(mean, (self.height, self.width)) if full else mean).astype(np.float32)
 
     def _span(self, word: str | Word | Target | Sequence[int]) -> tuple[int, int]:
         if isinstance(word, (Word, Target)):
@@ -151,11 +151,3 @@ class Sample:
             f"sample '{self.id}': its sentence has the word '{word}' {len(found)} times.",
             remedy=f"Give one of {where}." if found else f"It has {', '.join(one.text for one in self.words)}.",
         )
-
-
-def _enlarged(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bilinear, cell edges on the image's edges."""
-    from PIL import Image
-
-    height, width = size
-    return np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR))

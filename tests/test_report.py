@@ -161,21 +161,3 @@ def test_the_style_sheet_has_the_colours_of_the_overlays():
 )
 def test_page_ranges(count, size, expected):
     assert [(one.first, one.last) for one in pages_of(count, size)] == expected
-
-
-def test_a_figure_of_chosen_samples(tmp_path):
-    from stages.artifacts import AnywordError
-    from stages.report.figure import draw_figure, read_panels
-
-    write_results(tmp_path)
-    panels = read_panels(tmp_path, "toy", numbers=[4, 1], **NAMES)
-    assert [panel.text for panel in panels] == [toys()[3].text, toys()[0].text]
-    assert [word for word, _ in panels[1].maps] == ["red", "circle", "blue", "square"]
-    draw_figure(panels, tmp_path / "demo.png", width=6, dpi=60)
-    with Image.open(tmp_path / "demo.png") as image:
-        assert image.width == 360
-        assert np.asarray(image.convert("RGB")).std() > 10
-    with pytest.raises(AnywordError, match=r"number 3 failed: .*no map"):
-        read_panels(tmp_path, "toy", numbers=[3], **NAMES)
-    with pytest.raises(AnywordError, match="number 9 is not among the 4"):
-        read_panels(tmp_path, "toy", numbers=[9], **NAMES)

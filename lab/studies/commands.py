@@ -13,6 +13,7 @@ from lab.studies import (
     no_target,
     parsers,
     parsing,
+    picture,
     results,
     speed,
     text_only,
@@ -39,6 +40,7 @@ app.command()(parsing.treebank)
 app.command()(inversion.inversion)
 app.command()(batches.batches)
 app.command()(results.tables)
+app.command()(picture.picture)
 app.command("no-target")(no_target.no_target)
 app.command(
     epilog="Examples: anyword study variance --samples 200\n\n"

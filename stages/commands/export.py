@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from stages.artifacts.results import RESULTS
+
 
 def export(
     experiment: Annotated[str, typer.Argument(help="Name of the experiment.")],
@@ -19,7 +21,7 @@ def export(
         Path | None,
         typer.Option(help="A no-target decision (no_target.json): phrases that it gives too little mean nothing."),
     ] = None,
-    results: Annotated[Path, typer.Option(help="Where the workflow wrote.")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="Where the workflow wrote.")] = RESULTS,
 ) -> None:
     """Write an experiment's masks in a format that other tools read.
 

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.results import RESULTS
 
 
 def results(
-    folder: Annotated[Path, typer.Argument(help="Where the workflow wrote.")] = Path("results"),
+    folder: Annotated[Path, typer.Argument(help="Where the workflow wrote.")] = RESULTS,
     names: Annotated[
         list[str] | None, typer.Option("--experiment", help="Only this experiment; may be repeated.")
     ] = None,

@@ -27,5 +27,5 @@ rule adapt:
         images=place({"root": "--images"}),
         execution=execution("adapt"),
     shell:
-        "anyword stage adapt {params.samples:q} {params.images:q} --recipe {params.recipe:q}"
-        " {params.execution} --output {output.manifest} > {log} 2>&1"
+        "logged {log} anyword stage adapt {params.samples:q} {params.images:q} --recipe {params.recipe:q}"
+        " {params.execution} --output {output.manifest}"
