@@ -113,7 +113,7 @@ def draw_picture(panels: Sequence[Panel], output: Path, *, width: float = 13.0, 
     side = width / columns
     figure = Figure(figsize=(width, len(panels) * (side + 0.62)), layout="constrained")
     FigureCanvasAgg(figure)
-    for part, panel in zip(np.ravel(figure.subfigures(len(panels), 1)), panels, strict=True):
+    for part, panel in zip(figure.subfigures(len(panels), 1, squeeze=False).flat, panels, strict=True):
         part.suptitle(textwrap.shorten(panel.text, 130), fontsize=10, x=0.01, ha="left", parse_math=False)
         axes = part.subplots(1, columns)
         for axis in axes:
