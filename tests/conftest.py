@@ -1,6 +1,9 @@
 """What holds for all tests."""
 
+import shape_checks
 from hypothesis import HealthCheck, settings
+
+shape_checks.install()
 
 # An example may take seconds where other work has the processor; how long one takes is no property of the code.
 settings.register_profile("anyword", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -117,9 +117,9 @@ def test_draws_depend_on_sample_and_step_only():
     assert not torch.equal(one[1], draw(0, "invert", "b", 3, 4, (2, 2, 2), (200, 900))[1])
     assert not torch.equal(one[1], draw(0, "invert", "a", 4, 4, (2, 2, 2), (200, 900))[1])
     assert one[0].min() >= 200 and one[0].max() < 900
-    timesteps, noise = draw(0, "invert", "a", 0, 4, (2,), (0, 1000), antithetic=True)
+    timesteps, noise = draw(0, "invert", "a", 0, 4, (2, 1, 1), (0, 1000), antithetic=True)
     assert torch.equal(timesteps[:2], timesteps[2:]) and torch.equal(noise[:2], -noise[2:])
-    spread, _ = draw(0, "invert", "a", 0, 10, (2,), (0, 1000), stratified=True)
+    spread, _ = draw(0, "invert", "a", 0, 10, (2, 1, 1), (0, 1000), stratified=True)
     assert [int(t) // 100 for t in spread] == list(range(10))
 
 

@@ -203,7 +203,9 @@ class Fake:
 
 
 def prompt(*points):
-    return Prompt(np.array([p[:2] for p in points], dtype=float).reshape(-1, 2), np.array([p[2] for p in points]))
+    return Prompt(
+        np.array([p[:2] for p in points], dtype=float).reshape(-1, 2), np.array([p[2] for p in points], dtype=int)
+    )
 
 
 def test_targets_of_equally_many_points_share_a_call_and_keep_their_order():

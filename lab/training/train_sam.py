@@ -206,7 +206,7 @@ def _upscaled(
     tokens: Float[torch.Tensor, "n hw c"],
     weights: Float[torch.Tensor, "n m k"],
     size: tuple[int, int],
-) -> Float[torch.Tensor, "n m 4h 4w"]:
+) -> Float[torch.Tensor, "n m height width"]:
     """Mask logits by the decoder's upscaling, with channels last and pixels put in place at the very end.
 
     Transposed convolutions of kernel and stride 2 are matrix products, four outputs a token; laid out this way the

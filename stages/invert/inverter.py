@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Learned:
     """What one image taught the words of its text, or of one window of a long text."""
 
-    vectors: tuple[Float[torch.Tensor, "tokens width"], ...]
+    vectors: tuple[Float[torch.Tensor, "_tokens _width"], ...]
     """Of the tokens that learned, on the CPU: by encoder their input embeddings; or, where the recipe's `SPACE` is
     "output", once, what the denoiser is given of them."""
     tokens: tuple[tuple[int, ...], ...]

@@ -128,7 +128,7 @@ class TrainableTokens:
     """The texts, words joined where they are to be one token."""
     rows: tuple[tuple[TrainableRow, ...], ...]
     """By encoder and text."""
-    initial: tuple[Float[torch.Tensor, "tokens width"], ...] | None
+    initial: tuple[Float[torch.Tensor, "_tokens _width"], ...] | None
     """By encoder, where the learning tokens start, text by text; None where that is the tables' own vectors."""
 
     def learning(self) -> TokenGroups:
@@ -139,7 +139,7 @@ class TrainableTokens:
         """The tokens of content words, of all texts."""
         return TokenGroups([[one.content for one in own] for own in self.rows], self.tokens)
 
-    def embeddings(self, model: DiffusionModel) -> list[Float[torch.Tensor, "texts window width"]]:
+    def embeddings(self, model: DiffusionModel) -> list[Float[torch.Tensor, "texts _window _width"]]:
         """The encoders' input, learning tokens at their first vectors."""
         found = model.embed(self.tokens)
         for values, initial, own in zip(found, self.initial or [None] * len(found), self.rows, strict=True):

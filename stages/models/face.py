@@ -112,7 +112,7 @@ class DiffusionModel(ABC):
 
     @property
     @abstractmethod
-    def tables(self) -> Sequence[Float[torch.Tensor, "vocabulary width"]]:
+    def tables(self) -> Sequence[Float[torch.Tensor, "_vocabulary _width"]]:
         """The input embeddings of each text encoder that names words (not to be changed)."""
 
     def widths(self, space: Literal["input", "output"]) -> list[int]:
@@ -122,12 +122,12 @@ class DiffusionModel(ABC):
         with torch.no_grad():
             return [int(self.condition(self.empty, self.embed(self.empty)).context.shape[-1])]
 
-    def embed(self, tokens: Tokens) -> list[Float[torch.Tensor, "texts window width"]]:
+    def embed(self, tokens: Tokens) -> list[Float[torch.Tensor, "texts _window _width"]]:
         """Input embeddings by encoder, fresh tensors without history."""
         return [table[one.input_ids].clone() for table, one in zip(self.tables, tokens, strict=True)]
 
     @abstractmethod
-    def condition(self, tokens: Tokens, embeddings: Sequence[Float[torch.Tensor, "texts window width"]]) -> Condition:
+    def condition(self, tokens: Tokens, embeddings: Sequence[Float[torch.Tensor, "texts _window _width"]]) -> Condition:
         """What the encoders say of texts whose input embeddings are given; differentiable with respect to them."""
 
     @abstractmethod

@@ -62,7 +62,7 @@ def prepare(model: DiffusionModel, rows: Sequence[Mapping[str, Any]], root: Path
         pixels.append(to_pixels(image, model.image_size))
     kept = [index for index in range(len(rows)) if index not in failures]
     if not kept:
-        return Inputs((), (), torch.zeros(0), torch.zeros(0), model.empty.select([]), failures)
+        return Inputs((), (), torch.zeros(0, 1, 1, 1), torch.zeros(0, 3, 1, 1), model.empty.select([]), failures)
     counts = [len(own) for own in tokens]
     images = torch.stack(pixels)
     latents = model.latents(images)

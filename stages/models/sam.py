@@ -51,7 +51,7 @@ class SegmentAnything:
     weights_sha256: str
     model: Sam
 
-    def encode(self, images: Sequence[UInt8[np.ndarray, "height width 3"]]) -> list[Encoded]:
+    def encode(self, images: Sequence[UInt8[np.ndarray, "_height _width 3"]]) -> list[Encoded]:
         """Images of any sizes, RGB in 0..255, resized by their longest side and encoded together.
 
         Raises SampleError for an image that would be less than a pixel wide then.

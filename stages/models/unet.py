@@ -71,10 +71,10 @@ class UNetModel(DiffusionModel):
         return Tokens((Encoding(ids, (((0, 0),) * ids.shape[1],)),))
 
     @property
-    def tables(self) -> Sequence[Float[torch.Tensor, "vocabulary width"]]:
+    def tables(self) -> Sequence[Float[torch.Tensor, "_vocabulary _width"]]:
         return [input_embeddings(self.encoder).weight]
 
-    def condition(self, tokens: Tokens, embeddings: Sequence[Float[torch.Tensor, "texts window width"]]) -> Condition:
+    def condition(self, tokens: Tokens, embeddings: Sequence[Float[torch.Tensor, "texts _window _width"]]) -> Condition:
         """The encoder's last hidden states. Padding tokens take part, as in the pipelines that these models were
         trained for."""
         (encoding,), (given,) = tokens.encodings, embeddings

@@ -32,7 +32,7 @@ class Captioner:
 
     @torch.inference_mode()
     def captions(
-        self, images: Sequence[UInt8[np.ndarray, "height width 3"]], *, beams: int, max_tokens: int
+        self, images: Sequence[UInt8[np.ndarray, "_height _width 3"]], *, beams: int, max_tokens: int
     ) -> list[str]:
         """A caption of each image by beam search (1 beam: greedily), without a prompt; nothing is drawn at random."""
         inputs = _pictures(self.processor, images).to(self.model.device)
@@ -51,7 +51,7 @@ class Matcher:
 
     @torch.inference_mode()
     def probabilities(
-        self, images: Sequence[UInt8[np.ndarray, "height width 3"]], phrases: Sequence[str]
+        self, images: Sequence[UInt8[np.ndarray, "_height _width 3"]], phrases: Sequence[str]
     ) -> Float[np.ndarray, "images phrases"]:
         """Zero-shot classification (CLIP, section 3.1.2): softmax over the phrases of cosine similarity times CLIP's
         learned scale."""

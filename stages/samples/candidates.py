@@ -58,7 +58,7 @@ class Chooser:
     def models(self) -> dict[str, ModelRecord]:
         return {"blip": self._blip.record, "clip": self._clip.record}
 
-    def choose(self, images: Sequence[UInt8[np.ndarray, "height width 3"]], names: Sequence[str]) -> list[Choice]:
+    def choose(self, images: Sequence[UInt8[np.ndarray, "_height _width 3"]], names: Sequence[str]) -> list[Choice]:
         """The choice among `names` (without the background) for each image; all of a batch at once."""
         recipe = self.recipe
         captions = self._blip.captions(images, beams=recipe.beams, max_tokens=recipe.max_tokens)

@@ -88,7 +88,7 @@ def blend_grounds(
     return mixed + (np.float32(236) - mixed) * seam
 
 
-def _second_shade(colour: Float[np.ndarray, 3]) -> Float[np.ndarray, 3]:
+def _second_shade(colour: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
     """The colour of stripes and dots: lighter on dark objects, darker on light ones."""
     level = colour.mean()
     if level < 60:
