@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tempfile
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +49,7 @@ def segment(
     from stages.single import DATASET
     from stages.single import segment as run
 
-    keep = tempfile.TemporaryDirectory(prefix="anyword-") if out is None else None
+    keep = _Folder() if out is None else None
     folder = Path(keep.name) if keep is not None else Path(str(out))
     path = Path(image) if isinstance(image, (str, Path)) else _saved(image, folder / "image.png")
     models = {"backbone": backbone, "sam": sam, "parser": parser, "inverter": inverter}
@@ -58,6 +60,14 @@ def segment(
     run(path, text, folder, config=whole, experiment=experiment, adapter=trained, device=device)
     made: Any = open_dataset(folder / "stages" / DATASET, images=path.parent)
     return replace(made[experiment][0], _keep=keep)
+
+
+class _Folder:
+    """A temporary folder that lasts as long as what holds this."""
+
+    def __init__(self) -> None:
+        self.name = tempfile.mkdtemp(prefix="anyword-")
+        weakref.finalize(self, shutil.rmtree, self.name, ignore_errors=True)
 
 
 def _saved(image: np.ndarray | Image, path: Path) -> Path:

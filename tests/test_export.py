@@ -101,10 +101,14 @@ def test_index_pngs_hold_the_class_of_the_best_mask(export):
     np.testing.assert_array_equal(values == classes["a square"], SQUARE)
 
 
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def test_mask_pngs_and_tables_agree(export, tmp_path):
     folder, count = export("mask-png")
-    with (folder / "masks.csv").open(newline="") as file:
-        lines = list(csv.DictReader(file))
+    lines = table(folder / "masks.csv")
     assert count == len(lines) == 5
     for line in lines:
         with Image.open(folder / line["file"]) as image:
@@ -145,14 +149,14 @@ def decision(tmp_path):
 
 def test_tables_say_how_far_masks_can_be_trusted_and_what_every_sample_answered(export, tmp_path, decision):
     folder, _ = export("csv", unsure())
-    lines = list(csv.DictReader((folder / "masks.csv").open(newline="")))
+    lines = table(folder / "masks.csv")
     assert [(one["kind"], one["contrast"], one["attention"]) for one in lines[:3]] == [
         ("phrase", "3.0", "0.25"),
         ("phrase", "3.0", "0.25"),
         ("predicate", "", ""),
     ]
     assert {one["probability"] + one["nothing"] for one in lines} == {""}  # no decision was asked
-    samples = list(csv.DictReader((folder / "samples.csv").open(newline="")))
+    samples = table(folder / "samples.csv")
     assert [(one["state"], one["phrases"], one["answered"]) for one in samples] == [
         ("done", "2", "2"),
         ("done", "2", "2"),
@@ -189,7 +193,7 @@ def test_what_means_nothing_is_left_out_where_a_format_can(export, tmp_path, dec
     assert [one["text_input"] for one in queries if one["id"] not in answered] == ["a circle", "a square"]
     with Image.open(again("index-png") / "000002.png") as image:
         assert not np.asarray(image).any()
-    for line in csv.DictReader((again("mask-png") / "masks.csv").open(newline="")):
+    for line in table(again("mask-png") / "masks.csv"):
         with Image.open(tmp_path / "mask-png-again" / line["file"]) as image:
             assert (np.asarray(image) > 0).sum() == int(line["area"])
             assert (int(line["area"]) == 0) == (line["nothing"] == "True")

@@ -166,7 +166,7 @@ def test_a_stopped_run_goes_on_with_weights_optimiser_and_curve(tmp_path):
             loss.backward()
             optimiser.step()
             run.step += 1
-            run.note(loss=float(loss))
+            run.note(loss=loss.item())
 
     whole, optimiser = fresh()
     run = training.Run(tmp_path / "whole", {"model": whole, "optimiser": optimiser})

@@ -62,7 +62,7 @@ def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "height width 3"]:
             if upright.mode.startswith("I") or upright.mode == "F":
                 grey = _grey16(np.asarray(upright, dtype=np.float64))
                 return 255 - grey if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else grey
-            colours = np.asarray(upright.convert("RGB"))
+            colours = np.array(upright.convert("RGB"))  # a copy: Pillow's own memory is read-only, which torch warns of
             # Pillow keeps the upper half of 16-bit colours: of 12 bits in 16 it leaves next to nothing.
             if bits == 16 and 0 < colours.max() < _DARK:
                 raise SampleError(
