@@ -4,10 +4,10 @@ import csv
 import io
 import json
 import subprocess
-import sys
 
 import pytest
 import yaml
+from preloaded import python
 from tiny_workflow import ROOT, tiny_config, write_config
 
 from lab.studies import batches, inversion, variants
@@ -184,7 +184,7 @@ def test_masks_are_compared_one_by_one_and_empty_ones_agree():
 
 
 def study(folder, *arguments):
-    command = [sys.executable, "-m", "stages", "study", *arguments, "--config", str(folder / "mine.yaml")]
+    command = [python(), "-m", "stages", "study", *arguments, "--config", str(folder / "mine.yaml")]
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=550)
     assert done.returncode == 0, done.stdout + done.stderr

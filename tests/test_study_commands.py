@@ -4,9 +4,9 @@ import csv
 import json
 import os
 import subprocess
-import sys
 
 import pytest
+from preloaded import python
 from tiny_workflow import ROOT, tiny_config, write_config
 
 SCENES = ("--samples", "2", "--first", "20")
@@ -16,7 +16,7 @@ SCENES = ("--samples", "2", "--first", "20")
 def study(folder, *arguments):
     """`anyword study …` in a folder; its output."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "stages", "study", *arguments]
+    command = [python(), "-m", "stages", "study", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=550)
     if done.returncode:
         logs = "\n".join(path.read_text() for path in sorted((folder / "logs").rglob("*.log")))

@@ -3,10 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
+from preloaded import python
 from tiny_models import save_tiny
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +61,7 @@ def write_config(folder, config, name="mine.yaml"):
 
 def snakemake(folder, config, *arguments, cores=2, check=True):
     """Snakemake of this checkout in `folder`, with `config` laid over config.yaml; the finished process."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", str(cores)]
+    command = [python(), "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", str(cores)]
     command += ["--directory", str(folder), "--configfile", str(write_config(folder, config)), "--rerun-incomplete"]
     # Few samples, many processes: more threads than cores would only wait for one another.
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
