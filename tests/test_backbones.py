@@ -14,7 +14,7 @@ from stages.artifacts import AnywordError, SampleError
 from stages.artifacts.language import words
 from stages.models.attention import Recorder
 from stages.models.diffusion import load
-from stages.models.face import Read
+from stages.models.face import Layer, Read
 from stages.models.noise_path import DdpmPath, FlowPath
 from stages.models.reading import AttentionReader
 from stages.models.recipe import BackboneRecipe
@@ -102,6 +102,37 @@ def test_readings_are_those_of_a_softmax_written_out(backbone):
 
 
 @torch.no_grad()
+def test_a_transformer_whose_padding_is_masked_is_read_too():
+    from diffusers import PixArtTransformer2DModel
+
+    torch.manual_seed(0)
+    transformer = PixArtTransformer2DModel(
+        num_attention_heads=4, attention_head_dim=8, num_layers=2, cross_attention_dim=32, sample_size=16,
+        caption_channels=32, norm_num_groups=8,
+    ).eval()  # fmt: skip
+    given = {
+        "hidden_states": torch.randn(2, 4, 16, 16),
+        "encoder_hidden_states": torch.randn(2, 6, 32),
+        "encoder_attention_mask": torch.tensor([[1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1]]),
+        "timestep": torch.tensor([10, 600]),
+        "added_cond_kwargs": {"resolution": None, "aspect_ratio": None},
+        "return_dict": False,
+    }
+    layers = [Layer(f"transformer_blocks.{n}.attn2", (8, 8), frozenset()) for n in range(2)]
+    maps, output = Read((layers[1].name,)), Read((layers[1].name,), "output")
+    returned = []
+    projection = transformer.transformer_blocks[1].attn2.to_out[0]
+    projection.register_forward_pre_hook(lambda _, inputs: returned.append(inputs[0]))
+    with torch.no_grad():
+        plain = transformer(**given)[0]
+        with Recorder(transformer, layers, [maps, output]) as recorder:
+            assert torch.equal(transformer(**given)[0], plain)
+        found = recorder.readings()
+    assert (found[maps][0, 3:] == 0).all() and (found[maps][1] > 0).all()
+    torch.testing.assert_close(found[maps].sum(dim=1), torch.ones(2, 8, 8))
+    torch.testing.assert_close(found[output].flatten(1, 2), returned[-1], rtol=1e-4, atol=1e-5)
+
+
 def test_rows_that_do_not_fit_are_parted_and_put_together(backbone, monkeypatch):
     latents, timesteps, condition = pass_of(backbone)
     read = Read(tuple(layer.name for layer in backbone.read_by_default))

@@ -210,11 +210,14 @@ def probabilities(
     encoder_hidden_states: Float[torch.Tensor, "batch keys width"] | None,
     attention_mask: torch.Tensor | None = None,
 ) -> Float[torch.Tensor, "batch heads queries keys"]:
-    """softmax(Q K^T / sqrt(d)) in float32, as AttnProcessor2_0 computes it implicitly."""
-    if hidden_states.ndim != 3 or attention_mask is not None or attn.group_norm or attn.spatial_norm:
+    """softmax(Q K^T / sqrt(d)) in float32, as AttnProcessor2_0 computes it implicitly.
+
+    attention_mask: [batch, 1 or queries, keys], added to the scores, as transformers with padded texts are given.
+    """
+    if hidden_states.ndim != 3 or attn.group_norm or attn.spatial_norm:
         raise AnywordError(
-            f"attention capture: this attention layer ({type(attn).__name__} with masks or inner norms) is of a "
-            "kind that is not read.",
+            f"attention capture: this attention layer ({type(attn).__name__} with inner norms) is of a kind that is "
+            "not read.",
         )
     context = _context(attn, hidden_states, encoder_hidden_states)
     batch, heads = hidden_states.shape[0], attn.heads
@@ -224,9 +227,12 @@ def probabilities(
         query = attn.norm_q(query)
     if attn.norm_k is not None:
         key = attn.norm_k(key)
+    mask = attention_mask
+    if mask is not None:
+        mask = attn.prepare_attention_mask(mask, context.shape[1], batch).float()
     # Autocast would round the scores to bfloat16 again; maps are kept in float32.
     with torch.autocast(hidden_states.device.type, enabled=False):
-        scores = attn.get_attention_scores(query.float().flatten(0, 1), key.float().flatten(0, 1))
+        scores = attn.get_attention_scores(query.float().flatten(0, 1), key.float().flatten(0, 1), mask)
     return scores.unflatten(0, (batch, heads))
 
 
