@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.artifacts.errors import AnywordError
+from stages.models.recipe import PARTS
 
 log = logging.getLogger("anyword")
 
@@ -72,7 +73,8 @@ def backbone_kind(path: str) -> str:
             parts = json.loads(index.read_text(encoding="utf-8"))
         except ValueError:
             raise AnywordError(f"{index}: not JSON.", remedy="Give a folder that diffusers saved.") from None
-        return "ldm" if "bert" in parts else "stable-diffusion"
+        fits = (kind for kind, own in PARTS.items() if kind != "embedded" and all(part in parts for part in own))
+        return next(fits, "stable-diffusion")
     return "ldm" if "ldm" in Path(path).name.lower() else "stable-diffusion"
 
 

@@ -17,19 +17,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from stages.artifacts import ModelRecord
 from stages.artifacts.errors import AnywordError
 from stages.models import hub
-from stages.models.recipe import BackboneRecipe
+from stages.models.recipe import PARTS, BackboneRecipe
 
 if TYPE_CHECKING:
     import torch
 
     from stages.models.face import DiffusionModel, Layer
 
-PARTS = {
-    "stable-diffusion": ("vae", "text_encoder"),
-    "embedded": ("vae", "text_encoder"),
-    "ldm": ("vqvae", "bert"),
-}
-"""Names of the autoencoder's and the text encoder's folders, by family."""
 OTHERS = {
     "StableDiffusionXL": "SDXL",
     "PixArt": "PixArt",
@@ -71,9 +65,9 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     diffusers.utils.logging.disable_progress_bar()
     folder = locate(recipe)
     index = _index(folder, recipe)
-    autoencoder_part, encoder_part = PARTS[recipe.kind]
+    unet_part, autoencoder_part, encoder_part = PARTS[recipe.kind]
     classes: dict[str, Any] = {
-        "unet": {"UNet2DConditionModel": diffusers.UNet2DConditionModel},
+        unet_part: {"UNet2DConditionModel": diffusers.UNet2DConditionModel},
         autoencoder_part: {"AutoencoderKL": diffusers.AutoencoderKL, "VQModel": diffusers.VQModel},
         encoder_part: {"CLIPTextModel": transformers.CLIPTextModel, "LDMBertModel": LDMBertModel},
     }
@@ -85,9 +79,9 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
                 f"{folder}: its {part} is a {name}, which is not supported.",
                 remedy=f"Supported: {', '.join(choice)}.",
             )
-        own = getattr(torch, recipe.dtype) if part == "unet" else torch.float32
+        own = getattr(torch, recipe.dtype) if part == unet_part else torch.float32
         modules[part] = _load(choice[name], folder, part, own)
-    unet, autoencoder = modules["unet"], modules[autoencoder_part]
+    unet, autoencoder = modules[unet_part], modules[autoencoder_part]
     if unet.config.in_channels != autoencoder.config.latent_channels:
         raise AnywordError(
             f"{folder}: its unet takes {unet.config.in_channels} channels and latents have "
@@ -118,7 +112,7 @@ def record(recipe: BackboneRecipe) -> ModelRecord:
     """What a manifest says of a backbone, from its files alone: nothing is loaded."""
     folder = locate(recipe)
     _index(folder, recipe)
-    sha256 = hash_of(folder, ("unet", *PARTS[recipe.kind], "tokenizer", "scheduler"))
+    sha256 = hash_of(folder, (*PARTS[recipe.kind], "tokenizer", "scheduler"))
     return ModelRecord(id=recipe.id, revision=recipe.revision, sha256=sha256)
 
 
@@ -167,7 +161,7 @@ def locate(recipe: BackboneRecipe) -> Path:
     if given is None:
         raise AnywordError(f"backbone of kind '{recipe.kind}' needs a path.", remedy="Give a local folder or a hub id.")
     weights = ("model.safetensors", "diffusion_pytorch_model.safetensors", "*-of-*.safetensors")
-    parts = [f"{part}/{name}" for part in ("unet", *PARTS[recipe.kind]) for name in weights]
+    parts = [f"{part}/{name}" for part in PARTS[recipe.kind] for name in weights]
     return hub.locate(
         given,
         recipe.revision,
@@ -190,7 +184,7 @@ def _index(folder: Path, recipe: BackboneRecipe) -> dict[str, Any]:
         ) from error
     pipeline = str(index.get("_class_name", ""))
     other = next((family for begin, family in OTHERS.items() if pipeline.startswith(begin)), None)
-    if other is None and "transformer" in index:
+    if other is None and "transformer" in index and "transformer" not in PARTS[recipe.kind]:
         other = pipeline or "transformer"
     if other is not None or "text_encoder_2" in index:
         raise AnywordError(
@@ -198,7 +192,7 @@ def _index(folder: Path, recipe: BackboneRecipe) -> dict[str, Any]:
             "read yet.",
             remedy="Use Stable Diffusion 1.x or 2.x, LDM text-to-image, or the embedded model.",
         )
-    missing = [part for part in ("unet", "tokenizer", "scheduler", *PARTS[recipe.kind]) if part not in index]
+    missing = [part for part in (*PARTS[recipe.kind], "tokenizer", "scheduler") if part not in index]
     if missing:
         fits = [kind for kind, parts in PARTS.items() if all(part in index for part in parts)]
         raise AnywordError(

@@ -8,7 +8,7 @@ noised = model.path.noised(latents, noise, timesteps)
 prediction, readings = model.run(noised, timesteps, condition, reads)
 
 No stage sees a scheduler, a denoiser, an encoder, a tokenizer or an autoencoder. A new family is a class that derives
-from DiffusionModel, and its branch in `load` and `record` of `diffusion.py`.
+from DiffusionModel, and its branch in `load` of `diffusion.py`.
 """
 
 from __future__ import annotations

@@ -12,6 +12,13 @@ EMBEDDED_BACKBONE = "models/backbone"
 EMBEDDED_SAM = "models/sam"
 """Where the embedded world's own models lie, below the repository."""
 
+PARTS = {
+    "stable-diffusion": ("unet", "vae", "text_encoder"),
+    "embedded": ("unet", "vae", "text_encoder"),
+    "ldm": ("unet", "vqvae", "bert"),
+}
+"""By family, the folders of a model's denoiser, autoencoder and text encoder."""
+
 
 class BackboneRecipe(Recipe):
     """A text-to-image diffusion model in diffusers' folder layout."""
