@@ -16,7 +16,7 @@ from stages.artifacts.errors import AnywordError, SampleError
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from stages.parse.parser import Answer, ParseRequest
+    from stages.parse.parser import ParseRequest, ParseResult
 
 log = logging.getLogger("anyword")
 
@@ -54,19 +54,19 @@ def parse(
     if input is not None and not input.is_file():
         raise AnywordError(f"{input}: no such file.", remedy='Give a JSONL file, {"id", "text"} a line.')
     tally: Counter[str] = Counter()
-    answers = _counted(parsed(load_parser(recipe_named(parser, config)), requests), tally)
+    results = _counted(parsed(load_parser(recipe_named(parser, config)), requests), tally)
     if output is not None:
-        _write(output, (as_line(as_object(*one)) for one in track(answers, f"parse by {parser}")))
+        _write(output, (as_line(as_object(*one)) for one in track(results, f"parse by {parser}")))
         log.info("%s: %d texts, %d phrases", output, tally["texts"], tally["phrases"])
     elif json or not sys.stdout.isatty():
-        for one in answers:
+        for one in results:
             typer.echo(as_line(as_object(*one)))
     else:
         from rich.console import Console
 
         console = Console()
-        for request, answer in answers:
-            console.print(in_colour(as_object(request, answer)))
+        for request, result in results:
+            console.print(in_colour(as_object(request, result)))
     if tally["failed"]:
         log.warning("%d of %d texts could not be parsed; their notes say why", tally["failed"], tally["texts"])
     if tally["requests"]:
@@ -117,16 +117,16 @@ def _readable(text: str) -> str:
 
 
 def _counted(
-    answers: Iterator[tuple[ParseRequest, Answer]], tally: Counter[str]
-) -> Iterator[tuple[ParseRequest, Answer]]:
-    for request, answer in answers:
+    results: Iterator[tuple[ParseRequest, ParseResult]], tally: Counter[str]
+) -> Iterator[tuple[ParseRequest, ParseResult]]:
+    for request, result in results:
         tally["texts"] += 1
-        if isinstance(answer, SampleError):
+        if isinstance(result, SampleError):
             tally["failed"] += 1
         else:
-            tally["phrases"] += len(answer.parse.phrases)
-            tally.update(answer.usage)
-        yield request, answer
+            tally["phrases"] += len(result.parse.phrases)
+            tally.update(result.usage)
+        yield request, result
 
 
 def _write(output: Path, lines: Iterator[str]) -> None:

@@ -33,12 +33,12 @@ def run(*, samples: Path, recipe: Mapping[str, Any], output: Path) -> Manifest:
     def process(batch: Sequence[int]) -> list[Result]:
         ids = [writer.ids[position] for position in batch]
         requests = [ParseRequest(one, rows[one]["text"], parse_of(rows[one])) for one in ids]
-        answers = parser.parse(requests)
+        results = parser.parse(requests)
         return [
-            Failure(str(answer))
-            if isinstance(answer, SampleError)
-            else Outcome([{"sample_id": one, **answer.parse.checked(rows[one]["text"]).row()}, dict(answer.usage)])
-            for one, answer in zip(ids, answers, strict=True)
+            Failure(str(result))
+            if isinstance(result, SampleError)
+            else Outcome([{"sample_id": one, **result.parse.checked(rows[one]["text"]).row()}, dict(result.usage)])
+            for one, result in zip(ids, results, strict=True)
         ]
 
     writer.run(process, batch_size=_BATCH)

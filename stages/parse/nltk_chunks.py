@@ -16,7 +16,7 @@ from stages.artifacts import AnywordError, ModelRecord, SampleError
 from stages.artifacts.atomic import sha256_file, sha256_of
 from stages.artifacts.language import Parse, Phrase, Predicate, Relation, Span, words
 from stages.parse import lists
-from stages.parse.parser import Answer, Parsed, ParseRequest
+from stages.parse.parser import Parsed, ParseRequest, ParseResult
 from stages.parse.recipe import NltkParser
 from stages.parse.tree import Clean
 
@@ -47,10 +47,10 @@ class NltkChunks:
             "tagger": ModelRecord(id=TAGGER.rpartition("/")[2], sha256=sha256_of("".join(sums)))
         }
 
-    def parse(self, requests: Sequence[ParseRequest]) -> list[Answer]:
+    def parse(self, requests: Sequence[ParseRequest]) -> list[ParseResult]:
         return [self._one(request.text) for request in requests]
 
-    def _one(self, text: str) -> Answer:
+    def _one(self, text: str) -> ParseResult:
         clean = Clean.of(text)
         spans = list(_tokens(clean.text))
         if not spans:

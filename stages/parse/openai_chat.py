@@ -11,7 +11,7 @@ from stages.artifacts import AnywordError, ModelRecord, SampleError
 from stages.artifacts.language import Parse
 from stages.parse import openai_client
 from stages.parse.answers import Said, read_json, read_paper, resolve
-from stages.parse.parser import Answer, Parsed, ParseRequest
+from stages.parse.parser import Parsed, ParseRequest, ParseResult
 from stages.parse.recipe import OpenaiParser
 from stages.parse.templates import SCHEMA, messages
 
@@ -23,23 +23,23 @@ class Chat(openai_client.Client[Said]):
         self.schema = SCHEMA if recipe.template == "objects" else None
         super().__init__(recipe, cache)
 
-    def parse(self, requests: Sequence[ParseRequest]) -> list[Answer]:
-        """One answer a request; a text's tokens are counted with its first."""
+    def parse(self, requests: Sequence[ParseRequest]) -> list[ParseResult]:
+        """One result a request; a text's tokens are counted with its first."""
         answers = self.ask([request.text for request in requests if request.text.strip()])
         silent = Parsed(Parse(notes=("There is no word to read.",)))
         seen: set[str] = set()
-        out: list[Answer] = []
+        out: list[ParseResult] = []
         for request in requests:
             said = answers.get(request.text)
-            answer: Answer = silent
+            result: ParseResult = silent
             if isinstance(said, SampleError):
-                answer = said
+                result = said
             elif said is not None:
-                answer = self._answer(said, request.text)
+                result = self._parsed(said, request.text)
                 if request.text in seen:
-                    answer = Parsed(answer.parse)
+                    result = Parsed(result.parse)
             seen.add(request.text)
-            out.append(answer)
+            out.append(result)
         return out
 
     def messages(self, text: str, *, schema: bool) -> list[dict[str, str]]:
@@ -48,7 +48,7 @@ class Chat(openai_client.Client[Said]):
     def read(self, content: str) -> Said:
         return read_paper(content) if self.recipe.template == "paper" else read_json(content)
 
-    def _answer(self, said: openai_client.Said[Said], text: str) -> Parsed:
+    def _parsed(self, said: openai_client.Said[Said], text: str) -> Parsed:
         parse, dropped = resolve(said.answer, text)
         return Parsed(parse, {**said.usage, "cost": said.cost(self.recipe), "dropped_words": dropped})
 

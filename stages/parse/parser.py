@@ -28,7 +28,7 @@ class Parsed:
     usage: Mapping[str, float] = field(default_factory=dict)
 
 
-Answer = Parsed | SampleError
+ParseResult = Parsed | SampleError
 
 
 class Parser(Protocol):
@@ -36,8 +36,8 @@ class Parser(Protocol):
 
     models: Mapping[str, ModelRecord]
 
-    def parse(self, requests: Sequence[ParseRequest]) -> list[Answer]:
-        """One answer a request, in order. A text that cannot be parsed gives its SampleError; the rest go on."""
+    def parse(self, requests: Sequence[ParseRequest]) -> list[ParseResult]:
+        """One result a request, in order. A text that cannot be parsed gives its SampleError; the rest go on."""
 
 
 class Module(Protocol):

@@ -15,7 +15,7 @@ from stages.artifacts.atomic import canonical, sha256_file, sha256_of
 from stages.artifacts.language import Parse
 from stages.models.hub import on_disk
 from stages.parse.extract import extract
-from stages.parse.parser import Answer, Parsed, ParseRequest
+from stages.parse.parser import Parsed, ParseRequest, ParseResult
 from stages.parse.recipe import EMBEDDED_PIPELINE, SpacyParser
 from stages.parse.repair import repaired
 from stages.parse.spelling import reading
@@ -42,18 +42,18 @@ class SpacyPipeline:
             )
         }
 
-    def parse(self, requests: Sequence[ParseRequest]) -> list[Answer]:
+    def parse(self, requests: Sequence[ParseRequest]) -> list[ParseResult]:
         """All texts in batches; where a batch fails, each of its texts alone, so that a bad one fails alone."""
         cleans = [Clean.of(request.text) for request in requests]
-        answers: list[Answer] = []
+        results: list[ParseResult] = []
         for begin in range(0, len(cleans), _BATCH):
             batch = cleans[begin : begin + _BATCH]
             try:
                 docs = list(self.nlp.pipe(self._doc(clean) for clean in batch))
-                answers += [_read(clean, doc) for clean, doc in zip(batch, docs, strict=True)]
+                results += [_read(clean, doc) for clean, doc in zip(batch, docs, strict=True)]
             except Exception:  # spaCy's components raise of every kind; found out text by text below
-                answers += [self._alone(clean) for clean in batch]
-        return answers
+                results += [self._alone(clean) for clean in batch]
+        return results
 
     def _doc(self, clean: Clean) -> Doc:
         """The tokens of a text, misspelt words of grammar under the norm of what they stand for."""
@@ -64,7 +64,7 @@ class SpacyPipeline:
                 token.norm_ = meant
         return doc
 
-    def _alone(self, clean: Clean) -> Answer:
+    def _alone(self, clean: Clean) -> ParseResult:
         try:
             return _read(clean, self.nlp(self._doc(clean)))
         except Exception as error:

@@ -10,19 +10,19 @@ from typing import Any
 
 from stages.artifacts import AnywordError, SampleError
 from stages.artifacts.language import Parse, Phrase, Predicate, Relation, Span
-from stages.parse.parser import Answer, Parser, ParseRequest
+from stages.parse.parser import Parser, ParseRequest, ParseResult
 
 _BATCH = 256
 
 
-def as_object(request: ParseRequest, answer: Answer) -> dict[str, Any]:
+def as_object(request: ParseRequest, result: ParseResult) -> dict[str, Any]:
     """A parse as the object that users see; spans as character offsets into `text`, end exclusive.
 
     `subject`, `object` and `referred` are positions in `phrases`, or null. A text that could not be parsed has its
     reason in `notes`.
     """
-    failed = isinstance(answer, SampleError)
-    parse = Parse(notes=(str(answer),)) if isinstance(answer, SampleError) else answer.parse
+    failed = isinstance(result, SampleError)
+    parse = Parse(notes=(str(result),)) if isinstance(result, SampleError) else result.parse
     if not failed:
         parse.checked(request.text)
 
@@ -106,14 +106,14 @@ def _bad(place: str, what: str) -> tuple[ParseRequest, SampleError]:
 
 def parsed(
     parser: Parser, requests: Iterable[ParseRequest | tuple[ParseRequest, SampleError]]
-) -> Iterator[tuple[ParseRequest, Answer]]:
-    """Every request with its answer, in order, in batches."""
+) -> Iterator[tuple[ParseRequest, ParseResult]]:
+    """Every request with its result, in order, in batches."""
     stream = iter(requests)
     while batch := list(islice(stream, _BATCH)):
         good: Sequence[ParseRequest] = [one for one in batch if isinstance(one, ParseRequest)]
-        answers = iter(parser.parse(good))
+        results = iter(parser.parse(good))
         for one in batch:
-            yield (one, next(answers)) if isinstance(one, ParseRequest) else one
+            yield (one, next(results)) if isinstance(one, ParseRequest) else one
 
 
 def as_line(value: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from stages.artifacts import ModelRecord, SampleError
 from stages.artifacts.language import Parse
-from stages.parse.parser import Answer, Parsed, ParseRequest
+from stages.parse.parser import Parsed, ParseRequest, ParseResult
 from stages.parse.recipe import TruthParser
 
 
@@ -16,10 +16,10 @@ class Truth:
     def __init__(self, recipe: TruthParser) -> None:
         self.required = recipe.required
 
-    def parse(self, requests: Sequence[ParseRequest]) -> list[Answer]:
+    def parse(self, requests: Sequence[ParseRequest]) -> list[ParseResult]:
         return [self._one(request) for request in requests]
 
-    def _one(self, request: ParseRequest) -> Answer:
+    def _one(self, request: ParseRequest) -> ParseResult:
         given = request.given
         if given is None or not given.phrases:
             if self.required:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from stages.artifacts import ModelRecord
 from stages.artifacts.language import Parse, Phrase, Span, words
-from stages.parse.parser import Answer, Parsed, ParseRequest
+from stages.parse.parser import Parsed, ParseRequest, ParseResult
 from stages.parse.recipe import VocabularyParser
 
 
@@ -24,7 +24,7 @@ class Vocabulary:
         ending = "(?:es|s)?" if recipe.plurals else ""
         self._pattern = re.compile(rf"(?<!\w)(?:{'|'.join(parts)}){ending}(?!\w)", re.IGNORECASE)
 
-    def parse(self, requests: Sequence[ParseRequest]) -> list[Answer]:
+    def parse(self, requests: Sequence[ParseRequest]) -> list[ParseResult]:
         return [Parsed(self._one(request.text)) for request in requests]
 
     def _one(self, text: str) -> Parse:

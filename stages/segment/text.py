@@ -102,7 +102,7 @@ def _boxes(settings: GroundingDinoRecipe, device: torch.device) -> tuple[Ask, di
     def ask(image: np.ndarray) -> Callable[[str], Found]:
         (encoded,) = segmenter.encode([image])
 
-        def answer(phrase: str) -> Found:
+        def found(phrase: str) -> Found:
             boxes, scores = dino.boxes(image, phrase, settings.box_threshold)
             if settings.answer == "best":
                 boxes, scores = boxes[:1], scores[:1]
@@ -110,7 +110,7 @@ def _boxes(settings: GroundingDinoRecipe, device: torch.device) -> tuple[Ask, di
                 return np.zeros((0, *encoded.size), dtype=bool), scores
             return segmenter.decode_boxes(encoded, boxes)[0], scores
 
-        return answer
+        return found
 
     return ask, {
         "grounding-dino": ModelRecord(id=dino.id, revision=settings.revision, sha256=dino.weights_sha256),
