@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from stages.artifacts import ModelRecord
 from stages.artifacts.errors import AnywordError
 from stages.models import hub
+from stages.models.pretrained import pretrained
 from stages.models.recipe import PARTS, BackboneRecipe
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
                 remedy=f"Supported: {', '.join(choice)}.",
             )
         own = getattr(torch, recipe.dtype) if part == unet_part else torch.float32
-        modules[part] = _load(choice[name], folder, part, own)
+        modules[part] = pretrained(choice[name], folder / part, dtype=own)
     unet, autoencoder = modules[unet_part], modules[autoencoder_part]
     if unet.config.in_channels != autoencoder.config.latent_channels:
         raise AnywordError(
@@ -200,20 +201,6 @@ def _index(folder: Path, recipe: BackboneRecipe) -> dict[str, Any]:
             remedy=f"Its parts fit kind '{fits[-1]}'." if fits else "Choose another model.",
         )
     return index
-
-
-def _load(cls: Any, folder: Path, part: str, dtype: Any) -> Any:
-    if not any((folder / part).glob("*.safetensors")):
-        raise AnywordError(
-            f"{folder / part}: holds no .safetensors weights, and pickled ones are never read.",
-            remedy="Choose a revision that has them, or convert once with save_pretrained.",
-        )
-    try:
-        return cls.from_pretrained(folder / part, use_safetensors=True, local_files_only=True, dtype=dtype)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise AnywordError(
-            f"{folder / part}: cannot be loaded as {cls.__name__} ({error}).", remedy="Fetch it again."
-        ) from error
 
 
 def _advice(folder: Path) -> Advice:

@@ -6,7 +6,6 @@ so that its answer does not depend on the other phrases of its text.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from stages.artifacts.errors import AnywordError, SampleError
 from stages.models import hub
+from stages.models.pretrained import pretrained
 
 if TYPE_CHECKING:
     import torch
@@ -122,7 +122,7 @@ def load_grounding_dino(
     folder = hub.locate(path, revision, offline=offline, what="GroundingDINO")
     hub.check(folder, ("grounding-dino", "mm-grounding-dino"), "GroundingDINO")
     cls = transformers.AutoModelForZeroShotObjectDetection
-    model, processor = _load(cls.from_pretrained, transformers.AutoProcessor.from_pretrained, folder, device)
+    model, processor = _load(cls, transformers.AutoProcessor, folder, device)
     return GroundingDino(path_name(path), hub.hash_of(folder), model, processor)
 
 
@@ -134,8 +134,8 @@ def load_sam3(
 
     folder = hub.locate(path, revision, offline=offline, what="SAM 3")
     hub.check(folder, ("sam3", "sam3_video"), "SAM 3")
-    loaders = (transformers.Sam3Model.from_pretrained, transformers.Sam3Processor.from_pretrained)
-    model, processor = _load(*loaders, folder, device)
+    # A folder of the video model holds its tracker too.
+    model, processor = _load(transformers.Sam3Model, transformers.Sam3Processor, folder, device, spare="tracker_")
     return Sam3(path_name(path), hub.hash_of(folder), model, processor)
 
 
@@ -145,15 +145,17 @@ def path_name(path: str) -> str:
 
 
 def _load(
-    model_of: Callable[..., Any], processor_of: Callable[..., Any], folder: Path, device: str | torch.device
+    model_class: Any, processor_class: Any, folder: Path, device: str | torch.device, spare: str | None = None
 ) -> tuple[Any, Any]:
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
+    model = pretrained(model_class, folder, spare=spare)
     try:
-        model = model_of(folder, local_files_only=True, use_safetensors=True)
-        processor = processor_of(folder, local_files_only=True)
+        processor = processor_class.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise AnywordError(f"{folder}: cannot be loaded ({error!s:.200}).", remedy="Fetch it again.") from error
-    return model.to(device).eval().requires_grad_(False), processor
+        raise AnywordError(
+            f"{folder}: its processor cannot be loaded ({error!s:.200}).", remedy="Fetch it again."
+        ) from error
+    return model.to(device), processor

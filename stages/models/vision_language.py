@@ -17,6 +17,7 @@ import torch
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.manifest import ModelRecord
 from stages.models import hub
+from stages.models.pretrained import pretrained
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -91,14 +92,12 @@ def _load(cls: Any, kind: str, path: str, offline: bool, device: torch.device) -
     transformers.utils.logging.set_verbosity_error()
     folder = hub.locate(path, offline=offline, what=kind)
     hub.check(folder, (kind,), f"{kind} model")
+    model = pretrained(cls, folder, dtype=torch.float32)
     try:
-        model = cls.from_pretrained(folder, use_safetensors=True, local_files_only=True, dtype=torch.float32)
         processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, RuntimeError) as error:
-        raise AnywordError(
-            f"{folder}: cannot be loaded as {cls.__name__} ({error}).", remedy="Fetch it again."
-        ) from error
+        raise AnywordError(f"{folder}: its processor cannot be loaded ({error}).", remedy="Fetch it again.") from error
     # A folder's place is this machine's affair; its hash says which model it is.
     name = folder.name if Path(path).expanduser().is_dir() else path
     record = ModelRecord(id=name, sha256=hub.hash_of(folder))
-    return record, model.to(device).eval().requires_grad_(False), processor
+    return record, model.to(device), processor

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.masks import areas, iou_matrix, rle_of
+from stages.models.pretrained import pretrained
 from stages.score.average_precision import COCO_THRESHOLDS, Detections, Matching
 from stages.score.bootstrap import quantiles, resamples
 from stages.score.collector import Case, Row, phrases
@@ -194,12 +196,13 @@ def bert_similarity(folder: str) -> Similarity:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
         raise AnywordError(
             f"similarity '{folder}': no BERT can be loaded from there ({error}).",
             remedy="Give the folder of a local copy, or leave the key out for equality of strings.",
         ) from error
+    # Heads that it was trained with, and the pooler, take no part.
+    model = pretrained(AutoModel, Path(folder), spare=r"cls\.|(bert\.)?pooler\.")
     vectors: dict[str, Any] = {}
 
     def vector(text: str) -> Any:
