@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from stages.artifacts import ArtifactError, ModelRecord, Outcome, Result, ShardReader, ShardWriter, unchanged
+from stages.artifacts import ArtifactError, Failure, ModelRecord, Outcome, Result, ShardReader, ShardWriter, unchanged
 from stages.artifacts.embeddings import NAME, Embeddings
 from stages.artifacts.language import words
 from stages.artifacts.maps import WordMaps, write_maps
@@ -78,7 +78,10 @@ def run(
             if settings.keep_steps:
                 steps = zip(*(averager.steps(row) for row in windows), strict=True)
                 tensors["steps"] = np.stack([merger(one) for one in steps], axis=1)
-            results[index] = Outcome(tensors=tensors)
+            if np.isfinite(tensors["maps"]).all():
+                results[index] = Outcome(tensors=tensors)
+            else:
+                results[index] = Failure("attention is not finite. Give the backbone dtype: float32.")
         return [results[index] for index in range(len(batch))]
 
     writer.run(process, batch_size=batch_size)

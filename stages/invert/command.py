@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from stages.artifacts import AnywordError, Outcome, Result, ShardReader, ShardWriter, unchanged
+from stages.artifacts import AnywordError, Failure, Outcome, Result, ShardReader, ShardWriter, unchanged
 from stages.artifacts.embeddings import NAME, LearnedText, named, pack, write_embeddings
 from stages.artifacts.recipes import implementation, validated
 from stages.invert.inverter import Learned, Module
@@ -61,7 +62,8 @@ def run(
             ids = [own[index]["sample_id"] for index in inputs.owner]
             learned = inverter.learn(model, inputs, texts, ids, settings)
         for index, windows in inputs.rows_of().items():
-            results[index] = _outcome([learned[row] for row in windows], inputs.tokens.positions(settings.SPACE))
+            own_parts = [learned[row] for row in windows]
+            results[index] = _diverged(own_parts) or _outcome(own_parts, inputs.tokens.positions(settings.SPACE))
         return [results[index] for index in range(len(batch))]
 
     writer.run(process, batch_size=batch_size)
@@ -77,6 +79,15 @@ def run(
             "settled": {name: taken for name, taken in steps.items() if 0 < taken < settings.steps},
         },
     )
+
+
+def _diverged(parts: Sequence[Learned]) -> Failure | None:
+    """Why nothing is to be made of what a text learned, if that is so."""
+    steps = [step for one in parts for step, loss in enumerate(one.losses) if not math.isfinite(loss)]
+    if not steps and all(vectors.isfinite().all() for one in parts for vectors in one.vectors):
+        return None
+    when = f"its loss is not finite from step {min(steps)} on" if steps else "its last vectors are not finite"
+    return Failure(f"inversion diverged: {when}. Lower lr, or give the backbone dtype: float32.")
 
 
 def _outcome(parts: Sequence[Learned], positions: Sequence[int]) -> Outcome:

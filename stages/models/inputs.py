@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,11 +62,19 @@ def prepare(model: DiffusionModel, rows: Sequence[Mapping[str, Any]], root: Path
         tokens.append(own)
         pixels.append(to_pixels(image, model.image_size))
     kept = [index for index in range(len(rows)) if index not in failures]
+    nothing = Inputs((), (), torch.zeros(0, 1, 1, 1), torch.zeros(0, 3, 1, 1), model.empty.select([]), failures)
     if not kept:
-        return Inputs((), (), torch.zeros(0, 1, 1, 1), torch.zeros(0, 3, 1, 1), model.empty.select([]), failures)
+        return nothing
+    latents = model.latents(torch.stack(pixels))
+    finite = latents.isfinite().flatten(1).all(dim=1).tolist()
+    broken = "the backbone's autoencoder gives latents that are not finite."
+    failures.update((index, Failure(broken)) for index, good in zip(kept, finite, strict=True) if not good)
+    if not any(finite):
+        return nothing
+    kept, latents = list(compress(kept, finite)), latents[torch.tensor(finite)]
+    tokens, pixels = list(compress(tokens, finite)), list(compress(pixels, finite))
     counts = [len(own) for own in tokens]
     images = torch.stack(pixels)
-    latents = model.latents(images)
     return Inputs(
         tuple(index for index, count in zip(kept, counts, strict=True) for _ in range(count)),
         tuple(part for count in counts for part in range(count)),
