@@ -99,3 +99,23 @@ def test_what_older_files_hold_of_positions_is_no_weight(saved, tmp_path, kind):
     )
     save_file({**load_file(file), "embeddings.position_ids": torch.arange(4)}, file, metadata={"format": "pt"})
     read(kind, folder)
+
+
+def test_files_of_half_precision_are_read_where_there_are_no_others(saved, tmp_path):
+    folder = tmp_path / "own"
+    shutil.copytree(saved("stable-diffusion"), folder)
+    for part in ("unet", "vae", "text_encoder"):
+        (file,) = (folder / part).glob("*.safetensors")
+        half = {name: values.half() for name, values in load_file(file).items()}
+        file.unlink()
+        save_file(half, file.with_suffix(".fp16.safetensors"), metadata={"format": "pt"})
+    model = read("stable-diffusion", folder)
+    assert model.unet.dtype == model.encoder.dtype == torch.float32
+    plain = read("stable-diffusion", saved("stable-diffusion"))
+    torch.testing.assert_close(model.tables[0], plain.tables[0], atol=1e-3, rtol=1e-3)
+
+
+def test_a_checkpoint_of_one_file_comes_with_the_command_that_converts_it(tmp_path):
+    (tmp_path / "v1-5.safetensors").write_bytes(b"")
+    with pytest.raises(AnywordError, match=r"a single file.*from_single_file\('.*v1-5.safetensors'\)"):
+        read("stable-diffusion", tmp_path / "v1-5.safetensors")

@@ -161,6 +161,12 @@ def locate(recipe: BackboneRecipe) -> Path:
     given = recipe.path if recipe.path is not None else "models/backbone" if recipe.kind == "embedded" else None
     if given is None:
         raise AnywordError(f"backbone of kind '{recipe.kind}' needs a path.", remedy="Give a local folder or a hub id.")
+    if (single := hub.on_disk(given)) is not None and single.is_file():
+        raise AnywordError(
+            f"backbone '{given}': a single file, where a folder of diffusers' is read.",
+            remedy='Convert it once: python -c "from diffusers import StableDiffusionPipeline as P; '
+            f"P.from_single_file('{given}').save_pretrained('backbone')\"",
+        )
     weights = ("model.safetensors", "diffusion_pytorch_model.safetensors", "*-of-*.safetensors")
     parts = [f"{part}/{name}" for part in PARTS[recipe.kind] for name in weights]
     return hub.locate(

@@ -15,10 +15,13 @@ from stages.artifacts.errors import AnywordError
 _SHOWN = 3  # names of weights in an error
 _SPARE = re.compile(r"(^|\.)position_ids$")
 """What older files hold of a module and no module needs: the numbers from 0 on."""
+_HALF = re.compile(r"\.fp16[.-]")
+"""In the names of files of half precision."""
 
 
 def pretrained(cls: Any, folder: Path, *, spare: str | None = None, **options: Any) -> Any:
-    """A frozen module of a class with `from_pretrained`, in eval mode, from safetensors in a local folder.
+    """A frozen module of a class with `from_pretrained`, in eval mode, from safetensors in a local folder; those
+    of half precision where there are no others.
 
     spare: names of weights (a regular expression, from the name's beginning) that the file may hold or lack beyond what
     the class has, since nothing that is asked of the model depends on them.
@@ -27,11 +30,14 @@ def pretrained(cls: Any, folder: Path, *, spare: str | None = None, **options: A
         AnywordError: there are no safetensors, they cannot be read, or a weight is missing, left over, or of another
             shape.
     """
-    if not any(folder.glob("*.safetensors")):
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
         raise AnywordError(
             f"{folder}: holds no .safetensors weights, and pickled ones are never read.",
             remedy="Choose a revision that has them, or convert once with save_pretrained.",
         )
+    if all(_HALF.search(one.name) for one in files):
+        options["variant"] = "fp16"
     try:
         module, report = cls.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **options
