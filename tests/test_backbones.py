@@ -380,6 +380,25 @@ def test_the_command_says_what_was_recognised(folder):
     assert "images           32x32 pixels" in plain.stdout
 
 
+@pytest.mark.parametrize(
+    ("breaks", "complaint"),
+    [
+        (lambda unet: setattr(unet.conv_in, "forward", lambda x: x.new_zeros(1, 7)), "its first pass fails"),
+        (lambda unet: unet.conv_out.weight.fill_(float("nan")), "its prediction is not finite"),
+        (lambda unet: unet.conv_out.weight.zero_(), "does not depend on the words"),
+    ],
+)
+def test_the_command_tries_a_model_before_it_calls_it_fine(folder, monkeypatch, breaks, complaint):
+    from stages.cli import app
+
+    model = load(BackboneRecipe(kind=folder[1], path=str(folder[0])))
+    breaks(model.unet)
+    monkeypatch.setattr("stages.models.diffusion.load", lambda recipe: model)
+    done = CliRunner().invoke(app, ["backbone", str(folder[0])])
+    assert isinstance(done.exception, AnywordError) and complaint in str(done.exception)
+    assert "\n" not in str(done.exception) and "images" not in done.stdout
+
+
 @torch.no_grad()
 def test_a_row_alone_on_a_cpu_is_rounded_as_in_company():
     """A single vector has a kernel of its own in the CPU's library; in bfloat16 that moves points and so masks."""

@@ -25,13 +25,17 @@ def backbone(
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print what a diffusion backbone is: resolution, prediction type, text encoder, window, layers that are read."""
+    """Print what a diffusion backbone is: resolution, prediction type, text encoder, window, layers that are read.
+
+    It is tried first: one pass over a small grey image, and its gradients back to the words.
+    """
     from pydantic import ValidationError
 
     from stages.artifacts.errors import AnywordError
     from stages.choice import backbone_kind
     from stages.models.diffusion import load
     from stages.models.recipe import BackboneRecipe
+    from stages.models.trial import attempt
 
     embedded = path == "embedded" or kind == "embedded"
     try:
@@ -48,7 +52,9 @@ def backbone(
     except ValidationError as error:
         first = error.errors()[0]
         raise AnywordError(f"backbone: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
-    facts = describe(load(recipe), recipe.kind)
+    model = load(recipe)
+    attempt(model)
+    facts = describe(model, recipe.kind)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return

@@ -100,6 +100,11 @@ class DiffusionModel(ABC):
     read_by_default: tuple[Layer, ...]
     """Those whose maps are read where nobody says otherwise, all of one grid."""
 
+    @property
+    def smallest_image(self) -> tuple[int, int]:
+        """Height and width of the smallest image that a pass without readings takes."""
+        return self.image_size
+
     @abstractmethod
     def tokenize(self, text: str) -> Tokens:
         """A text of any length, one row a window of whole sentences. SampleError for an empty text, or for a sentence

@@ -62,6 +62,11 @@ class UNetModel(DiffusionModel):
         """Pixels a latent, along each side."""
         return int(2 ** (len(self.autoencoder.config.block_out_channels) - 1))
 
+    @property
+    def smallest_image(self) -> tuple[int, int]:
+        side = self.factor * int(2 ** (len(self.unet.down_blocks) - 1))
+        return side, side
+
     def tokenize(self, text: str) -> Tokens:
         return tokenize([self.tokenizer], text)
 
