@@ -1,6 +1,6 @@
 # make demo    set up .venv, run the embedded demo through every stage, print its scores and where the page is
 # make picture draw the README's picture anew, from scenes run through every stage
-# make test    set up .venv, run the tests
+# make test    set up .venv, run the tests, on up to four cores
 # make lint    style, types, workflow
 # make train   train the embedded models anew (TREEBANK=folder of a Universal Dependencies English treebank)
 # make bench   seconds and memory: of the demo by stage, run afresh, and of scoring a large dataset
@@ -21,7 +21,7 @@ picture: $(INSTALLED)
 	$(BIN)/anyword study picture --cores $(CORES)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -1,5 +1,9 @@
 """What holds for all tests."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: tests run side by side, on models of no size
+
 import shape_checks
 from hypothesis import HealthCheck, settings
 

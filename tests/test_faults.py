@@ -117,6 +117,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
     config["inverters"]["tiny"] |= {"steps": 60, "draws": 4}
     config["execution"]["batch_size"] = {"invert": 1}
     path = write_config(tmp_path, config)
+    snakemake(tmp_path, config, "--until", "samples", "parse")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
     command += ["--directory", str(tmp_path), "--configfile", str(path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
