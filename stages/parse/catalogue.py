@@ -8,22 +8,23 @@ from typing import Any
 
 from stages import REPOSITORY
 from stages.artifacts import AnywordError
+from stages.artifacts.recipes import models
 
-BUILT_IN: dict[str, dict[str, Any]] = {
-    "spacy": {"kind": "spacy"},
+NAMED: dict[str, dict[str, Any]] = {
     "spacy-sm": {"kind": "spacy", "pipeline": "en_core_web_sm"},
     "spacy-trf": {"kind": "spacy", "pipeline": "en_core_web_trf"},
-    "openai": {"kind": "openai"},
     "openai-paper": {"kind": "openai", "template": "paper"},
-    "nltk": {"kind": "nltk"},
     "vocabulary": {"kind": "vocabulary", "classes": {}},
-    "truth": {"kind": "truth"},
 }
+"""Beside every kind that needs no option, which goes by its own name."""
 
 
 def recipes(config: Path | None = None) -> dict[str, dict[str, Any]]:
-    """Every parser recipe by name: built in, then `parsers` of the repository's config.yaml, then of `config`."""
-    found = dict(BUILT_IN)
+    """Every parser recipe by name: kinds, NAMED, `parsers` of the repository's config.yaml, and of `config`."""
+    plain = (
+        kind for kind, model in models("parse").items() if not any(f.is_required() for f in model.model_fields.values())
+    )
+    found = {kind: {"kind": kind} for kind in plain} | NAMED
     own = REPOSITORY / "config.yaml"
     for path in (own if own.is_file() else None, config):
         if path is not None:
