@@ -63,7 +63,7 @@ def segment(
 
 
 class _Folder:
-    """A temporary folder that lasts as long as what holds this."""
+    """A temporary folder that lasts as long as what holds this; `TemporaryDirectory` warns when it is left to that."""
 
     def __init__(self) -> None:
         self.name = tempfile.mkdtemp(prefix="anyword-")

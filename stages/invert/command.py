@@ -62,8 +62,8 @@ def run(
             ids = [own[index]["sample_id"] for index in inputs.owner]
             learned = inverter.learn(model, inputs, texts, ids, settings)
         for index, windows in inputs.rows_of().items():
-            own_parts = [learned[row] for row in windows]
-            results[index] = _diverged(own_parts) or _outcome(own_parts, inputs.tokens.positions(settings.SPACE))
+            parts = [learned[row] for row in windows]
+            results[index] = _diverged(parts) or _outcome(parts, inputs.tokens.positions(settings.SPACE))
         return [results[index] for index in range(len(batch))]
 
     writer.run(process, batch_size=batch_size)

@@ -65,16 +65,16 @@ def prepare(model: DiffusionModel, rows: Sequence[Mapping[str, Any]], root: Path
     nothing = Inputs((), (), torch.zeros(0, 1, 1, 1), torch.zeros(0, 3, 1, 1), model.empty.select([]), failures)
     if not kept:
         return nothing
-    latents = model.latents(torch.stack(pixels))
+    images = torch.stack(pixels)
+    latents = model.latents(images)
     finite = latents.isfinite().flatten(1).all(dim=1).tolist()
-    broken = "the backbone's autoencoder gives latents that are not finite."
-    failures.update((index, Failure(broken)) for index, good in zip(kept, finite, strict=True) if not good)
+    broken = Failure("the backbone's autoencoder gives latents that are not finite.")
+    failures.update((index, broken) for index, good in zip(kept, finite, strict=True) if not good)
     if not any(finite):
         return nothing
-    kept, latents = list(compress(kept, finite)), latents[torch.tensor(finite)]
-    tokens, pixels = list(compress(tokens, finite)), list(compress(pixels, finite))
+    kept, tokens = list(compress(kept, finite)), list(compress(tokens, finite))
+    images, latents = images[finite], latents[finite]
     counts = [len(own) for own in tokens]
-    images = torch.stack(pixels)
     return Inputs(
         tuple(index for index, count in zip(kept, counts, strict=True) for _ in range(count)),
         tuple(part for count in counts for part in range(count)),
