@@ -90,13 +90,11 @@ def test_a_weight_that_does_not_fit_is_refused_by_name(saved, tmp_path, kind, pa
         assert "extra.weight" in said
 
 
-@pytest.mark.parametrize("kind", SAVE)
-def test_what_older_files_hold_of_positions_is_no_weight(saved, tmp_path, kind):
+@pytest.mark.parametrize(("kind", "part"), PARTS)
+def test_what_older_files_hold_of_positions_is_no_weight(saved, tmp_path, kind, part):
     folder = tmp_path / "own"
     shutil.copytree(saved(kind), folder)
-    (file,) = (folder / ("text_encoder" if kind == "stable-diffusion" else "bert" if kind == "ldm" else "")).glob(
-        "*.safetensors"
-    )
+    (file,) = (folder / part).glob("*.safetensors")
     save_file({**load_file(file), "embeddings.position_ids": torch.arange(4)}, file, metadata={"format": "pt"})
     read(kind, folder)
 

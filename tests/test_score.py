@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -402,7 +403,7 @@ def test_many_masks_at_once():
 
 def test_a_local_bert_says_how_alike_phrases_are(tmp_path):
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertForMaskedLM, BertModel, BertTokenizerFast
 
     vocabulary = tmp_path / "vocab.txt"
     vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "cat", "dog", "red"]))
@@ -415,5 +416,12 @@ def test_a_local_bert_says_how_alike_phrases_are(tmp_path):
     assert similarity("a cat", "a cat") == pytest.approx(1, abs=1e-6)
     assert similarity("a cat", "red dog") == pytest.approx(similarity("red dog", "a cat"), abs=1e-6)
     assert similarity("a cat", "red dog") < 0.999
+    # bert-base-uncased is published with the heads that it was trained with.
+    shutil.copytree(folder, tmp_path / "whole")
+    whole = BertForMaskedLM(config)
+    whole.bert.load_state_dict(BertModel.from_pretrained(folder).state_dict(), strict=False)
+    whole.save_pretrained(tmp_path / "whole")
+    same = grandf.bert_similarity(str(tmp_path / "whole"))
+    assert same("a cat", "red dog") == pytest.approx(similarity("a cat", "red dog"), abs=1e-6)
     with pytest.raises(AnywordError, match="no BERT can be loaded"):
         grandf.bert_similarity(str(tmp_path / "nowhere"))

@@ -56,7 +56,7 @@ def locate(
 
 
 def check(folder: Path, kinds: tuple[str, ...], what: str) -> None:
-    """AnywordError unless the folder holds a model of one of these `model_type`s, with safetensors."""
+    """AnywordError unless the folder holds a model of one of these `model_type`s."""
     path = folder / "config.json"
     try:
         config: Any = json.loads(path.read_bytes())
@@ -65,11 +65,6 @@ def check(folder: Path, kinds: tuple[str, ...], what: str) -> None:
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind not in kinds:
         raise AnywordError(f"{folder}: holds a {kind}, no {what}.", remedy="Choose another model.")
-    if not any(folder.glob("*.safetensors")):
-        raise AnywordError(
-            f"{folder}: holds no .safetensors weights, and pickled ones are never read.",
-            remedy="Choose a revision that has them, or convert once with save_pretrained.",
-        )
 
 
 def hash_of(folder: Path) -> str:

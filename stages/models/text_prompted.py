@@ -134,8 +134,7 @@ def load_sam3(
 
     folder = hub.locate(path, revision, offline=offline, what="SAM 3")
     hub.check(folder, ("sam3", "sam3_video"), "SAM 3")
-    # A folder of the video model holds its tracker too.
-    model, processor = _load(transformers.Sam3Model, transformers.Sam3Processor, folder, device, spare="tracker_")
+    model, processor = _load(transformers.Sam3Model, transformers.Sam3Processor, folder, device)
     return Sam3(path_name(path), hub.hash_of(folder), model, processor)
 
 
@@ -144,14 +143,12 @@ def path_name(path: str) -> str:
     return path if not Path(path).expanduser().is_dir() else Path(path).name
 
 
-def _load(
-    model_class: Any, processor_class: Any, folder: Path, device: str | torch.device, spare: str | None = None
-) -> tuple[Any, Any]:
+def _load(model_class: Any, processor_class: Any, folder: Path, device: str | torch.device) -> tuple[Any, Any]:
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-    model = pretrained(model_class, folder, spare=spare)
+    model = pretrained(model_class, folder)
     try:
         processor = processor_class.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
