@@ -142,6 +142,13 @@ def weights(section, key):
     return lambda wildcards: weights_of(section, wildcards[key])
 
 
+def chosen_weights(key, section):
+    """Params function: the same of the recipe that the experiment chooses for `key`."""
+    return lambda wildcards: weights_of(
+        section, getattr(wf.experiment(wildcards.experiment), key)
+    )
+
+
 def place(flags):
     """Params function: where the dataset lies on this machine, as options. It takes `output` so that Snakemake
     leaves it out of what decides a rerun: data that moved to another disk is the same data.

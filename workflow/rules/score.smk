@@ -22,9 +22,7 @@ rule score:
     params:
         recipe=chosen_recipe("scorer", "scorers"),
         version=version("score"),
-        weights=lambda wildcards: weights_of(
-            "scorers", wf.experiment(wildcards.experiment).scorer
-        ),
+        weights=chosen_weights("scorer", "scorers"),
         shards=lambda wildcards: len(shards_of(wildcards.dataset)),
         choice=choice_scored,
     shell:

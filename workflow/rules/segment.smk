@@ -20,9 +20,7 @@ rule segment:
     params:
         recipe=chosen_recipe("segmenter", "segmenters"),
         version=version("segment"),
-        weights=lambda wildcards: weights_of(
-            "segmenters", wf.experiment(wildcards.experiment).segmenter
-        ),
+        weights=chosen_weights("segmenter", "segmenters"),
         reads=lambda wildcards, input: [
             part
             for name in wf.segment_reads(wildcards.experiment)
