@@ -1,9 +1,11 @@
 """What holds for all tests."""
 
+import logging
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: tests run side by side, on models of no size
 
+import pytest
 import shape_checks
 from hypothesis import HealthCheck, settings
 
@@ -12,3 +14,10 @@ shape_checks.install()
 # An example may take seconds where other work has the processor; how long one takes is no property of the code.
 settings.register_profile("anyword", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("anyword")
+
+
+@pytest.fixture(autouse=True)
+def quiet_after_a_command():
+    """A command called in the process leaves its handler behind, on a stream that pytest closes after the test."""
+    yield
+    logging.getLogger("anyword").handlers.clear()

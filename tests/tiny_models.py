@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -111,25 +113,25 @@ def save_tiny(folder: Path, kind: str = "stable-diffusion", prediction: str = "e
 
 
 def _byte_pairs():
-    """CLIPTokenizer with a few merges, so that most words have several pieces."""
-    from tokenizers import pre_tokenizers, trainers
+    """CLIPTokenizer that knows the words of TEXTS; others have several pieces.
+
+    Learned here, since the library's own trainer breaks ties at random: every run would have another model.
+    """
+    from tokenizers import pre_tokenizers
     from transformers import CLIPTokenizer
 
-    empty = CLIPTokenizer()
-    trainer = trainers.BpeTrainer(
-        vocab_size=600,
-        end_of_word_suffix="</w>",
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        special_tokens=["<|startoftext|>", "<|endoftext|>"],
-        show_progress=False,
-    )
-    backend = empty.backend_tokenizer
-    backend.train_from_iterator(TEXTS, trainer)
-    model = json.loads(backend.to_str())["model"]
-    vocabulary = dict(model["vocab"])
-    for letter in sorted(pre_tokenizers.ByteLevel.alphabet()):  # any byte may end a word
-        vocabulary.setdefault(letter + "</w>", len(vocabulary))
-    merges = [tuple(pair) for pair in model["merges"]]
+    words = [[*word[:-1], word[-1] + "</w>"] for text in TEXTS for word in text.split()]
+    merges = []
+    while counts := Counter(pair for word in words for pair in pairwise(word)):
+        first, second = max(counts, key=lambda pair: (counts[pair], pair))
+        merges.append((first, second))
+        for word in words:
+            for at in reversed(range(len(word) - 1)):
+                if word[at : at + 2] == [first, second]:
+                    word[at : at + 2] = [first + second]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pieces = [*letters, *(letter + "</w>" for letter in letters), *("".join(pair) for pair in merges)]
+    vocabulary = {piece: number for number, piece in enumerate(["<|startoftext|>", "<|endoftext|>", *pieces])}
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=WINDOW)
 
 

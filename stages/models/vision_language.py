@@ -35,10 +35,15 @@ class Captioner:
     def captions(
         self, images: Sequence[UInt8[np.ndarray, "_height _width 3"]], *, beams: int, max_tokens: int
     ) -> list[str]:
-        """A caption of each image by beam search (1 beam: greedily), without a prompt; nothing is drawn at random."""
-        inputs = _pictures(self.processor, images).to(self.model.device)
-        tokens = self.model.generate(**inputs, num_beams=beams, max_new_tokens=max_tokens, do_sample=False)
-        said = self.processor.batch_decode(tokens, skip_special_tokens=True)
+        """A caption of each image by beam search (1 beam: greedily), without a prompt; nothing is drawn at random.
+
+        One image a call: a batch's arithmetic differs in the last bits, and a beam may turn on them.
+        """
+        said = []
+        for image in images:
+            inputs = _picture(self.processor, image).to(self.model.device)
+            tokens = self.model.generate(**inputs, num_beams=beams, max_new_tokens=max_tokens, do_sample=False)
+            said += self.processor.batch_decode(tokens, skip_special_tokens=True)
         return [" ".join(one.split()) for one in said]
 
 
@@ -55,14 +60,16 @@ class Matcher:
         self, images: Sequence[UInt8[np.ndarray, "_height _width 3"]], phrases: Sequence[str]
     ) -> Float[np.ndarray, "images phrases"]:
         """Zero-shot classification (CLIP, section 3.1.2): softmax over the phrases of cosine similarity times CLIP's
-        learned scale."""
+        learned scale. One image a call, as `Captioner.captions`: a class is chosen by a threshold."""
         device = self.model.device
-        pictures = _pictures(self.processor, images).to(device)
         texts = self.processor(text=list(phrases), padding=True, truncation=True, return_tensors="pt").to(device)
-        seen = torch.nn.functional.normalize(self.model.get_image_features(**pictures).pooler_output, dim=-1)
         said = torch.nn.functional.normalize(self.model.get_text_features(**texts).pooler_output, dim=-1)
-        logits = self.model.logit_scale.exp() * seen @ said.T  # images phrases
-        return logits.softmax(dim=-1).double().cpu().numpy()
+        rows = []
+        for image in images:
+            pictures = _picture(self.processor, image).to(device)
+            seen = torch.nn.functional.normalize(self.model.get_image_features(**pictures).pooler_output, dim=-1)
+            rows.append((self.model.logit_scale.exp() * seen @ said.T).softmax(dim=-1))
+        return torch.cat(rows).double().cpu().numpy()
 
 
 def load_captioner(path: str, *, offline: bool, device: torch.device) -> Captioner:
@@ -79,10 +86,9 @@ def load_matcher(path: str, *, offline: bool, device: torch.device) -> Matcher:
     return Matcher(*_load(transformers.CLIPModel, "clip", path, offline, device))
 
 
-def _pictures(processor: Any, images: Sequence[np.ndarray]) -> Any:
-    """Images as the processor makes them; copied, since torch wants arrays that it may write to."""
-    own = [np.array(image) for image in images]
-    return processor(images=own, input_data_format="channels_last", return_tensors="pt")
+def _picture(processor: Any, image: np.ndarray) -> Any:
+    """An image as the processor makes it; copied, since torch wants an array that it may write to."""
+    return processor(images=[np.array(image)], input_data_format="channels_last", return_tensors="pt")
 
 
 def _load(cls: Any, kind: str, path: str, offline: bool, device: torch.device) -> tuple[ModelRecord, Any, Any]:

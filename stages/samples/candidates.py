@@ -59,11 +59,10 @@ class Chooser:
         return {"blip": self._blip.record, "clip": self._clip.record}
 
     def choose(self, images: Sequence[UInt8[np.ndarray, "_height _width 3"]], names: Sequence[str]) -> list[Choice]:
-        """The choice among `names` (without the background) for each image; all of a batch at once."""
+        """The choice among `names` (without the background) for each image."""
         recipe = self.recipe
         captions = self._blip.captions(images, beams=recipe.beams, max_tokens=recipe.max_tokens)
         prompts = [recipe.template.format(name) for name in names]
-        # Rounded, so that a batch's arithmetic (some 1e-7) seldom shows in the table.
         probabilities = self._clip.probabilities(images, prompts).round(5)
         choices = []
         for caption, row in zip(captions, probabilities, strict=True):
