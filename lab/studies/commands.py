@@ -9,6 +9,7 @@ from lab.studies import (
     batches,
     captions,
     inversion,
+    invseg,
     ladder,
     no_target,
     parsers,
@@ -38,6 +39,7 @@ app.command()(parsers.parsers)
 app.command()(parsing.parsing)
 app.command()(parsing.treebank)
 app.command()(inversion.inversion)
+app.command()(invseg.invseg)
 app.command()(batches.batches)
 app.command()(results.tables)
 app.command()(picture.picture)

@@ -93,6 +93,10 @@ class Embeddings:
             raise ArtifactError(f"{path}: its vectors are of space '{space}'.", remedy="Run invert again.")
         self.space: Space = space
 
+    def __len__(self) -> int:
+        """Tokens that learned, of all samples, in the first encoder."""
+        return len(self._tensors["vectors"])
+
     def of(self, position: int, part: int, encoder: int, window: int) -> LearnedText:
         """What window `part` of a sample's text learned in one encoder; positions count in that window."""
         token, joined = self._tensors[_name("token", encoder)], self._tensors[_name("joined", encoder)]

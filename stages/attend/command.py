@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from stages.artifacts import ArtifactError, Failure, ModelRecord, Outcome, Result, ShardReader, ShardWriter, unchanged
+from stages.artifacts import (
+    AnywordError,
+    ArtifactError,
+    Failure,
+    ModelRecord,
+    Outcome,
+    Result,
+    ShardReader,
+    ShardWriter,
+    unchanged,
+)
 from stages.artifacts.embeddings import NAME, Embeddings
 from stages.artifacts.language import words
 from stages.artifacts.maps import WordMaps, write_maps
@@ -38,6 +49,7 @@ def run(
     dict. ArtifactError where the embeddings were learned with another backbone or adapter.
     """
     from stages.attend.merger import Merger
+    from stages.learning.classes import each_class
     from stages.learning.conditioning import conditioned
     from stages.models import records
     from stages.models.adapter import merge
@@ -55,6 +67,12 @@ def run(
     model = merge(load(settings.backbone, choose_device(device)), adapter)
     _check_backbone(inputs["embeddings"], model.record)
     learned = Embeddings(inputs["embeddings"].file(NAME))
+    if settings.template is not None and len(learned):
+        raise AnywordError(
+            "attend: `template` gives every class a text of its own, and the embeddings were learned in another.",
+            remedy="Choose an inverter with steps: 0.",
+        )
+    tokenize = partial(each_class, model, template=settings.template) if settings.template is not None else None
     attender = cast(Module, implementation(settings))
     reader = AttentionReader(model, scales=settings.scales, layers=settings.layers, own=settings.refine > 0)
     models = {"backbone": model.record}
@@ -62,7 +80,7 @@ def run(
 
     def process(batch: Sequence[int]) -> list[Result]:
         own = [rows[writer.ids[position]] for position in batch]
-        prepared = prepare(model, own, images or inputs["samples"].path)
+        prepared = prepare(model, own, images or inputs["samples"].path, tokenize)
         results: dict[int, Result] = dict(prepared.failures)
         if prepared.owner:
             windows_of = [(batch[index], part) for index, part in zip(prepared.owner, prepared.part, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stages.artifacts import Stage
 from stages.artifacts.recipes import Recipe
@@ -43,6 +43,18 @@ class AttenderRecipe(Recipe):
         le=8,
         description="How often the averaged maps are spread along the averaged self-attention (A_self A_cross).",
     )
+    template: str | None = Field(
+        None,
+        description="Every class of a list ('sky, hot dog') is read with a text of its own, such as 'a photograph of a "
+        "{}' (DiffSegmenter). Needs an inverter without steps. Default: the text as it is.",
+    )
+
+    @field_validator("template")
+    @classmethod
+    def _has_a_place(cls, value: str | None) -> str | None:
+        if value is not None and (value.count("{}") != 1 or value.replace("{}", "").count("{")):
+            raise ValueError("must hold {} once, where the class's name goes")
+        return value
 
 
 class ChainRecipe(AttenderRecipe):

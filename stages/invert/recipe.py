@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -98,4 +98,71 @@ class TextualRecipe(InverterRecipe):
             raise ValueError(f"timesteps {low}..{high} is not a range")
         if self.antithetic and self.draws % 2:
             raise ValueError(f"antithetic draws come in pairs, but draws is {self.draws}")
+        return self
+
+
+class InvSegRecipe(InverterRecipe):
+    """InvSeg (Lin et al., AAAI 2025): the encoding of a class prompt learns from one image. What the paper leaves open
+    is an option here; docs/invseg.md says why each default.
+    """
+
+    MODULE: ClassVar = "stages.invert.invseg"
+    SPACE: ClassVar = "output"
+
+    kind: Literal["invseg"] = "invseg"
+    steps: int = Field(15, ge=0, description="Optimisation steps; 0 leaves the prompt as it is (Diffusion Baseline).")
+    lr: float = Field(0.01, gt=0, description="Learning rate of Adam.")
+    timesteps: tuple[int, int] = Field((5, 300), description="Range of timesteps drawn, end exclusive.")
+    classes: Literal["list", "runs"] = Field(
+        "list",
+        description="What a class is. list: what stands between commas of a class prompt ('sky, hot dog'); runs: of a "
+        "sentence, content words with but spaces between them ('a striped circle on grass': two).",
+    )
+    tokens: Literal["all", "classes"] = Field(
+        "all", description="Which columns of the encoding learn: all, marks and padding too, or the classes' alone."
+    )
+    views: int = Field(2, ge=1, description="Random resized crops of the image in a step.")
+    least_crop: float = Field(0.6, gt=0, le=1, description="Smallest share of the image that a crop shows.")
+    crops: Literal["fixed", "redrawn"] = Field(
+        "fixed",
+        description="One set of crops for all steps, or new ones at every step, which doubles the time: each is "
+        "encoded anew.",
+    )
+    clustering: float = Field(1.0, ge=0, description="Weight of contrastive soft clustering.")
+    entropy: float = Field(1.0, ge=0, description="Weight of the entropy over the views (alpha).")
+    scale: float = Field(4.0, gt=0, description="How sharply anchors are selected: sigmoid(scale (M - centre)).")
+    centre: float = Field(0.5, ge=0, le=1, description="The map's value at which a cell is half an anchor.")
+    divergence: Literal["sum", "mean"] = Field(
+        "sum", description="The distance of two cells: both directions' KL added (equation 3), or their mean."
+    )
+    self_gradient: bool = Field(
+        False, description="Whether gradients also flow through self-attention, which the encoding moves a little."
+    )
+    refine: int = Field(1, ge=0, le=8, description="How often maps are spread along self-attention (equation 2).")
+    normalise: Literal["none", "classes"] = Field(
+        "none",
+        description="classes: cells are shared out between the classes before both losses (a softmax of ten times the "
+        "map; M over its sum). Deviates from the paper, whose M is each class's own.",
+    )
+    scales: dict[int, Annotated[float, Field(gt=0)]] | None = Field(
+        None, min_length=1, description="As an attender's: weights by resolution. Default: the backbone's own layers."
+    )
+    layers: tuple[str, ...] | None = Field(
+        None, min_length=1, description="As an attender's: layers to read, by the beginning of their names."
+    )
+    side: int | None = Field(
+        None,
+        ge=4,
+        le=128,
+        description="Maps and self-attention are interpolated to so many cells a side before the losses (the paper: "
+        "64). Default: as they are read, since interpolation adds cells and no structure.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> InvSegRecipe:
+        low, high = self.timesteps
+        if not 0 <= low < high:
+            raise ValueError(f"timesteps {low}..{high} is not a range")
+        if not self.clustering and not self.entropy:
+            raise ValueError("clustering and entropy are both 0, so there is nothing to learn by")
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
@@ -47,14 +47,21 @@ class Inputs:
         return rows
 
 
-def prepare(model: DiffusionModel, rows: Sequence[Mapping[str, Any]], root: Path) -> Inputs:
-    """Read, resize and encode the images of rows of the samples table; tokenize their texts."""
+def prepare(
+    model: DiffusionModel,
+    rows: Sequence[Mapping[str, Any]],
+    root: Path,
+    tokenize: Callable[[str], Tokens] | None = None,
+) -> Inputs:
+    """Read, resize and encode the images of rows of the samples table; tokenize their texts, as the model does where
+    nothing else is given."""
+    tokenize = tokenize or model.tokenize
     pixels: list[torch.Tensor] = []
     tokens: list[Tokens] = []
     failures: dict[int, Failure] = {}
     for index, row in enumerate(rows):
         try:
-            own = model.tokenize(row["text"])
+            own = tokenize(row["text"])
             image = read_image(root, row["image"], row["image_sha256"])
         except SampleError as error:
             failures[index] = Failure(str(error))

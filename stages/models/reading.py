@@ -41,27 +41,28 @@ class AttentionReader:
     ) -> None:
         """scales: weight by the longer side of the grid; the result has the largest grid, the others interpolated to
         it. Default: the model's own layers alone. layers: beginnings of names of those to read at each side; default:
-        at the default's side the model's, elsewhere every one. own: also the self-attention beside the layers of the
-        largest side. AnywordError where no layer is left at a side, or a name fits none.
+        at the default's side the model's, elsewhere every one. own: also self-attention at the largest side, that
+        beside the default's layers, whatever `layers` says: which layers know words does not say which know structure.
+        AnywordError where no layer is left at a side, or a name fits none.
         """
         self.model = model
         default = model.read_by_default
         scales = {default[0].side: 1.0} if scales is None else scales
 
-        def at(side: int) -> Sequence[Layer]:
-            if layers is None and side == default[0].side:
+        def at(side: int, wanted: Sequence[str] | None) -> Sequence[Layer]:
+            if wanted is None and side == default[0].side:
                 return default
-            return choose_layers(model.layers, side, layers, f"backbone {model.record.id}")
+            return choose_layers(model.layers, side, wanted, f"backbone {model.record.id}")
 
-        chosen = {side: at(side) for side in scales}
+        chosen = {side: at(side, layers) for side in scales}
         total = sum(scales.values())
         self._text = {
             side: (Read(tuple(one.name for one in chosen[side])), weight / total) for side, weight in scales.items()
         }
-        finest = chosen[max(scales)]
-        self.grid = finest[0].grid
+        self.grid = chosen[max(scales)][0].grid
         """Rows and columns of the maps."""
-        self._own = Read(tuple(one.name for one in finest), "image-to-image") if own else None
+        beside = at(max(scales), None)
+        self._own = Read(tuple(one.name for one in beside), "image-to-image") if own else None
         self.reads = [read for read, _ in self._text.values()] + ([self._own] if self._own else [])
 
     def __call__(

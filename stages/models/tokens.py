@@ -73,6 +73,16 @@ class Encoding:
         joined = torch.tensor(ids, device=self.input_ids.device)
         return replace(self, input_ids=joined, offsets=tuple(map(tuple, places)), marks=tuple(marks))
 
+    def moved(self, part: Span, to: int) -> Encoding:
+        """The same tokens for another text, which holds this one's `part` at `to`; the other tokens are nowhere."""
+
+        def place(start: int, end: int) -> tuple[int, int]:
+            inside = start < end and part.start < end and start < part.end
+            low, high = max(start, part.start), min(end, part.end)
+            return (low - part.start + to, high - part.start + to) if inside else (0, 0)
+
+        return replace(self, offsets=tuple(tuple(place(*one) for one in own) for own in self.offsets))
+
     @classmethod
     def together(cls, encodings: Sequence[Encoding]) -> Encoding:
         """The texts of several encodings by one encoder, one after the other."""
@@ -122,6 +132,10 @@ class Tokens:
     def join(self, words: Sequence[Sequence[Sequence[Sequence[int]]]]) -> Tokens:
         """The same texts with words joined, given by encoder and text (see `Encoding.join`)."""
         return Tokens(tuple(one.join(own) for one, own in zip(self.encodings, words, strict=True)))
+
+    def moved(self, part: Span, to: int) -> Tokens:
+        """See `Encoding.moved`."""
+        return Tokens(tuple(one.moved(part, to) for one in self.encodings))
 
     def select(self, indices: Sequence[int]) -> Tokens:
         return Tokens(tuple(one.select(indices) for one in self.encodings))

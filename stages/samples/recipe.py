@@ -92,6 +92,30 @@ class ExpressionWorldDataset(DatasetRecipe):
     count: int = Field(8, ge=1, description="How many scenes.")
 
 
+class ClassWorldDataset(DatasetRecipe):
+    """Scenes of the embedded world as label maps: a text lists the image's classes, and every pixel has one."""
+
+    MODULE: ClassVar = "stages.samples.class_lists"
+
+    kind: Literal["class-world"] = "class-world"
+    classes: Literal["phrases", "colours", "nouns"] = Field(
+        "phrases", description="What makes a class of objects: 'striped red circle', 'red' or 'circle'; grounds beside."
+    )
+    synonyms: bool = Field(False, description="Objects' classes in words that the embedded models never saw.")
+    candidates: Literal["truth", "all"] = Field(
+        "truth", description="Which classes a text lists: those in the image, or all (of colours and nouns)."
+    )
+    split: Literal["train", "val", "test"] = Field("test", description="Range of seeds; splits never overlap.")
+    first: int = Field(0, ge=0, description="Number of the first scene.")
+    count: int = Field(8, ge=1, description="How many scenes.")
+
+    @model_validator(mode="after")
+    def _listable(self) -> ClassWorldDataset:
+        if self.candidates == "all" and (self.classes == "phrases" or self.synonyms):
+            raise ValueError("candidates: all needs classes: colours or nouns, without synonyms")
+        return self
+
+
 class FolderDataset(DatasetRecipe):
     """A folder of images and one table of texts (CSV or JSONL)."""
 

@@ -19,7 +19,7 @@ from stages.score.collector import Case, Row, phrases
 from stages.score.recipe import Semantic
 
 if TYPE_CHECKING:
-    from jaxtyping import Int64, Integer
+    from jaxtyping import Float64, Int64, Integer
 
 IGNORE = 255
 IGNORE_ALL = -2
@@ -164,6 +164,12 @@ class LabelMaps:
 
 def collector(recipe: Semantic) -> LabelMaps:
     return LabelMaps(recipe)
+
+
+def mean_iou(sums: Float64[np.ndarray, "*sets 3 classes"]) -> Float64[np.ndarray, "*sets"]:
+    """mIoU of sets whose histograms are added up, over the classes that are in truth or prediction."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _nanmean(_iou(sums))
 
 
 def _iou(sums: np.ndarray) -> np.ndarray:

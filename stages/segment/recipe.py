@@ -72,6 +72,24 @@ class AttentionRecipe(SegmenterRecipe):
     predicates: bool = Field(True, description="Predicates get masks too: those of their subject and object, joined.")
 
 
+class ArgmaxRecipe(SegmenterRecipe):
+    """No SAM: every pixel goes to the phrase whose map, min-max-scaled and enlarged, responds most there (InvSeg).
+
+    Each phrase's map reaches 1 somewhere, so one that is not in the image takes pixels all the same: a text should
+    list what is there (`candidates` of the datasets).
+    """
+
+    MODULE: ClassVar = "stages.segment.argmax"
+    READS: ClassVar = ("maps", "phrases")
+
+    kind: Literal["argmax"] = "argmax"
+    threshold: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        0.0,
+        description="Pixels where no response reaches this belong to no phrase: background, where a dataset has it as "
+        "what is left. 0: every pixel has a phrase; a background that the text names is one like any other.",
+    )
+
+
 class _TextPrompted(SegmenterRecipe):
     MODULE: ClassVar = "stages.segment.text"
     READS: ClassVar = ("phrases",)
