@@ -1,0 +1,155 @@
+"""Label maps: one class a pixel from maps, class lists of the embedded world, and both through the workflow."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from tiny_workflow import snakemake, tiny_config
+
+from stages.artifacts import ShardReader
+from stages.artifacts.language import Parse, Phrase, Span
+from stages.artifacts.masks import decode
+from stages.artifacts.results import Results
+from stages.samples.command import index as list_dataset
+from stages.samples.command import run as draw
+from stages.samples.readers.semantic import listed
+from stages.samples.recipe import ClassWorldDataset
+from stages.segment.argmax import label_map
+from stages.segment.recipe import ArgmaxRecipe
+from stages.world.class_lists import label_maps, said
+from stages.world.scene import scene
+
+SIZE = (12, 20)
+
+
+def recipe(**options):
+    return ArgmaxRecipe.model_validate(options)
+
+
+def phrases_of(*names):
+    _, phrases = listed(names)
+    return Parse(phrases=phrases), [(one.span.start, one.span.end) for one in phrases]
+
+
+@given(
+    count=st.integers(1, 5),
+    seed=st.integers(0, 1000),
+    threshold=st.sampled_from([0.0, 0.3, 1.0]),
+)
+def test_no_two_phrases_share_a_pixel_and_without_a_threshold_none_is_left(count, seed, threshold):
+    maps = np.random.default_rng(seed).random((count, 4, 6))
+    parse, spans = phrases_of(*"abcde"[:count])
+    cuts = label_map(parse, dict(zip(spans, maps, strict=True)), SIZE, recipe(threshold=threshold))
+    claimed = sum(cut.mask.astype(int) for cut in cuts.values())
+    assert claimed.shape == SIZE and claimed.max() <= 1
+    if count > 1 and threshold == 0:
+        assert claimed.min() == 1
+    for cut in cuts.values():
+        assert cut.score >= threshold if cut.mask.any() else cut.score == 0
+
+
+def test_maps_are_enlarged_before_they_are_compared():
+    """Two ramps that cross between cells part the image where they cross, not where a cell ends."""
+    ramp = np.linspace(0, 1, 4)[None]
+    parse, (a, b) = phrases_of("a", "b")
+    cuts = label_map(parse, {a: ramp, b: 1 - ramp}, (1, 400), recipe())
+    assert abs(int(cuts["phrase", 1].mask.sum()) - 200) <= 1
+    cuts = label_map(parse, {a: ramp, b: (1 - ramp) ** 3}, (1, 400), recipe())
+    assert int(cuts["phrase", 1].mask.sum()) % 100 != 0
+
+
+def test_ties_missing_and_constant_maps():
+    parse, (a, b, _) = phrases_of("a", "b", "c")
+    same = np.array([[0.0, 1.0]])
+    cuts = label_map(parse, {a: same, b: same}, (1, 2), recipe())
+    assert cuts["phrase", 0].mask.tolist() == [[False, True]]  # of equals the first; nobody where none responds
+    assert not cuts["phrase", 1].mask.any() and not cuts["phrase", 2].mask.any()
+    flat = label_map(parse, {a: np.full((1, 2), 0.3), b: same}, (1, 2), recipe())
+    assert not flat["phrase", 0].mask.any() and flat["phrase", 1].mask.any()
+    assert label_map(Parse(), {}, (1, 2), recipe()) == {}
+    assert not any(cut.mask.any() for cut in label_map(parse, {}, (1, 2), recipe()).values())
+
+
+def test_a_class_of_several_words_is_the_mean_of_them():
+    text = "hot dog"
+    parse = Parse(phrases=(Phrase(span=Span(start=0, end=7), root=Span(start=4, end=7)),))
+    maps = {(0, 3): np.array([[1.0, 0, 0]]), (4, 7): np.array([[0, 1.0, 0]])}
+    cuts = label_map(parse, maps, (1, 3), recipe(threshold=0.9))
+    assert cuts["phrase", 0].mask.tolist() == [[True, True, False]], text
+
+
+# Class lists of the embedded world
+
+
+@pytest.mark.parametrize("by", ["phrases", "colours", "nouns"])
+@pytest.mark.parametrize("synonyms", [False, True])
+def test_every_pixel_has_one_class(by, synonyms):
+    for index in range(6):
+        drawn = scene("val", index)
+        found = label_maps(drawn, by, synonyms=synonyms)
+        assert (sum(mask.astype(int) for mask in found.values()) == 1).all()
+        assert set(found) == {said(one, by, synonyms=synonyms) for one in drawn.instances} | {
+            one.name for one in drawn.grounds
+        }
+
+
+def make_samples(folder, **options):
+    settings = {"kind": "class-world", "split": "val", "count": 3, **options}
+    values = ClassWorldDataset.model_validate(settings).model_dump(mode="json")
+    listing = folder / "index" / "manifest.json"
+    list_dataset(recipe=values, output=listing)
+    output = folder / "00000" / "manifest.json"
+    draw(index=listing.parent / "00000" / "manifest.json", recipe={"kind": "class-world"}, output=output)
+    return ShardReader(output, "samples")
+
+
+def test_a_text_lists_the_images_classes_and_truth_is_exact(tmp_path):
+    folder = make_samples(tmp_path, classes="nouns")
+    truth = folder.table("truth")
+    for index, row in enumerate(folder.table("samples")):
+        wanted = label_maps(scene("val", index), "nouns")
+        assert row["text"] == ", ".join(wanted)
+        own = [one for one in truth if one["sample_id"] == row["sample_id"]]
+        assert {row["text"][one["start"] : one["end"]] for one in own} == set(wanted)
+        for one in own:
+            np.testing.assert_array_equal(decode(one), wanted[row["text"][one["start"] : one["end"]]])
+
+
+def test_all_candidates_are_listed_and_only_those_there_have_truth(tmp_path):
+    folder = make_samples(tmp_path, classes="colours", candidates="all")
+    texts = {row["text"] for row in folder.table("samples")}
+    assert len(texts) == 1 and len(folder.table("truth")) < 3 * len(texts.pop().split(", "))
+
+
+def test_lists_that_cannot_be_made_are_refused():
+    with pytest.raises(ValidationError, match="candidates: all needs"):
+        ClassWorldDataset.model_validate({"kind": "class-world", "candidates": "all"})
+
+
+# Through the workflow
+
+
+def test_invseg_runs_from_samples_to_the_semantic_score(tmp_path):
+    config = tiny_config(tmp_path)
+    config["datasets"]["tiny"] = {"kind": "class-world", "split": "val", "count": 2, "classes": "colours"}
+    config["inverters"]["invseg"] = {"kind": "invseg", "backbone": "tiny", "steps": 2}
+    config["attenders"]["once"] = {"kind": "single-step", "at": [50], "refine": 1}
+    config["segmenters"]["argmax"] = {"kind": "argmax"}
+    config["scorers"] = {"semantic": {"kind": "semantic", "replicates": 0}}
+    config["experiments"]["one"] |= {
+        "inverter": "invseg",
+        "attender": "once",
+        "segmenter": "argmax",
+        "scorer": "semantic",
+    }
+    snakemake(tmp_path, config)
+    results = Results(tmp_path / "results" / "tiny")
+    (shard,) = results.shards()
+    masks = ShardReader(results.masks("one", shard), "segment").table("masks")
+    for sample_id in {row["sample_id"] for row in masks}:
+        assert (sum(decode(row).astype(int) for row in masks if row["sample_id"] == sample_id) == 1).all()
+    scores = json.loads(ShardReader(results.score("one"), "score").file("score.json").read_text())
+    assert 0 <= scores["official"]["mIoU"]["value"] <= 1
