@@ -1,4 +1,5 @@
 # make demo    set up .venv, run the embedded demo through every stage, print its scores and where the page is
+# make demo-invseg  the same scenes as label maps, by InvSeg and by what it starts from
 # make picture draw the README's picture anew, from scenes run through every stage
 # make test    set up .venv, run the tests, on up to four cores
 # make lint    style, types, workflow
@@ -11,10 +12,14 @@ INSTALLED := .venv/.installed
 CORES ?= 2
 SNAKEMAKE := $(BIN)/snakemake --profile workflow/profiles/local --cores $(CORES)
 
-.PHONY: demo picture test lint train bench
+.PHONY: demo demo-invseg picture test lint train bench
 
 demo: $(INSTALLED)
 	@$(SNAKEMAKE) --quiet rules host
+	@$(BIN)/anyword results
+
+demo-invseg: $(INSTALLED)
+	@$(SNAKEMAKE) --quiet rules host --config 'targets=["invseg","diffusion-baseline"]'
 	@$(BIN)/anyword results
 
 picture: $(INSTALLED)

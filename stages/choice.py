@@ -51,13 +51,14 @@ def _with_backbone(
     config: dict[str, Any], chosen: dict[str, Any], backbone: str, *, offline: bool, keep_inverter: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The configuration with an inverter on that backbone: the chosen one, or for a real backbone the papers'."""
+    invseg = config["inverters"].get(chosen["inverter"], {}).get("kind") == "invseg"
     name = backbone
     if backbone not in config["backbones"]:
         name = "given"
         recipe = {"kind": backbone_kind(backbone), "path": backbone, "offline": offline}
         config = {**config, "backbones": {**config["backbones"], name: recipe}}
     embedded = config["backbones"][name]["kind"] == "embedded"
-    base = chosen["inverter"] if keep_inverter or embedded else "paper"
+    base = chosen["inverter"] if keep_inverter or embedded else "invseg-paper" if invseg else "paper"
     inverter = {**_named(config, "inverters", base, "--inverter"), "backbone": name}
     config = {**config, "inverters": {**config["inverters"], f"{base}-here": inverter}}
     chosen = {**chosen, "inverter": f"{base}-here"}

@@ -10,13 +10,14 @@ import io
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stages.artifacts.atomic import write_bytes, write_json
+from stages.artifacts.compose import label_map
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.manifest import NAME
 from stages.artifacts.results import Results, shard_name
@@ -34,6 +35,7 @@ def segment(
     text: str,
     out: Path,
     *,
+    classes: Sequence[str] = (),
     config: Mapping[str, Any],
     experiment: str,
     adapter: Path | None = None,
@@ -41,6 +43,7 @@ def segment(
 ) -> Path:
     """Masks (PNG), overlay, COCO JSON and page of one image and its sentence, below `out`; the page's path.
 
+    classes: what a text that is a list names, each a phrase; labels.png then holds their numbers, from 1 on.
     config: a whole configuration; of `experiment`, which it must hold, the recipes are taken, not the dataset.
     adapter: folder or manifest of a trained adapter of the text encoder, for the inverter to use.
 
@@ -81,14 +84,15 @@ def segment(
         }
     )
     out.mkdir(parents=True, exist_ok=True)
-    write_bytes(table, (json.dumps({"id": "image", "image": image.name, "text": text}) + "\n").encode())
+    row = {"id": "image", "image": image.name, "text": text, **({"phrases": list(classes)} if classes else {})}
+    write_bytes(table, (json.dumps(row) + "\n").encode())
     results = Results(root)
     places: dict[str, Any] = {"images": image.parent, "texts": table, "adapter": adapter}
     for step in steps(workflow, experiment, results, SHARD, **places, device=device):
         log.info("%s", step.stage)
         step.run()
         _stop_at_failure(step.output, step.stage)
-    _write_masks(results.masks(experiment, SHARD), results.samples(SHARD), image, text, out)
+    _write_masks(results.masks(experiment, SHARD), results.samples(SHARD), image, text, out, listed=bool(classes))
     return results.page(experiment)
 
 
@@ -98,12 +102,15 @@ def _stop_at_failure(output: Path, stage: str) -> None:
             raise AnywordError(f"{stage}: {state['reason']}")
 
 
-def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) -> None:
-    """`masks/*.png`, `overlay.png` and `coco.json` (a COCO dataset: one category a phrase)."""
+def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path, *, listed: bool) -> None:
+    """`masks/*.png`, `overlay.png` and `coco.json` (a COCO dataset: one category a phrase); of a class list also
+    `labels.png`, and a legend in the overlay."""
     from PIL import Image
     from pycocotools import mask as coco
 
     from stages.artifacts.images import decode_image
+    from stages.export.formats import index_png_of
+    from stages.legend import with_legend
 
     rows = ShardReader(masks, "segment").table("masks")
     (sample,) = ShardReader(samples, "samples").table("samples")
@@ -137,8 +144,22 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) 
                 "mask": f"masks/{name}",
             }
         )
+    overlay = pixels.round().astype(np.uint8)
+    if listed:
+        entries = [
+            (str(one["name"]), OVERLAY_COLOURS[n % len(OVERLAY_COLOURS)])
+            for n, (one, row) in enumerate(zip(categories, rows, strict=True))
+            if row["kind"] == "phrase"
+        ]
+        overlay = with_legend(overlay, entries)
+        phrases = [row for row in rows if row["kind"] == "phrase"]
+        labels = label_map(
+            phrases, [row["index"] + 1 for row in phrases], sample["height"], sample["width"], unclaimed=0
+        )
+        if labels.max() <= 255:  # an index PNG has no more
+            write_bytes(out / "labels.png", index_png_of(labels))
     buffer = io.BytesIO()
-    Image.fromarray(pixels.round().astype(np.uint8)).save(buffer, format="png")
+    Image.fromarray(overlay).save(buffer, format="png")
     write_bytes(out / "overlay.png", buffer.getvalue())
     images = [{"id": 1, "file_name": image.name, "width": sample["width"], "height": sample["height"], "text": text}]
     write_json(out / "coco.json", {"images": images, "annotations": annotations, "categories": categories})

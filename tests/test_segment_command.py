@@ -184,3 +184,28 @@ def test_either_embedded_model_on_a_photograph_is_named(scene, caplog, given, na
         warn_if_embedded(config, chosen, scene / "scene.png")
     (line,) = [record.getMessage() for record in caplog.records if "embedded" in record.getMessage()]
     assert f"The embedded {named} (" in line
+
+
+def test_a_list_of_classes_becomes_a_label_map(scene):
+    import numpy as np
+    from PIL import Image
+
+    out = scene / "labels"
+    arguments = ["segment", str(scene / "scene.png"), "--classes", "red circle, grass,, grass", "--out", str(out)]
+    (scene / "quick.yaml").write_text("inverters: {invseg: {kind: invseg, backbone: embedded, steps: 1}}\n")
+    done = CliRunner().invoke(app, [*arguments, "--config", str(scene / "quick.yaml")], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    with Image.open(out / "labels.png") as labels:
+        values = np.asarray(labels)
+    assert values.shape == (90, 120) and set(np.unique(values)) <= {1, 2}
+    for one in json.loads((out / "coco.json").read_text())["annotations"]:
+        with Image.open(out / one["mask"]) as mask:
+            assert ((np.asarray(mask) > 0) == (values == one["id"])).all()
+    with Image.open(out / "overlay.png") as overlay:
+        assert overlay.height > 90  # the legend
+
+
+@pytest.mark.parametrize("arguments", [[], ["a dog", "--classes", "dog"]])
+def test_a_sentence_or_classes(scene, arguments):
+    with pytest.raises(AnywordError, match="give one of them"):
+        CliRunner().invoke(app, ["segment", str(scene / "scene.png"), *arguments], catch_exceptions=False)

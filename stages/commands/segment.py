@@ -10,7 +10,10 @@ import typer
 
 def segment(
     image: Annotated[Path, typer.Argument(help="The image.")],
-    text: Annotated[str, typer.Argument(help="What it shows, in a sentence.")],
+    text: Annotated[str | None, typer.Argument(help="What it shows, in a sentence.")] = None,
+    classes: Annotated[
+        str, typer.Option(help="Instead of a sentence: classes by commas; every pixel gets one of them.")
+    ] = "",
     out: Annotated[Path, typer.Option(help="Folder for masks/, overlay.png, coco.json and the page.")] = Path("out"),
     backbone: Annotated[
         str | None,
@@ -24,26 +27,46 @@ def segment(
     adapter: Annotated[
         Path | None, typer.Option(help="Trained adapter of the text encoder: its folder, results/DATASET/adapt/NAME.")
     ] = None,
-    experiment: Annotated[str, typer.Option(help="Experiment whose recipes are used where nothing is said.")] = "spacy",
+    experiment: Annotated[
+        str | None,
+        typer.Option(
+            "--experiment",
+            "--method",
+            help="Experiment whose recipes are used where nothing is said. Default: spacy (Segment Anyword); for "
+            "classes, invseg.",
+        ),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="A configuration laid over the repository's config.yaml.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     offline: Annotated[
         bool, typer.Option(help="Take hub ids from the local cache only; --no-offline lets them be fetched.")
     ] = True,
 ) -> None:
-    """Segment every phrase of a sentence in an image.
+    """Segment every phrase of a sentence in an image, or share its pixels out between classes.
 
-    Writes a mask a phrase (PNG), an overlay, a COCO JSON and an offline page with every word's map.
+    Writes a mask a phrase (PNG), an overlay, a COCO JSON and an offline page with every word's map; for classes also
+    labels.png, whose values are their numbers.
 
-    Example: anyword segment photo.jpg "a black cat on a red sofa" --out out/
+    Examples: anyword segment photo.jpg --classes "sky, grass, dog" --method invseg
+
+    anyword segment photo.jpg "a black cat on a red sofa" --out out/
     --backbone stable-diffusion-v1-5/stable-diffusion-v1-5 --sam sam_vit_h_4b8939.pth
     """
+    from stages.artifacts.errors import AnywordError
     from stages.choice import with_models
     from stages.single import segment as run
 
+    names = list(dict.fromkeys(one.strip() for one in classes.split(",") if one.strip()))
+    if (text is None) != bool(names):
+        raise AnywordError(
+            "a sentence and --classes: give one of them.", remedy='Such as "a dog on grass", or --classes "dog, grass".'
+        )
+    experiment = experiment or ("invseg" if names else "spacy")
+    if text is None:
+        text, parser = ", ".join(names), parser or "truth"  # the list itself says what its phrases are
     models = {"backbone": backbone, "sam": sam, "parser": parser, "inverter": inverter}
     whole = with_models(image, experiment=experiment, config=config, offline=offline, **models)
-    page = run(image, text, out, config=whole, experiment=experiment, adapter=adapter, device=device)
+    page = run(image, text, out, classes=names, config=whole, experiment=experiment, adapter=adapter, device=device)
     typer.echo(
         f"masks:   {out / 'masks'}\noverlay: {out / 'overlay.png'}\ncoco:    {out / 'coco.json'}\npage:    {page}"
     )

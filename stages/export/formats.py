@@ -15,7 +15,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -26,6 +26,9 @@ from stages.artifacts.errors import AnywordError
 from stages.artifacts.masks import decode
 from stages.export.results import Exported, Mask
 from stages.export.tables import COLUMNS, area, box, confidence, line, parquet, score, table_csv, write_csv
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32
 
 log = logging.getLogger("anyword")
 
@@ -150,9 +153,7 @@ def index_png(samples: Iterable[Exported], out: Path) -> int:
                 remedy="This format is for label sets; use coco or mask-png for free text.",
             )
         values = label_map(rows, labels, one.sample["height"], one.sample["width"], unclaimed=0)
-        image = Image.fromarray(values.astype(np.uint8), mode="P")
-        image.putpalette(_palette())
-        _save(out / f"{one.number:06d}.png", image)
+        write_bytes(out / f"{one.number:06d}.png", index_png_of(values))
         listing.append({"file": f"{one.number:06d}.png", "sample_id": one.id, "image": one.sample["image"]})
         count += len(rows)
     write_json(out / "classes.json", classes)
@@ -192,6 +193,13 @@ def _own_phrase(one: Exported, index: int) -> str:
     return str(one.sample["text"][span["start"] : span["end"]]).lower()
 
 
+def index_png_of(values: Int32[np.ndarray, "height width"]) -> bytes:
+    """A label map of values up to 255 as a palette PNG."""
+    image = Image.fromarray(values.astype(np.uint8), mode="P")
+    image.putpalette(_palette())
+    return _png(image)
+
+
 def _palette() -> list[int]:
     """VOC's colour map: the bits of the index, spread over the channels from the top."""
     colours = []
@@ -205,7 +213,10 @@ def _palette() -> list[int]:
 
 
 def _save(path: Path, image: Image.Image) -> None:
+    write_bytes(path, _png(image))
+
+
+def _png(image: Image.Image) -> bytes:
     sink = io.BytesIO()
     image.save(sink, "PNG")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, sink.getvalue())
+    return sink.getvalue()
