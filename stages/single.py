@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.artifacts.atomic import write_bytes, write_json
+from stages.artifacts.atomic import write_bytes, write_folder, write_json
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.manifest import NAME
 from stages.artifacts.results import Results, shard_name
@@ -99,7 +99,7 @@ def _stop_at_failure(output: Path, stage: str) -> None:
 
 
 def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) -> None:
-    """`masks/*.png`, `overlay.png` and `coco.json` (a COCO dataset: one category a phrase)."""
+    """`masks/*.png`, `overlay.png` and `coco.json` (a COCO dataset: one category a phrase's words)."""
     from PIL import Image
     from pycocotools import mask as coco
 
@@ -108,7 +108,9 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) 
     rows = ShardReader(masks, "segment").table("masks")
     (sample,) = ShardReader(samples, "samples").table("samples")
     pixels = decode_image(image.read_bytes(), image.name).astype(np.float32)
-    annotations, categories = [], []
+    annotations: list[dict[str, Any]] = []
+    categories: dict[str, int] = {}  # a phrase that is said twice is one category: readers refuse two of one name
+    files: dict[str, bytes] = {}
     for number, row in enumerate(rows, start=1):
         rle = {"size": [row["height"], row["width"]], "counts": row["counts"].encode()}
         mask = coco.decode(rle).astype(bool)
@@ -116,16 +118,17 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) 
         name = f"{number:02d}_{re.sub(r'[^a-z0-9]+', '-', phrase.lower()).strip('-')[:40] or row['kind']}.png"
         buffer = io.BytesIO()
         Image.fromarray(mask.astype(np.uint8) * 255).save(buffer, format="png")
-        write_bytes(out / "masks" / name, buffer.getvalue())
+        files[name] = buffer.getvalue()
         colour = np.array(OVERLAY_COLOURS[(number - 1) % len(OVERLAY_COLOURS)], np.float32)
         if row["kind"] == "phrase":
             pixels[mask] = 0.5 * pixels[mask] + 0.5 * colour
-        categories.append({"id": number, "name": phrase})
+        category = categories.setdefault(phrase.lower(), len(categories) + 1)
         annotations.append(
             {
                 "id": number,
                 "image_id": 1,
-                "category_id": number,
+                "category_id": category,
+                "phrase": phrase,
                 "segmentation": {"size": rle["size"], "counts": row["counts"]},
                 "area": int(mask.sum()),
                 "bbox": [float(v) for v in coco.toBbox(rle)],
@@ -137,8 +140,11 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) 
                 "mask": f"masks/{name}",
             }
         )
+    write_folder(out / "masks", files)
     buffer = io.BytesIO()
     Image.fromarray(pixels.round().astype(np.uint8)).save(buffer, format="png")
     write_bytes(out / "overlay.png", buffer.getvalue())
     images = [{"id": 1, "file_name": image.name, "width": sample["width"], "height": sample["height"], "text": text}]
-    write_json(out / "coco.json", {"images": images, "annotations": annotations, "categories": categories})
+    names = [{"id": number, "name": name} for name, number in categories.items()]
+    about = {"info": {"description": "anyword segment"}, "licenses": []}
+    write_json(out / "coco.json", {**about, "images": images, "annotations": annotations, "categories": names})
