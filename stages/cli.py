@@ -72,13 +72,19 @@ def set_up_logging(level: int) -> None:
 
 
 def main() -> None:
-    """Entry point. Status 2 for what the user can mend, 130 when interrupted."""
+    """Entry point. Status 2 for what the user can mend (the machine's refusals among it), 130 when interrupted."""
     try:
         app(prog_name="anyword")
     except AnywordError as error:
         if _debugging():
             raise
         sys.stderr.write(f"anyword: {error}\n")
+        sys.exit(2)
+    except OSError as error:  # a full disk, no permission, a mount that went away
+        if _debugging() or error.strerror is None:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"anyword: {place}{error.strerror}. What was finished is kept; run it again.\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("anyword: interrupted; finished batches are kept.\n")

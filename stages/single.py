@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.artifacts.atomic import write_bytes, write_json
+from stages.artifacts.atomic import write_bytes, write_folder, write_json
 from stages.artifacts.compose import label_map
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.manifest import NAME
@@ -115,7 +115,9 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path, 
     rows = ShardReader(masks, "segment").table("masks")
     (sample,) = ShardReader(samples, "samples").table("samples")
     pixels = decode_image(image.read_bytes(), image.name).astype(np.float32)
-    annotations, categories = [], []
+    annotations: list[dict[str, Any]] = []
+    categories: dict[str, int] = {}  # a phrase that is said twice is one category: readers refuse two of one name
+    files: dict[str, bytes] = {}
     for number, row in enumerate(rows, start=1):
         rle = {"size": [row["height"], row["width"]], "counts": row["counts"].encode()}
         mask = coco.decode(rle).astype(bool)
@@ -123,16 +125,17 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path, 
         name = f"{number:02d}_{re.sub(r'[^a-z0-9]+', '-', phrase.lower()).strip('-')[:40] or row['kind']}.png"
         buffer = io.BytesIO()
         Image.fromarray(mask.astype(np.uint8) * 255).save(buffer, format="png")
-        write_bytes(out / "masks" / name, buffer.getvalue())
+        files[name] = buffer.getvalue()
         colour = np.array(OVERLAY_COLOURS[(number - 1) % len(OVERLAY_COLOURS)], np.float32)
         if row["kind"] == "phrase":
             pixels[mask] = 0.5 * pixels[mask] + 0.5 * colour
-        categories.append({"id": number, "name": phrase})
+        category = categories.setdefault(phrase.lower(), len(categories) + 1)
         annotations.append(
             {
                 "id": number,
                 "image_id": 1,
-                "category_id": number,
+                "category_id": category,
+                "phrase": phrase,
                 "segmentation": {"size": rle["size"], "counts": row["counts"]},
                 "area": int(mask.sum()),
                 "bbox": [float(v) for v in coco.toBbox(rle)],
@@ -146,20 +149,24 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path, 
         )
     overlay = pixels.round().astype(np.uint8)
     if listed:
-        entries = [
-            (str(one["name"]), OVERLAY_COLOURS[n % len(OVERLAY_COLOURS)])
-            for n, (one, row) in enumerate(zip(categories, rows, strict=True))
-            if row["kind"] == "phrase"
-        ]
-        overlay = with_legend(overlay, entries)
         phrases = [row for row in rows if row["kind"] == "phrase"]
-        labels = label_map(
-            phrases, [row["index"] + 1 for row in phrases], sample["height"], sample["width"], unclaimed=0
+        overlay = with_legend(
+            overlay,
+            [
+                (text[row["start"] : row["end"]], OVERLAY_COLOURS[n % len(OVERLAY_COLOURS)])
+                for n, row in enumerate(rows)
+                if row["kind"] == "phrase"
+            ],
         )
+        numbers = [row["index"] + 1 for row in phrases]
+        labels = label_map(phrases, numbers, sample["height"], sample["width"], unclaimed=0)
         if labels.max() <= 255:  # an index PNG has no more
             write_bytes(out / "labels.png", index_png_of(labels))
+    write_folder(out / "masks", files)
     buffer = io.BytesIO()
     Image.fromarray(overlay).save(buffer, format="png")
     write_bytes(out / "overlay.png", buffer.getvalue())
     images = [{"id": 1, "file_name": image.name, "width": sample["width"], "height": sample["height"], "text": text}]
-    write_json(out / "coco.json", {"images": images, "annotations": annotations, "categories": categories})
+    names = [{"id": number, "name": name} for name, number in categories.items()]
+    about = {"info": {"description": "anyword segment"}, "licenses": []}
+    write_json(out / "coco.json", {**about, "images": images, "annotations": annotations, "categories": names})

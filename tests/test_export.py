@@ -13,6 +13,7 @@ from pycocotools.coco import COCO
 from toy_results import CIRCLE, SQUARE, toys, write_results
 
 from stages.artifacts import AnywordError
+from stages.artifacts.manifest import Manifest, Stage, fingerprint, write_manifest
 from stages.artifacts.masks import decode, iou_matrix, rle_of
 from stages.export.command import run
 from stages.score import grandf
@@ -173,6 +174,29 @@ def test_tables_say_how_far_masks_can_be_trusted_and_what_every_sample_answered(
     assert [row["area"] for row in rows][3:5] == [0, 0]
     samples = pq.read_table(tmp_path / "decided" / "samples.parquet").to_pylist()
     assert [one["answered"] for one in samples] == [2, 0, 0, 1]
+
+
+def test_every_sample_that_the_index_lists_has_its_line_and_no_other(export, tmp_path):
+    samples = plain(toys())
+    samples[1].unread = "image 'gone.png' cannot be read."
+    folder, _ = export("csv", samples)
+    lines = table(folder / "samples.csv")
+    assert [(one["sample_id"], one["state"]) for one in lines] == [
+        ("sa_0", "done"), ("sa_1", "failed"), ("sa_2", "failed"), ("sa_3", "done"),
+    ]  # fmt: skip
+    assert lines[1]["reason"] == "image 'gone.png' cannot be read." and lines[1]["width"] == ""
+    run(results=tmp_path / "results", experiment="toy", form="coco", out=tmp_path / "coco")
+    images = json.loads((tmp_path / "coco" / "coco_images.json").read_text())
+    assert [one["sample_id"] for one in images["images"]] == ["sa_0", "sa_2", "sa_3"]
+    assert images["info"] and images["licenses"] == []  # pycocotools' older loadRes asks for them
+
+    # The dataset shrinks to its first shard; the second one's results stay on disk, and are none of its own any more.
+    summary = {"shards": 1, "samples": 2, "refused": 0, "truth": True, "splits": {}, "tags": {}, "files": {}}
+    stage = Stage(name="index", version="1")
+    index = Manifest(stage=stage, recipe={}, inputs={}, fingerprint=fingerprint(stage, {}, {}, {}), summary=summary)
+    write_manifest(tmp_path / "results" / "data" / "samples" / "index" / "manifest.json", index)
+    run(results=tmp_path / "results", experiment="toy", form="csv", out=tmp_path / "shrunk")
+    assert [one["sample_id"] for one in table(tmp_path / "shrunk" / "samples.csv")] == ["sa_0", "sa_1"]
 
 
 def test_what_means_nothing_is_left_out_where_a_format_can(export, tmp_path, decision):

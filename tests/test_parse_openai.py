@@ -3,7 +3,9 @@
 The client is the real one, over real sockets; only the answers are scripted.
 """
 
+import importlib.util
 import json
+import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.artifacts import AnywordError, SampleError
-from stages.parse.answers import read_json, read_paper, resolve
+from stages.parse.answers import read_json, read_paper
 from stages.parse.openai_chat import Chat
+from stages.parse.openai_key import Key
 from stages.parse.parser import Parsed, ParseRequest
+from stages.parse.placing import resolve
 from stages.parse.recipe import OpenaiParser
 
 KEY = "sk-very-secret"
@@ -385,3 +389,340 @@ def test_every_word_is_given_away_once(words, nouns, attributes, index):
     assert len({span.start for span in given_away}) == len(given_away)
     roots = [phrase.root.start for phrase in parse.phrases]
     assert roots == sorted(roots)
+
+
+# ---- keys, servers and answers as people have them
+
+
+@pytest.mark.parametrize("key", ["sk-SECRET-0123456789\n", " sk-SECRET-0123456789 ", "\tsk-SECRET-0123456789\r\n"])
+def test_white_space_around_a_key_is_not_of_it(ask, monkeypatch, key):
+    monkeypatch.setenv("SPACED_KEY", key)
+    (answer,), server = ask(lambda n, b: says(RIGHT), [TEXT], api_key_env="SPACED_KEY")
+    assert isinstance(answer, Parsed) and server.keys == ["Bearer sk-SECRET-0123456789"]
+
+
+@pytest.mark.parametrize("key", ["sk-sécret", "sk-se\ncret", "sk-se cret", "“sk-secret”", "sk-\x00secret"])
+def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(ask, monkeypatch, key):
+    monkeypatch.setattr("os.environ", {**os.environ, "ODD_KEY": key})
+    with pytest.raises(AnywordError, match=r"holds a letter that no key has.*Copy the key again") as caught:
+        ask(lambda n, b: says(RIGHT), [TEXT], api_key_env="ODD_KEY")
+    assert "cret" not in str(caught.value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    key=st.text("abcdefgh-0123456789", min_size=8, max_size=24),
+    around=st.text(max_size=12),
+    cut=st.tuples(st.integers(0, 15), st.integers(8, 24)),
+)
+def test_no_part_of_eight_letters_of_a_key_is_ever_shown(key, around, cut):
+    part = key[cut[0] : cut[0] + cut[1]]
+    shown = Key(key).scrubbed(f"{around}{key} {part}{around}{part}")
+    assert not any(key[i : i + 8] in shown for i in range(len(key) - 7))
+    assert Key(key).scrubbed("a red circle ") == "a red circle "
+
+
+def test_a_key_that_the_server_echoes_reaches_no_message_log_or_cache(ask, tmp_path, caplog, monkeypatch):
+    key = "sk-proj-0123456789abcdef"
+    monkeypatch.setenv("LONG_KEY", key)
+
+    def script(number, body):
+        text = body["messages"][1]["content"]
+        if "star" in text:
+            return says(f"Your key is {key}, its end {key[-9:]}.")
+        if "ring" in text:
+            return says("", refusal=f"not for {key}")
+        if "dot" in text:
+            return fails(400, f"bad request from {key[:12]}…{key[-10:]}")
+        return says(RIGHT) if "seed" not in body else fails(400, f"seed is not known to {key}")
+
+    texts = ["a circle", "a star", "a ring", "a dot"]
+    caplog.set_level("DEBUG", "anyword")
+    answers, _ = ask(script, texts, api_key_env="LONG_KEY", concurrency=1)
+    kept = " ".join(path.read_text() for path in tmp_path.rglob("*.json"))
+    said = " ".join(map(str, answers)) + caplog.text + kept
+    assert "its end" in kept and "seed" in caplog.text
+    assert not any(key[i : i + 8] in said for i in range(len(key) - 7))
+
+
+def reasoning(number, body):
+    """What a reasoning model's server says to the parameters of old."""
+    for name, hint in (("max_tokens", " Use 'max_completion_tokens' instead."), ("temperature", ""), ("seed", "")):
+        if name in body:
+            return fails(400, f"Unsupported parameter: '{name}' is not supported with this model.{hint}")
+    return says(RIGHT)
+
+
+def test_what_a_server_refuses_by_name_is_left_out_once_for_the_whole_run(ask, caplog):
+    answers, server = ask(reasoning, ["a circle", "the circle", "one circle"], concurrency=1)
+    assert all(isinstance(answer, Parsed) for answer in answers)
+    assert len(server.bodies) == 3 + 3
+    assert server.bodies[-1]["max_completion_tokens"] == 4 * 2048
+    assert not {"max_tokens", "temperature", "seed"} & set(server.bodies[-1])
+    assert [record.message.count("from now on") for record in caplog.records if "refused" in record.message] == [1] * 3
+
+
+@pytest.mark.parametrize("status", [400, 404, 415, 422, 500, 501])
+def test_a_refusal_that_names_the_schema_is_about_the_schema_whatever_its_status(ask, status):
+    def script(number, body):
+        return fails(status, "response_format is not supported") if "response_format" in body else says(RIGHT)
+
+    (answer,), server = ask(script, [TEXT], retries=3)
+    assert isinstance(answer, Parsed) and len(server.bodies) == 2
+
+
+def test_limits_that_a_server_does_not_know_leave_the_schema(ask):
+    def script(number, body):
+        limited = "maxLength" in json.dumps(body.get("response_format"))
+        return (
+            fails(400, "Invalid schema for response_format: 'maxLength' is not permitted") if limited else says(RIGHT)
+        )
+
+    (answer,), server = ask(script, [TEXT])
+    assert isinstance(answer, Parsed) and "response_format" in server.bodies[1]
+    assert server.bodies[0]["response_format"]["json_schema"]["schema"]["properties"]["objects"]["maxItems"] == 100
+
+
+def test_a_server_that_refuses_every_text_ends_the_job(ask):
+    with pytest.raises(AnywordError, match=r"no such field.*All 2 texts are refused"):
+        ask(lambda n, b: fails(400, "no such field"), ["a star", "a circle"])
+
+
+def test_a_400_about_one_text_leaves_the_schema_to_the_others(ask):
+    def script(number, body):
+        return fails(400, "too long") if "star" in body["messages"][1]["content"] else says(RIGHT)
+
+    (bad, good), server = ask(script, ["a star", "a circle"], concurrency=1)
+    assert isinstance(bad, SampleError) and isinstance(good, Parsed)
+    assert ["response_format" in body for body in server.bodies] == [True, False, True]
+
+
+def test_a_parameter_that_the_caption_names_is_not_what_a_refusal_is_about(ask):
+    (answer,), server = ask(lambda n, b: fails(400, "blocked: a seed in a hand"), ["a seed in a hand"])
+    assert isinstance(answer, SampleError) and all("seed" in body for body in server.bodies)
+
+
+def test_azures_deployments_are_asked_with_their_version_and_their_header(ask):
+    paths = []
+
+    class Handler(_Handler):
+        def do_POST(self):
+            paths.append((self.path, self.headers["api-key"]))
+            super().do_POST()
+
+    class Azure(Server):
+        @property
+        def url(self):
+            return f"http://127.0.0.1:{self.server_port}/openai/deployments/toy?api-version=2024-10-21"
+
+    server = Azure(lambda n, b: says(RIGHT))
+    server.RequestHandlerClass = type(
+        "H",
+        (_Handler,),
+        {"do_POST": lambda self: (paths.append((self.path, self.headers["api-key"])), _Handler.do_POST(self))},
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    (answer,), _ = ask(None, [TEXT], server=server)
+    server.shutdown()
+    server.server_close()
+    assert isinstance(answer, Parsed)
+    assert paths == [("/openai/deployments/toy/chat/completions?api-version=2024-10-21", KEY)]
+    with pytest.raises(ValueError, match="only api-version"):
+        OpenaiParser(base_url="http://localhost/v1?key=secret")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [("socks5://127.0.0.1:9", r"SOCKS proxy.*segment-anyword\[socks\]"), ("nonsense://x", "no connection can be made")],
+)
+def test_a_proxy_that_cannot_be_used_is_one_line(ask, monkeypatch, proxy, said):
+    if proxy.startswith("socks") and importlib.util.find_spec("socksio"):
+        pytest.skip("socksio is installed here")
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(AnywordError, match=said):
+        ask(lambda n, b: says(RIGHT), [TEXT])
+
+
+def with_usage(usage):
+    status, body, headers = says(RIGHT)
+    return status, {**body, "usage": usage}, headers
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"total_tokens": 15}, (15, 0)),
+        (None, (0, 0)),
+        ([], (0, 0)),
+        ("15", (0, 0)),
+        ({"prompt_tokens": None, "completion_tokens": "7"}, (0, 0)),
+        ({"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}, (9, 4)),
+        ({"prompt_tokens": -1, "completion_tokens": 4, "total_tokens": 13}, (9, 4)),
+    ],
+)
+def test_odd_usage_is_no_ones_failure(ask, usage, counted):
+    (answer,), _ = ask(lambda n, b: with_usage(usage), [TEXT])
+    assert (answer.usage["prompt_tokens"], answer.usage["completion_tokens"]) == counted
+
+
+ODD = ["<html><body>Welcome</body></html>", "[]", "null", '"text"', "7", "{}x", ""]
+
+
+@pytest.mark.parametrize("body", ODD)
+@pytest.mark.parametrize("kind", ["application/json", "text/html"])
+def test_a_200_that_is_no_completion_ends_the_job_in_one_line(ask, body, kind):
+    with pytest.raises(AnywordError, match=r"no completion.*base_url") as caught:
+        ask(lambda n, b: (200, body, {"Content-Type": kind}), [TEXT], retries=0)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("choices", [[], None, [{}], [{"message": None}], [{"message": {"content": 7}}], [[]]])
+def test_a_completion_without_an_answer_fails_its_text(ask, choices):
+    (one,), _ = ask(lambda n, b: (200, {"choices": choices}, {}), [TEXT])
+    assert isinstance(one, SampleError)
+
+
+def test_an_outage_ends_the_job_and_the_next_run_asks_what_is_unanswered(ask):
+    state = {"left": 2}
+
+    def script(number, body):
+        state["left"] -= 1
+        return says(RIGHT) if state["left"] >= 0 else fails(503, "gone")
+
+    texts = [f"circle {i}" for i in range(5)]
+    with Server(script) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(AnywordError, match=r"3 of 5 texts are unanswered.*what was answered is kept"):
+            ask(None, texts, server=server, concurrency=1, retries=0)
+        state["left"], before = 99, len(server.bodies)
+        answers, _ = ask(None, texts, server=server, concurrency=1, retries=0)
+        server.shutdown()
+    assert all(isinstance(answer, Parsed) for answer in answers) and len(server.bodies) == before + 3
+
+
+def test_a_server_that_was_away_for_a_moment_is_asked_again_at_once(ask):
+    answers, _ = ask(
+        lambda n, b: fails(503) if n in (1, 2) else says(RIGHT), ["a", "b", "c", "d"], concurrency=1, retries=0
+    )
+    assert all(isinstance(answer, Parsed) for answer in answers)
+
+
+def test_an_answer_that_does_not_read_is_paid_kept_and_not_asked_again(ask, tmp_path):
+    (answer,), server = ask(lambda n, b: says("no json at all"), [TEXT])
+    assert answer.usage["requests"] == 2 and answer.usage["cost"] == pytest.approx(2 * (100 * 5 + 20 * 10) / 1e6)
+    (path,) = tmp_path.rglob("*.json")
+    assert json.loads(path.read_text())["content"] == "no json at all"
+    (again,), _ = ask(None, [TEXT], server=server)
+    assert len(server.bodies) == 2 and str(again) == str(answer) and again.usage == answer.usage
+    (first, second), _ = ask(None, [TEXT, TEXT], server=server)
+    assert first.usage and not getattr(second, "usage", None)  # paid once
+
+
+def test_a_second_try_differs_from_the_first(ask):
+    _, server = ask(lambda n, b: says("no json") if n == 0 else says(RIGHT), [TEXT])
+    first, second = server.bodies
+    assert second["seed"] != first["seed"] and second["temperature"] > first["temperature"]
+    assert second["messages"][-2:] == [
+        {"role": "assistant", "content": "no json"},
+        {"role": "user", "content": "That does not read (no JSON object of the asked form). Answer in the form asked."},
+    ]
+
+
+THOUGHT = (
+    '<think>The form is like {"objects":[{"noun": "form", "attributes": []}], "actions": [], "referred": 0}</think>'
+)
+MENDED = {
+    "thoughts before": THOUGHT + json.dumps(RIGHT),
+    "thoughts that are not closed": THOUGHT.removesuffix("</think>") + "\n" + json.dumps(RIGHT),
+    "the last of two": '{"objects": []} no, rather ' + json.dumps(RIGHT),
+    "an answer in its thoughts alone": f"<think>{json.dumps(RIGHT)}</think>Done.",
+    "a channel": "<|channel|>analysis…{}<|channel|>final<|message|>" + json.dumps(RIGHT),
+    "trailing commas": json.dumps(RIGHT).replace("}", ",}").replace("]", ",]"),
+    "python": str(RIGHT),
+    "in an object": json.dumps({"answer": RIGHT}),
+    "a word for an index": json.dumps(
+        {**RIGHT, "actions": [{"verb": "touching", "subject": "1"}], "referred": "circle"}
+    ),
+    "a string for a list": json.dumps(
+        {**RIGHT, "objects": [{"noun": "circle", "attributes": "red"}, {"noun": "circle", "attributes": "blue"}]}
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MENDED)
+def test_an_answer_is_found_and_mended(case):
+    parse, dropped = resolve(read_json(MENDED[case]), TEXT)
+    assert words_of(parse, TEXT) == [(6, ["red"]), (24, ["blue"])]
+    assert [(p.span.of(TEXT), p.subject) for p in parse.predicates] == [("touching", 1)]
+    assert (parse.referred, dropped) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "nouns", "dropped"),
+    [
+        ({"objects": [{"noun": "circle", "attributes": None}], "actions": None}, {"circle": []}, 0),
+        ({"objects": None}, {}, 0),
+        ({"objects": "circle"}, {"circle": []}, 0),
+        ([{"noun": "circle", "attributes": ["red"]}], {"circle": ["red"]}, 0),
+        (["circle"], {"circle": []}, 0),
+        ([], {}, 0),
+        ({"objects": [{"noun": None}, 7, {"noun": "circle", "attributes": [1, True, "red"]}]}, {"circle": ["red"]}, 4),
+        ({"objects": ["circle"], "actions": [{"verb": 1}, {"verb": "touching", "subject": "dog"}]}, {"circle": []}, 2),
+        ({"objects": [{"name": "x"}, {"noun": "circle"}], "referred": 1}, {"circle": []}, 1),
+        ({"objects": ["circle"] * 600}, {"circle": []}, 598),
+    ],
+)
+def test_what_cannot_be_mended_is_dropped_and_counted_item_by_item(answer, nouns, dropped):
+    parse, lost = resolve(read_json(json.dumps(answer)), TEXT)
+    found = {p.root.of(TEXT): [a.of(TEXT) for a in p.adjectives] for p in parse.phrases}
+    assert found == nouns
+    assert lost == dropped
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "found"),
+    [
+        ("the boy’s hat", "boy's", "boy"),
+        ("the boy's hat", "boy’s", "boy"),
+        ("the boy's hat", "boy", "boy"),
+        ("a t‑shirt and a t-shirt", "t-shirt", "t‑shirt"),
+        ("a red t-shirt", "t shirt", "t-shirt"),
+        ("a cafe\u0301 door", "café", "cafe\u0301"),
+        ("a café door", "cafe\u0301", "café"),
+        ("the STRASSE", "straße", "STRASSE"),
+        ("a ﬁsh", "fish", "ﬁsh"),
+        ("a Teddy bear", "teddy-bear", "bear"),
+        ("a mother–in–law", "mother-in-law", "law"),
+    ],
+)
+def test_words_are_found_across_apostrophes_hyphens_unicode_forms_and_case(text, said, found):
+    parse, dropped = resolve(read_json(json.dumps({"objects": [said]})), text)
+    assert [p.root.of(text) for p in parse.phrases] == [found] and not dropped
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-2, 9)
+        | st.floats()
+        | st.sampled_from(["circle", "red", "0", "dog", ""]),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["objects", "noun", "attributes", "actions", "verb", "subject", "object", "referred"]),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_whatever_a_model_answers_is_a_parse_or_reads_not_at_all(value):
+    try:
+        said = read_json(json.dumps(value))
+    except ValueError:
+        return
+    resolve(said, TEXT)[0].checked(TEXT)

@@ -50,7 +50,9 @@ def photos(tmp_path, bomb):
 def make(tmp_path, root, rows, *, table="texts.jsonl", shard_size=64):
     """All shards of a folder dataset, as their Folders."""
     texts = tmp_path / table
-    if isinstance(rows, str):
+    if isinstance(rows, bytes):
+        texts.write_bytes(rows)
+    elif isinstance(rows, str):
         texts.write_text(rows)
     else:
         texts.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -313,3 +315,20 @@ def test_a_world_dataset_may_say_synonyms_in_training_and_is_the_same_where_it_d
     assert {row["sample_id"] for row in always if row not in tagged} == {
         row["sample_id"] for row, other in zip(plain, always, strict=True) if row["text"] == other["text"]
     }
+
+
+def test_braces_in_a_folders_name_are_its_own_or_said_to_be_snakemakes(tmp_path):
+    from tiny_workflow import snakemake
+
+    place = tmp_path / "photos {2024}"
+    place.mkdir()
+    Image.new("RGB", (8, 8)).save(place / "a.png")
+    (place / "texts.jsonl").write_text(json.dumps(row(image="a.png")) + "\n")
+    (tmp_path / "linked").symlink_to(place)
+    own = {"kind": "folder", "root": str(place), "texts": str(place / "texts.jsonl")}
+    target = "results/own/samples/00000/manifest.json"
+    done = snakemake(tmp_path, {"datasets": {"own": own}}, target, check=False)
+    assert done.returncode and "braces stand for wildcards" in done.stdout + done.stderr
+    own["texts"] = str(tmp_path / "linked" / "texts.jsonl")
+    snakemake(tmp_path, {"datasets": {"own": own}}, target)
+    assert ShardReader(tmp_path / "results/own/samples/00000", "samples").failures == {}

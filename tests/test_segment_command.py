@@ -53,6 +53,14 @@ def test_masks_overlay_coco_and_page_and_what_is_unchanged_is_kept(scene, caplog
         assert overlay.size == (120, 90)
     assert (out / "stages" / "image" / "experiments" / "spacy" / "report" / "index.html").stat().st_size > 0
 
+    # Another sentence in the same folder: nothing of the first stays, and what is said twice is one category.
+    assert run(scene, "a red circle and a red circle").exit_code == 0
+    coco = json.loads((out / "coco.json").read_text())
+    assert sorted(path.name for path in (out / "masks").iterdir()) == ["01_a-red-circle.png", "02_a-red-circle.png"]
+    assert [one["name"] for one in coco["categories"]] == ["a red circle"]
+    assert [one["category_id"] for one in coco["annotations"]] == [1, 1] and coco["info"]
+    assert run(scene, text).exit_code == 0
+
     embeddings = next((out / "stages" / "image" / "invert").rglob("embeddings.safetensors"))
     before = embeddings.stat().st_mtime_ns
     assert run(scene, text, "--parser", "spacy").exit_code == 0

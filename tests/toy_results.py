@@ -51,6 +51,8 @@ class Toy:
     masks: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
     tags: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     failed: str | None = None
+    unread: str | None = None
+    """Why the samples stage had no row for it."""
     confidence: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
     """What segment says of a mask beside its score."""
 
@@ -137,12 +139,14 @@ def _write_shard(root, shard, name, experiment, parser):
         )
     ids = [toy.id for toy in shard]
     truth = [row for toy in shard for row in _masks(toy, toy.truth, tags=True)]
-    done = [toy for toy in shard if toy.failed is None]
+    done = [toy for toy in shard if toy.failed is None and toy.unread is None]
+    rows = [row for row, toy in zip(rows, shard, strict=True) if toy.unread is None]
     recipe = {"kind": "toy"}
 
     writer = ShardWriter(
         Stage(name="samples", version="1"), recipe, folders["samples"] / "manifest.json", inputs={}, ids=ids
     )
+    writer.results |= {position: Failure(toy.unread) for position, toy in enumerate(shard) if toy.unread}
     writer.publish(
         {
             "samples.parquet": lambda path: write_table(path, "samples", rows),

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,14 @@ def aside(path: Path) -> Iterator[Path]:
 def write_bytes(path: Path, data: bytes) -> None:
     with aside(path) as partial:
         partial.write_bytes(data)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Files by name as one folder, replaced whole, so that none of an earlier run stays among them."""
+    with aside(path) as partial:
+        partial.mkdir()
+        for name, data in files.items():
+            (partial / name).write_bytes(data)
 
 
 def write_json(path: Path, value: Any) -> None:

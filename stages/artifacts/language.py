@@ -12,7 +12,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-_WORD = re.compile(r"\w+(?:['’\-]\w+)*|[^\w\s]")
+_LETTER = (
+    r"(?:\w[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f\u1ab0-\u1aff\u1dc0-\u1dff"
+    r"\u20d0-\u20ff\ufe20-\ufe2f]*)"
+)
+# A letter with its combining marks, which \w does not count ("é" in two characters).
+_WORD = re.compile(rf"{_LETTER}+(?:['’\-\u2010\u2011]{_LETTER}+)*|[^\w\s]")
 # Emoji and other symbols count as words of one character; so does each punctuation mark.
 
 _NUMERALS = frozenset(

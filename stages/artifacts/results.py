@@ -15,7 +15,7 @@ from pathlib import Path
 
 from stages.artifacts.atomic import sha256_file
 from stages.artifacts.errors import ArtifactError
-from stages.artifacts.manifest import NAME
+from stages.artifacts.manifest import NAME, read_manifest
 
 RESULTS = Path("results")
 """Where the workflow writes, below its folder."""
@@ -88,7 +88,10 @@ class Results:
         return self.folder / "samples"
 
     def shards(self) -> list[str]:
-        """Names of the shards that have samples, in order; one whose samples are unfinished is among them."""
+        """Names of the shards that the index lists, in order, finished or not; where results came without their index,
+        of those that are there. Shards of an earlier, longer listing are none of the dataset's any more."""
+        if self.index.is_file():
+            return [shard_name(number) for number in range(read_manifest(self.index, "index").summary["shards"])]
         found = [path.name for path in (self.folder / "samples").glob("[0-9]*") if path.is_dir()]
         return sorted(found, key=lambda name: (len(name), name))
 

@@ -48,6 +48,8 @@ class Failure:
     """Why a stage made nothing of one sample, in one line."""
 
     reason: str
+    usage: Mapping[str, float] = field(default_factory=dict)
+    """What the failure took (tokens, cost), which sums over samples."""
 
 
 Result = Outcome | Failure
@@ -204,7 +206,7 @@ class ShardWriter:
         records, tensors = [], {}
         for position, result in zip(batch, results, strict=True):
             if isinstance(result, Failure):
-                records.append({"position": position, "failed": result.reason})
+                records.append({"position": position, "failed": result.reason, "usage": dict(result.usage)})
             else:
                 records.append({"position": position, "rows": result.rows})
                 for name, value in result.tensors.items():
@@ -228,7 +230,7 @@ class ShardWriter:
                 for record in json.loads(part.metadata()["records"]):
                     position = record["position"]
                     if "failed" in record:
-                        found[position] = Failure(record["failed"])
+                        found[position] = Failure(record["failed"], record.get("usage", {}))
                     else:
                         found[position] = Outcome(record["rows"], tensors.get(position, {}))
         return found

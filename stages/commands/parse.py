@@ -125,7 +125,7 @@ def _counted(
             tally["failed"] += 1
         else:
             tally["phrases"] += len(result.parse.phrases)
-            tally.update(result.usage)
+        tally.update(getattr(result, "usage", {}))
         yield request, result
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.progress import track
 from stages.artifacts.results import datasets
+
+if TYPE_CHECKING:
+    from stages.export.results import Exported
+
+log = logging.getLogger("anyword")
 
 
 def run(
@@ -27,7 +35,7 @@ def run(
             something already, or `no_target` is no decision or weighs what the masks do not have.
     """
     from stages.artifacts.no_target import read_no_target
-    from stages.export.formats import FORMATS
+    from stages.export.formats import FORMATS, TABLES
     from stages.export.results import read
 
     if form not in FORMATS:
@@ -45,4 +53,15 @@ def run(
             remedy=f"Name one by --dataset: {several}." if found else f"It has {', '.join(there) or 'none'}.",
         )
     out.mkdir(parents=True, exist_ok=True)
-    return FORMATS[form](track(read(found[0].folder, experiment, decision), f"export {form}"), out)
+    samples = read(found[0].folder, experiment, decision)
+    if form not in TABLES:
+        samples = _with_image(samples)
+    return FORMATS[form](track(samples, f"export {form}"), out)
+
+
+def _with_image(samples: Iterator[Exported]) -> Iterator[Exported]:
+    for one in samples:
+        if one.has_image:
+            yield one
+        else:
+            log.warning("sample '%s' is left out: %s", one.id, one.failed)

@@ -68,7 +68,7 @@ def coco(samples: Iterable[Exported], out: Path) -> int:
                 }
             )
     names = [{"id": number, "name": name} for name, number in categories.items()]
-    write_json(out / "coco_images.json", {"images": images, "categories": names, "annotations": []})
+    write_json(out / "coco_images.json", _data_set(images, names))
     write_json(out / "coco_results.json", results)
     return len(results)
 
@@ -131,7 +131,7 @@ def saco(samples: Iterable[Exported], out: Path) -> int:
                 }
             )
     categories = [{"id": 1, "name": "object"}]
-    write_json(out / "saco_images.json", {"images": images, "categories": categories, "annotations": []})
+    write_json(out / "saco_images.json", _data_set(images, categories))
     write_json(out / "saco_predictions.json", predictions)
     return len(predictions)
 
@@ -182,6 +182,15 @@ FORMATS: dict[str, Callable[[Iterable[Exported], Path], int]] = {
     "csv": table_csv,
     "parquet": parquet,
 }
+
+TABLES = frozenset({"csv", "parquet"})
+"""Formats that have a line for every sample, also for one whose image could not be read."""
+
+
+def _data_set(images: list[dict[str, Any]], categories: list[dict[str, Any]]) -> dict[str, Any]:
+    """A COCO file that results are loaded into; older readers ask for `info` and `licenses`, empty or not."""
+    about = {"info": {"description": "anyword export"}, "licenses": []}
+    return {**about, "images": images, "categories": categories, "annotations": []}
 
 
 def _segmentation(mask: Mask) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +15,6 @@ from stages.artifacts.no_target import NoTarget
 from stages.artifacts.results import Results
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.artifacts.tables import parse_of, targets_of
-
-log = logging.getLogger("anyword")
 
 CONFIDENCE = ("contrast", "attention", "agreement")
 """Columns of the masks table, beside the score, that say how far a mask can be trusted."""
@@ -44,7 +41,7 @@ class Exported:
     number: int
     """Running number over all shards, from 1: the same as on the report's page."""
     sample: dict[str, Any]
-    """Its row of the samples table."""
+    """Its row of the samples table; where it failed before it had one, the row's cells are None."""
     masks: tuple[Mask, ...]
     failed: str | None = None
     """Why it has no masks, if it failed."""
@@ -54,6 +51,10 @@ class Exported:
     @property
     def id(self) -> str:
         return str(self.sample["sample_id"])
+
+    @property
+    def has_image(self) -> bool:
+        return self.sample["image"] is not None
 
     @property
     def phrases(self) -> list[Mask]:
@@ -66,7 +67,7 @@ class Exported:
 
 
 def read(root: Path, experiment: str, decision: NoTarget | None = None) -> Iterator[Exported]:
-    """Every sample of `experiment` below `root` (results/{dataset}); failed ones without masks. A phrase of which
+    """Every sample that the index of `root` (results/{dataset}) lists; failed ones without masks. A phrase of which
     `decision` says that it means nothing has an empty mask.
 
     Raises:
@@ -93,7 +94,8 @@ def read(root: Path, experiment: str, decision: NoTarget | None = None) -> Itera
             number += 1
             row = rows.get(name)
             if row is None:
-                log.warning("sample '%s' is left out: %s", name, failures.get(name, "it has no row"))
+                nothing = dict.fromkeys(("image", "width", "height", "text", "split"))
+                yield Exported(number, {"sample_id": name, **nothing}, (), failures.get(name, "it has no row"))
                 continue
             masks = tuple(_mask(one, row["text"], decision) for one in found[name])
             yield Exported(number, row, masks, failures.get(name), _answers(row, masks))

@@ -1,66 +1,185 @@
-"""A language model's answer to spans of the text. The answer is untrusted: it names words, never offsets, and a word
-that the text does not have is dropped and counted."""
+"""A language model's answer in its message: found behind its thoughts, mended where its form is nearly right.
+
+The answer is untrusted: it names words, never offsets (`placing` finds them). What cannot be mended is dropped item by
+item, and counted.
+"""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from stages.artifacts.language import Parse, Phrase, Predicate, Span, words
+_MOST = 500  # objects, attributes of one or actions in an answer; what is beyond is dropped
+_THOUGHTS = re.compile(
+    r"</(?:think|thinking|thought|reasoning|reflection)>|\[/THINK\]|<\|channel\|>final<\|message\|>", re.I
+)
+"""Ends of what models say to themselves before they answer."""
+_LONGEST = 100_000  # characters of a message that are looked at
 
-_MOST = 500  # objects or actions in one answer; beyond that it is no answer
 
-
-class _Said(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class SaidObject(_Said):
+class SaidObject(BaseModel):
     noun: str
     attributes: list[str] = []
 
 
-class SaidAction(_Said):
+class SaidAction(BaseModel):
     verb: str
     subject: int | None = None
     object: int | None = None
 
 
-class Said(_Said):
-    """The answer as it was given, its form checked."""
+class Said(BaseModel):
+    """The answer as it was given, its form mended."""
 
-    objects: list[SaidObject] = Field(max_length=_MOST)
-    actions: list[SaidAction] = Field(default=[], max_length=_MOST)
+    model_config = ConfigDict(extra="forbid")
+
+    objects: list[SaidObject]
+    actions: list[SaidAction] = []
     referred: int | None = None
+    dropped: int = 0
+    """Items and indices that could not be mended."""
 
 
 def read_json(content: str) -> Said:
-    """The answer in a message, also when it is fenced or has words around it; ValueError where there is none."""
-    for candidate in _objects_in(content):
-        try:
-            return Said.model_validate_json(candidate)
-        except ValidationError:
-            continue
+    """The last answer in a message that has the asked form, or nearly: behind the model's thoughts if there is one
+    there, else anywhere; ValueError where there is none."""
+    content = content[:_LONGEST]
+    parts = _THOUGHTS.split(content)
+    for part in [parts[-1], content] if len(parts) > 1 else [content]:
+        for value in reversed(list(_values_in(part))):
+            found = _answer_in(value, whole=part.strip() == "[]")
+            if found is not None:
+                return found
     raise ValueError("no JSON object of the asked form")
 
 
-def _objects_in(content: str) -> list[str]:
-    """The whole message, then every JSON object in it that is complete."""
-    found = [content.strip()]
+def _values_in(text: str) -> Iterator[Any]:
+    """Every complete object or list in a text, outermost ones, with the slips of JSON that models make: trailing
+    commas, single quotes, None."""
     decoder = json.JSONDecoder()
-    at = content.find("{")
-    while at >= 0:
+    at = 0
+    while (found := re.compile(r"[{\[]").search(text, at)) is not None:
+        at = found.start()
         try:
-            value, end = decoder.raw_decode(content, at)
-        except ValueError:
-            at = content.find("{", at + 1)
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = _closing(text, at)
+            value = _mended(text[at:end]) if end else None
+            at = end if value is not None else at + 1
+        if value is not None:
+            yield value
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the bracket at `start` is closed, one behind it; 0 where it is not. Brackets in strings do not count."""
+    depth, quoted, escaped = 0, False, False
+    for at in range(start, len(text)):
+        letter = text[at]
+        if quoted:
+            quoted = escaped or letter != '"'
+            escaped = letter == "\\" and not escaped
+        elif letter == '"':
+            quoted = True
+        elif letter in "{[":
+            depth += 1
+        elif letter in "}]":
+            depth -= 1
+            if depth == 0:
+                return at + 1
+    return 0
+
+
+def _mended(text: str) -> Any:
+    try:
+        return json.loads(re.sub(r",(\s*[}\]])", r"\1", text))
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(re.sub(r"\bnull\b", "None", text))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _answer_in(value: Any, *, whole: bool) -> Said | None:
+    """The answer that a value is, or that an object around it holds."""
+    if isinstance(value, dict):
+        if "objects" in value:
+            return _said(value)
+        inner = [_answer_in(one, whole=False) for one in value.values() if isinstance(one, dict | list)]
+        return next((one for one in reversed(inner) if one is not None), None)
+    if isinstance(value, list):
+        listed = [one for one in value if isinstance(one, dict) and "noun" in one]
+        if listed or (value and all(isinstance(one, str) for one in value)) or whole:
+            return _said({"objects": value})
+        inner = [_answer_in(one, whole=False) for one in value if isinstance(one, dict)]
+        return next((one for one in reversed(inner) if one is not None), None)
+    return None
+
+
+def _said(value: dict[str, Any]) -> Said:
+    """Null or one item for a list, a word for an object, a word for its position: as they are meant."""
+    dropped = 0
+    place: dict[int, int] = {}  # position as given to position among those kept
+    objects: list[SaidObject] = []
+    given = _items(value.get("objects"))
+    for number, one in enumerate(given[:_MOST]):
+        one = {"noun": one} if isinstance(one, str) else one
+        noun = one.get("noun") if isinstance(one, dict) else None
+        if not isinstance(noun, str) or not noun.strip():
+            dropped += 1
             continue
-        found.append(json.dumps(value))
-        at = content.find("{", end)
-    return found
+        attributes = [word for item in _items(one.get("attributes"))[:_MOST] for word in _strings(item)]
+        dropped += sum(word is None for word in attributes)
+        place[number] = len(objects)
+        objects.append(SaidObject(noun=noun, attributes=[word for word in attributes if word is not None]))
+    names = [one.noun.casefold().strip() for one in objects]
+
+    def index(one: Any) -> tuple[int | None, int]:
+        """A position, and whether one was given that cannot be read."""
+        if isinstance(one, str) and one.strip().lower() in ("", "null", "none", "-"):
+            return None, 0
+        if isinstance(one, str) and one.casefold().strip() in names:
+            return names.index(one.casefold().strip()), 0
+        if isinstance(one, str) and re.fullmatch(r"\s*\d{1,9}\s*", one):
+            one = int(one)
+        if isinstance(one, float) and one.is_integer():
+            one = int(one)
+        if one is None:
+            return None, 0
+        known = isinstance(one, int) and not isinstance(one, bool) and one in place
+        return (place[one], 0) if known else (None, 1)
+
+    actions: list[SaidAction] = []
+    acts = _items(value.get("actions"))
+    for one in acts[:_MOST]:
+        one = {"verb": one} if isinstance(one, str) else one
+        verb = one.get("verb") if isinstance(one, dict) else None
+        if not isinstance(verb, str) or not verb.strip():
+            dropped += 1
+            continue
+        (subject, lost), (target, lost_too) = index(one.get("subject")), index(one.get("object"))
+        dropped += lost + lost_too
+        actions.append(SaidAction(verb=verb, subject=subject, object=target))
+    referred, lost = index(value.get("referred"))
+    beyond = max(len(given) - _MOST, 0) + max(len(acts) - _MOST, 0)
+    return Said(objects=objects, actions=actions, referred=referred, dropped=dropped + lost + beyond)
+
+
+def _items(value: Any) -> list[Any]:
+    """A list as it is, null as an empty one, anything else as a list of it."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _strings(item: Any) -> list[str | None]:
+    """The words of an attribute: "black, small" is two, 2 is "2"; None for what is no word."""
+    if isinstance(item, bool) or not isinstance(item, str | int):
+        return [] if item is None else [None]
+    return [word.strip() for word in str(item).split(",") if word.strip()]
 
 
 def read_paper(content: str) -> Said:
@@ -73,111 +192,3 @@ def read_paper(content: str) -> Said:
             given = [word.strip(" \"'()") for word in attributes.split(",")]
             return Said(objects=[SaidObject(noun=noun.strip(" \"'()"), attributes=[w for w in given if w])], referred=0)
     raise ValueError("no answer of the form [(attributes), object]")
-
-
-class _Places:
-    """The text's words, each given away once a role."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.words = list(words(text))
-        self.forms = [word.of(text).casefold() for word in self.words]
-        # "boy's" also answers to "boy".
-        self.stems = [re.sub(r"['’]s?$", "", form) for form in self.forms]
-        self.taken: set[int] = set()
-
-    def find(self, said: str, order: Sequence[int]) -> list[int]:
-        """Indices of the words of `said`, in a row, the first in `order` that is free; [] where it is not there."""
-        wanted = [word.of(said).casefold() for word in words(said)]
-        if not wanted:
-            return []
-        for start in order:
-            run = range(start, start + len(wanted))
-            if run.stop <= len(self.words) and not self.taken & set(run) and all(
-                form in (self.forms[i], self.stems[i]) for i, form in zip(run, wanted, strict=True)
-            ):  # fmt: skip
-                return list(run)
-        return []
-
-    def span(self, index: int) -> Span:
-        word = self.words[index]
-        shorter = len(self.forms[index]) - len(self.stems[index])
-        return Span(start=word.start, end=word.end - shorter) if shorter else word
-
-
-def resolve(said: Said, text: str) -> tuple[Parse, int]:
-    """The parse that an answer comes to, and how many of its words and indices were dropped.
-
-    Nouns and verbs are found in the order in which they are listed: each is the first free occurrence behind the
-    one before, or, if there is none, the first free one at all. An attribute is the nearest free occurrence before
-    its noun, else behind it. The last word of a longer noun is its root, the others join the attributes.
-    """
-    places = _Places(text)
-    dropped = 0
-    cursor = 0
-    found: list[tuple[int, list[int]]] = []  # root, attributes within the noun
-    index_of: dict[int, int] = {}
-    for number, one in enumerate(said.objects):
-        run = places.find(one.noun, [*range(cursor, len(places.words)), *range(cursor)])
-        if not run:
-            dropped += 1
-            continue
-        places.taken.update(run)
-        cursor = run[-1] + 1
-        index_of[number] = len(found)
-        found.append((run[-1], run[:-1]))
-    order = sorted(range(len(found)), key=lambda i: found[i][0])
-    rank = {old: new for new, old in enumerate(order)}
-    phrases: list[Phrase] = []
-    numbers = {new: number for number, new in index_of.items()}
-    for old in order:
-        root, inner = found[old]
-        attributes = list(inner)
-        for word in said.objects[numbers[old]].attributes:
-            nearest = [*range(root - 1, -1, -1), *range(root + 1, len(places.words))]
-            run = [] if not word.strip() else places.find(word, nearest)
-            if not run:
-                dropped += 1
-                continue
-            places.taken.update(run)
-            attributes += run
-        phrases.append(_phrase(places, root, sorted(attributes)))
-    cursor = 0
-    predicates = []
-    for action in said.actions:
-        run = places.find(action.verb, [*range(cursor, len(places.words)), *range(cursor)])
-        if not run:
-            dropped += 1
-            continue
-        places.taken.update(run)
-        cursor = run[-1] + 1
-        roles = []
-        for role in (action.subject, action.object):
-            dropped += role is not None and role not in index_of
-            roles.append(rank[index_of[role]] if role is not None and role in index_of else None)
-        predicates.append(Predicate(span=places.span(run[-1]), subject=roles[0], object=roles[1]))
-    referred = said.referred
-    if referred is not None and referred not in index_of:
-        dropped += 1
-        referred = None
-    return (
-        Parse(
-            phrases=tuple(phrases),
-            predicates=tuple(predicates),
-            referred=None if referred is None else rank[index_of[referred]],
-            notes=(f"{dropped} of the model's words are not in the text.",) if dropped else (),
-        ),
-        dropped,
-    )
-
-
-def _phrase(places: _Places, root: int, attributes: list[int]) -> Phrase:
-    """The phrase's span reaches back over what belongs to it and stands unbroken before it."""
-    first = root
-    while first - 1 in attributes:
-        first -= 1
-    return Phrase(
-        span=Span(start=places.words[first].start, end=places.span(root).end),
-        root=places.span(root),
-        adjectives=tuple(places.span(i) for i in attributes),
-    )

@@ -35,7 +35,7 @@ def run(*, samples: Path, recipe: Mapping[str, Any], output: Path) -> Manifest:
         requests = [ParseRequest(one, rows[one]["text"], parse_of(rows[one])) for one in ids]
         results = parser.parse(requests)
         return [
-            Failure(str(result))
+            Failure(str(result), getattr(result, "usage", {}))
             if isinstance(result, SampleError)
             else Outcome([{"sample_id": one, **result.parse.checked(rows[one]["text"]).row()}, dict(result.usage)])
             for one, result in zip(ids, results, strict=True)
@@ -48,7 +48,7 @@ def run(*, samples: Path, recipe: Mapping[str, Any], output: Path) -> Manifest:
         summary={
             "phrases": sum(len(row["phrases"]) for row in found),
             "without_phrases": sum(not row["phrases"] for row in found),
-            **_total(outcome.rows[1] for outcome in writer.outcomes.values()),
+            **_total(one.usage if isinstance(one, Failure) else one.rows[1] for one in writer.results.values()),
         },
     )
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from stages.artifacts import AnywordError, ModelRecord, SampleError
 from stages.artifacts.language import Parse
 from stages.parse import openai_client
-from stages.parse.answers import Said, read_json, read_paper, resolve
-from stages.parse.parser import Parsed, ParseRequest, ParseResult
+from stages.parse.answers import Said, read_json, read_paper
+from stages.parse.openai_server import no_key
+from stages.parse.parser import Parsed, ParseRequest, ParseResult, UnparsedError
+from stages.parse.placing import resolve
 from stages.parse.recipe import OpenaiParser
 from stages.parse.templates import SCHEMA, messages
 
@@ -32,7 +34,10 @@ class Chat(openai_client.Client[Said]):
         for request in requests:
             said = answers.get(request.text)
             result: ParseResult = silent
-            if isinstance(said, SampleError):
+            if isinstance(said, openai_client.UnreadError):
+                usage = {**said.usage, "cost": openai_client.cost(said.usage, self.recipe)}
+                result = UnparsedError(str(said), {} if request.text in seen else usage)
+            elif isinstance(said, SampleError):
                 result = said
             elif said is not None:
                 result = self._parsed(said, request.text)
@@ -64,5 +69,5 @@ def lacking(recipe: OpenaiParser) -> str | None:
     if importlib.util.find_spec("openai") is None:
         return "the openai client is not installed. pip install openai."
     if recipe.base_url is None and not os.environ.get(recipe.api_key_env):
-        return openai_client.no_key(recipe)
+        return no_key(recipe)
     return None

@@ -1,36 +1,39 @@
 """A client for OpenAI-compatible servers: many short questions, each answer kept, each failure its own.
 
-Answers are kept by a hash of everything that was asked, so a rerun asks nothing again. The key comes from the
-environment and is never written: not into a manifest, nor a cache file, nor a message. What is asked, and how an
-answer reads, a subclass says.
+Answers are kept by a hash of everything that was asked, also those that do not read, so a rerun asks nothing again and
+a user can see what was said. The key comes from the environment and is never written: not into a manifest, nor a cache
+file, nor a message. What is asked, and how an answer reads, a subclass says.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
-import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from stages.artifacts import AnywordError, SampleError
 from stages.artifacts.atomic import canonical, sha256_of, write_json
+from stages.parse.openai_key import Key
+from stages.parse.openai_server import RefusedError, Server, UnavailableError
 from stages.parse.recipe import OpenaiParser
-
-if TYPE_CHECKING:
-    from openai import OpenAI
 
 log = logging.getLogger("anyword")
 
 S = TypeVar("S")
-OPENAI = "https://api.openai.com/v1"
-_FORMAT_ATTEMPTS = 2  # how often a broken answer is asked for
+Usage = Mapping[str, int]
+"""requests, prompt_tokens and completion_tokens."""
+_TRIES = 2  # how often an answer that does not read is asked for
+_LINE_EVERY = 10.0  # seconds between two lines on how far the asking is
+_LONGEST_BAD = 2000  # characters of an answer that does not read, as the second question quotes it
 
 
 def cache_folder() -> Path:
@@ -40,20 +43,29 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anyword"
 
 
-class UnavailableError(SampleError):
-    """The server could not be had for this text, after all attempts."""
-
-
 @dataclass(frozen=True)
 class Said(Generic[S]):
     """What a server said to one text, its form checked, and what that took (requests and tokens)."""
 
     answer: S
-    usage: Mapping[str, int]
+    usage: Usage
 
     def cost(self, recipe: OpenaiParser) -> float:
-        tokens = self.usage["prompt_tokens"] * recipe.price_in + self.usage["completion_tokens"] * recipe.price_out
-        return tokens / 1e6
+        return cost(self.usage, recipe)
+
+
+class UnreadError(SampleError):
+    """The server answered, but not with what was asked for: that was paid, too."""
+
+    def __init__(self, message: str, usage: Usage, content: str = "", *, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.usage = usage
+        self.content = content
+
+
+def cost(usage: Usage, recipe: OpenaiParser) -> float:
+    """Of tokens, by the recipe's prices."""
+    return (usage["prompt_tokens"] * recipe.price_in + usage["completion_tokens"] * recipe.price_out) / 1e6
 
 
 class Client(ABC, Generic[S]):
@@ -65,11 +77,8 @@ class Client(ABC, Generic[S]):
     def __init__(self, recipe: OpenaiParser, cache: Path | None = None) -> None:
         self.recipe = recipe
         self.cache = (cache or cache_folder()) / "answers"
-        self._use_schema = recipe.structured != "json" and self.schema is not None
-        self._key = os.environ.get(recipe.api_key_env, "")
-        self._pace = _Pace(recipe.requests_per_minute)
-        self._client: OpenAI | None = None
-        self._lock = threading.Lock()
+        self._key = Key.of_environment(recipe.api_key_env)
+        self._server = Server(recipe, self._key, self.schema, self.who)
 
     @abstractmethod
     def messages(self, text: str, *, schema: bool) -> list[dict[str, str]]:
@@ -82,154 +91,122 @@ class Client(ABC, Generic[S]):
     # ---- many texts
 
     def ask(self, texts: Sequence[str]) -> dict[str, Said[S] | SampleError]:
-        """The answer to each text, equal ones asked for once. Where the server fails every text, the job ends instead
-        of failing each (AnywordError): what was answered stays in the cache."""
-        once = list(dict.fromkeys(texts))
-        with ThreadPoolExecutor(max_workers=self.recipe.concurrency) as pool:
-            answers = dict(zip(once, pool.map(self._one, once), strict=True))
-        gone = [answer for answer in answers.values() if isinstance(answer, UnavailableError)]
-        if gone and len(gone) == len(answers):
-            raise AnywordError(f"{self.who}: {gone[0]}", remedy="Start the run again once the server answers.")
+        """The answer to each text, equal ones asked for once; a text that the server cannot or will not answer is its
+        own failure.
+
+        Raises:
+            AnywordError: the server would answer no text, or went away meanwhile. What was answered stays in the
+                cache, and the next run asks the rest.
+        """
+        answers = self._all(list(dict.fromkeys(texts)))
+        for last in (False, True):
+            gone = [text for text, answer in answers.items() if isinstance(answer, UnavailableError)]
+            if gone and not self._alive([text for text in answers if text not in gone]):
+                raise AnywordError(
+                    f"{self.who}: {answers[gone[0]]} {len(gone)} of {len(answers)} texts are unanswered.",
+                    remedy="Start the run again once the server answers: what was answered is kept.",
+                )
+            if gone and not last:  # it may have been away for seconds
+                answers |= self._all(gone)
+        if len(answers) > 1 and all(isinstance(answer, RefusedError) for answer in answers.values()):
+            first = next(iter(answers.values()))
+            raise AnywordError(f"{self.who}: {first}", remedy=f"All {len(answers)} texts are refused: mend the recipe.")
         return answers
+
+    def _all(self, texts: Sequence[str]) -> dict[str, Said[S] | SampleError]:
+        with ThreadPoolExecutor(max_workers=self.recipe.concurrency) as pool:
+            answers = self._told(pool.map(self._one, texts), len(texts))
+            return dict(zip(texts, answers, strict=True))
+
+    def _told(self, answers: Iterator[Said[S] | SampleError], total: int) -> Iterator[Said[S] | SampleError]:
+        """The answers as they come, with a line on how many there are now and then."""
+        last = time.monotonic()
+        for number, answer in enumerate(answers, start=1):
+            if time.monotonic() - last >= _LINE_EVERY:
+                last = time.monotonic()
+                log.info("%s: %d of %d texts asked", self.who, number, total)
+            yield answer
+
+    def _alive(self, answered: Sequence[str]) -> bool:
+        """Whether the server still answers what it has answered before: then what it does not answer is no outage."""
+        if not answered:
+            return False
+        try:
+            self._server.complete(partial(self.messages, answered[0]))
+        except SampleError as error:
+            return not isinstance(error, UnavailableError)
+        return True
 
     def _one(self, text: str) -> Said[S] | SampleError:
         path = self._cached(text)
-        kept = _read_cache(path)
-        if kept is not None:
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                return Said(self.read(kept["content"]), _counts(kept["usage"]))
+        with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
+            return self._kept(json.loads(path.read_bytes()))
+        if path.exists():
             log.warning("%s: a damaged cached answer is asked for again", path.name)
         try:
             said, content = self._ask(text)
+        except UnreadError as error:
+            self._keep(path, {"content": error.content, "usage": error.usage, "problem": str(error)})
+            return error
         except SampleError as error:
             return error
-        try:
-            write_json(path, {"content": content, "usage": said.usage, "model": self.recipe.model})
-        except OSError as error:
-            log.warning("%s: the answer cannot be kept (%s)", path, error.strerror)
+        self._keep(path, {"content": content, "usage": said.usage})
         return said
 
-    # ---- one request
+    def _kept(self, value: Mapping[str, Any]) -> Said[S] | SampleError:
+        """An answer of an earlier run; one that did not read then may read now."""
+        usage = {name: int(value["usage"][name]) for name in ("requests", "prompt_tokens", "completion_tokens")}
+        if not isinstance(value.get("problem"), str):
+            return Said(self.read(value["content"]), usage)
+        try:
+            return Said(self.read(value["content"]), usage)
+        except ValueError:
+            return UnreadError(value["problem"], usage, value["content"])
+
+    def _keep(self, path: Path, value: Mapping[str, Any]) -> None:
+        try:
+            write_json(path, {**value, "content": self._key.scrubbed(value["content"]), "model": self.recipe.model})
+        except OSError as error:
+            log.warning("%s: the answer cannot be kept (%s)", path, error.strerror)
+
+    # ---- one text
 
     def _ask(self, text: str) -> tuple[Said[S], str]:
         """(answer, its message); SampleError where this text gets none, AnywordError where none would."""
         usage = {"requests": 0, "prompt_tokens": 0, "completion_tokens": 0}
-        problem = ""
-        for _ in range(_FORMAT_ATTEMPTS):
-            completion = self._complete(text)
+        problem = content = ""
+        for number in range(_TRIES):
+            completion = self._server.complete(partial(self._question, text, content, problem), again=number)
             usage["requests"] += 1
-            if completion.usage is not None:
-                usage["prompt_tokens"] += completion.usage.prompt_tokens
-                usage["completion_tokens"] += completion.usage.completion_tokens
-            choice = completion.choices[0] if completion.choices else None
-            if choice is None or choice.message is None:
-                problem = "it holds no choice"
-                continue
-            if getattr(choice.message, "refusal", None):
-                raise SampleError(f"the model refused: {choice.message.refusal!s:.120}.")
-            if choice.finish_reason == "content_filter":
-                raise SampleError("the server's content filter stopped the answer.")
-            content = choice.message.content or ""
+            for name, value in _tokens(completion).items():
+                usage[name] += value
+            content, finish, refusal = _message(completion)
+            content = self._key.scrubbed(content)
+            if refusal:
+                shown = self._key.scrubbed(refusal)
+                raise UnreadError(f"the model refused: {shown:.120}.", usage, content)
+            if finish == "content_filter":
+                raise UnreadError("the server's content filter stopped the answer.", usage, content)
             try:
                 return Said(self.read(content), usage), content
             except ValueError as error:
                 problem = str(error).splitlines()[0]
-                if choice.finish_reason == "length":
-                    raise SampleError(
-                        f"the answer was cut off at {self.recipe.max_tokens} tokens.", remedy="Raise max_tokens."
-                    ) from None
-        raise SampleError(f"the model's answer does not read ({problem}), {_FORMAT_ATTEMPTS} times.")
+                if finish == "length":
+                    cut = f"the answer was cut off at {self.recipe.max_tokens} tokens."
+                    raise UnreadError(cut, usage, content, remedy="Raise max_tokens.") from None
+        raise UnreadError(f"the model's answer does not read ({problem}), {_TRIES} times.", usage, content)
 
-    def _complete(self, text: str) -> Any:
-        import openai
-
-        schema = self._use_schema
-        try:
-            return self._request(text, schema)
-        except (openai.BadRequestError, openai.UnprocessableEntityError, openai.NotFoundError) as error:
-            if schema and self.recipe.structured == "auto" and not isinstance(error, openai.NotFoundError):
-                try:
-                    completion = self._request(text, False)
-                except openai.APIStatusError as again:
-                    raise self._refused(again) from None
-                if self._use_schema:
-                    self._use_schema = False
-                    log.info("openai: the server knows no JSON schema; asking for JSON in words")
-                return completion
-            raise self._refused(error) from None
-        except openai.APIStatusError as error:
-            raise self._refused(error) from None
-        except openai.APITimeoutError:
-            raise UnavailableError(f"no answer within {self.recipe.timeout:g} s, {self._attempts}.") from None
-        except openai.APIConnectionError as error:
-            raise UnavailableError(
-                f"{self._server} cannot be reached ({error.__cause__ or error}), {self._attempts}."
-            ) from None
-        except openai.APIResponseValidationError:
-            raise UnavailableError(f"{self._server} answered with something that is no completion.") from None
-        except ValueError as error:  # a body that is no JSON at all
-            raise UnavailableError(f"{self._server} answered with something that is no JSON ({error}).") from None
-
-    def _request(self, text: str, schema: bool) -> Any:
-        recipe = self.recipe
-        extra: dict[str, Any] = {}
-        if schema:
-            extra["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {"name": "phrases", "strict": True, "schema": self.schema},
-            }
-        if recipe.seed is not None:
-            extra["seed"] = recipe.seed
-        return self._connect().chat.completions.create(
-            model=recipe.model,
-            messages=self.messages(text, schema=schema),  # type: ignore[arg-type]
-            temperature=recipe.temperature,
-            max_tokens=recipe.max_tokens,
-            **extra,
-        )
-
-    def _connect(self) -> OpenAI:
-        """One client for all threads, made when the first text is not in the cache."""
-        import openai
-
-        with self._lock:
-            if self._client is None:
-                if not self._key and self.recipe.base_url is None:
-                    raise AnywordError(f"{self.who}: {no_key(self.recipe)}")
-                self._client = openai.OpenAI(
-                    api_key=self._key or "none",  # local servers ask for none, the client does
-                    base_url=self.recipe.base_url or OPENAI,
-                    timeout=self.recipe.timeout,
-                    max_retries=self.recipe.retries,
-                    http_client=openai.DefaultHttpxClient(event_hooks={"request": [self._pace.wait]}),
-                )
-            return self._client
-
-    def _refused(self, error: Any) -> AnywordError:
-        """What a status that is not retried, or is still there after all retries, means."""
-        said = str(error.message)
-        if self._key:
-            said = said.replace(self._key, "…")
-        said = f"{self._server} answered {error.status_code}: {said:.200}"
-        if error.status_code in (401, 403):
-            return AnywordError(f"{self.who}: {said}", remedy=f"Set {self.recipe.api_key_env} to a valid key.")
-        if error.status_code == 404:
-            return AnywordError(
-                f"{self.who}: {said}", remedy="Check `model` and `base_url` (it ends with /v1 as a rule)."
-            )
-        if getattr(error, "code", None) == "insufficient_quota":
-            return AnywordError(f"{self.who}: {said}", remedy="The account has no credit left.")
-        if error.status_code in (408, 409, 429) or error.status_code >= 500:
-            return UnavailableError(f"{said}, {self._attempts}.")
-        return SampleError(f"{said}.")
-
-    @property
-    def _server(self) -> str:
-        return self.recipe.base_url or OPENAI
-
-    @property
-    def _attempts(self) -> str:
-        return f"after {self.recipe.retries + 1} attempts"
+    def _question(self, text: str, bad: str, problem: str, *, schema: bool) -> list[dict[str, str]]:
+        """The chat for a text; on a second try with the answer that did not read, and why, so that it differs."""
+        asked = self.messages(text, schema=schema)
+        if not problem:
+            return asked
+        said = [{"role": "assistant", "content": bad[:_LONGEST_BAD]}] if bad.strip() else []
+        return [
+            *asked,
+            *said,
+            {"role": "user", "content": f"That does not read ({problem}). Answer in the form asked."},
+        ]
 
     def _cached(self, text: str) -> Path:
         """Where the answer to exactly this question is kept."""
@@ -237,7 +214,7 @@ class Client(ABC, Generic[S]):
         key = sha256_of(
             canonical(
                 {
-                    "server": self._server,
+                    "server": self._server.name,
                     "model": recipe.model,
                     "messages": self.messages(text, schema=recipe.structured != "json"),
                     "schema": self.schema if recipe.structured != "json" else None,
@@ -250,37 +227,28 @@ class Client(ABC, Generic[S]):
         return self.cache / key[:2] / f"{key}.json"
 
 
-class _Pace:
-    """At most so many requests a minute, retries included, evenly spaced."""
+def _tokens(completion: Any) -> dict[str, int]:
+    """What a completion says it took; servers leave any of it out, or say it in other forms."""
+    usage = getattr(completion, "usage", None)
 
-    def __init__(self, per_minute: float | None) -> None:
-        self._step = 60.0 / per_minute if per_minute else 0.0
-        self._next = 0.0
-        self._lock = threading.Lock()
+    def count(name: str) -> int:
+        value = usage.get(name) if isinstance(usage, Mapping) else getattr(usage, name, None)
+        return value if isinstance(value, int) and value >= 0 else 0
 
-    def wait(self, request: object) -> None:
-        if not self._step:
-            return
-        with self._lock:
-            now = time.monotonic()
-            start = max(self._next, now)
-            self._next = start + self._step
-        time.sleep(max(start - now, 0.0))
+    answered = count("completion_tokens")
+    asked = count("prompt_tokens") or max(count("total_tokens") - answered, 0)
+    return {"prompt_tokens": asked, "completion_tokens": answered}
 
 
-def _read_cache(path: Path) -> dict[str, Any] | None:
-    import json
-
-    try:
-        kept = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return kept if isinstance(kept, dict) else None
-
-
-def no_key(recipe: OpenaiParser) -> str:
-    return f"no key in {recipe.api_key_env}. Export it, or set base_url to a server that needs none."
-
-
-def _counts(usage: Mapping[str, Any]) -> dict[str, int]:
-    return {name: int(usage[name]) for name in ("requests", "prompt_tokens", "completion_tokens")}
+def _message(completion: Any) -> tuple[str, str, str]:
+    """(content, why it ended, refusal) of a completion's first choice, each "" where it is not there or no text."""
+    choices = completion.choices or []
+    choice = choices[0] if choices else None
+    message = getattr(choice, "message", None)
+    found = (
+        getattr(message, "content", None),
+        getattr(choice, "finish_reason", None),
+        getattr(message, "refusal", None),
+    )
+    content, finish, refusal = (one if isinstance(one, str) else "" for one in found)
+    return content, finish, refusal

@@ -28,6 +28,14 @@ class Parsed:
     usage: Mapping[str, float] = field(default_factory=dict)
 
 
+class UnparsedError(SampleError):
+    """A text that could not be parsed, though that took something: an answer that was paid and does not read."""
+
+    def __init__(self, message: str, usage: Mapping[str, float]) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
 ParseResult = Parsed | SampleError
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, field_validator
 
@@ -89,7 +89,8 @@ class OpenaiParser(Recipe):
     model: str = Field("gpt-4o-2024-08-06", min_length=1, description="The model's name on the server.")
     base_url: str | None = Field(
         None,
-        description="Server, e.g. http://localhost:8000/v1 (vLLM), http://localhost:11434/v1 (Ollama); null: OpenAI.",
+        description="Server, e.g. http://localhost:8000/v1 (vLLM), http://localhost:11434/v1 (Ollama), "
+        "https://NAME.openai.azure.com/openai/deployments/MODEL?api-version=… (Azure); null: OpenAI.",
     )
     api_key_env: Annotated[str, Execution()] = Field(
         "OPENAI_API_KEY",
@@ -107,8 +108,14 @@ class OpenaiParser(Recipe):
         "'auto' begins with the schema and falls back where the server refuses it.",
     )
     temperature: float = Field(0.0, ge=0.0, le=2.0, description="0 is as repeatable as the server allows.")
-    max_tokens: int = Field(2048, ge=16, description="Longest answer.")
-    seed: int | None = Field(0, description="Sent along for servers that know it; null sends none.")
+    max_tokens: int = Field(
+        2048, ge=16, description="Longest answer; four times that with its thoughts, of a model that thinks first."
+    )
+    seed: int | None = Field(
+        0,
+        description="Sent along for servers that know it; null sends none. A second try, where "
+        "an answer does not read, has the next one.",
+    )
     price_in: Annotated[float, Execution()] = Field(
         0.0, ge=0.0, description="Price of a million prompt tokens, for the summed cost."
     )
@@ -131,6 +138,7 @@ class OpenaiParser(Recipe):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must begin with http:// or https:// and name a host")
-        if parts.username or parts.password or parts.query:
-            raise ValueError("must hold no credentials: the key comes from the environment")
+        strange = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - {"api-version"}
+        if parts.username or parts.password or strange:
+            raise ValueError("must hold no credentials (of a query, only api-version): the key is the environment's")
         return url

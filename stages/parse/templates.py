@@ -34,6 +34,8 @@ Conditions:
 (2) Please include one original word possessive source into the attributes for the subject."""
 
 _INDEX = {"type": ["integer", "null"]}
+_WORD = {"type": "string", "maxLength": 60}
+_MOST = 100
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -41,29 +43,32 @@ SCHEMA: dict[str, Any] = {
     "properties": {
         "objects": {
             "type": "array",
+            "maxItems": _MOST,
             "items": {
                 "type": "object",
                 "additionalProperties": False,
                 "required": ["noun", "attributes"],
                 "properties": {
-                    "noun": {"type": "string"},
-                    "attributes": {"type": "array", "items": {"type": "string"}},
+                    "noun": _WORD,
+                    "attributes": {"type": "array", "maxItems": 16, "items": _WORD},
                 },
             },
         },
         "actions": {
             "type": "array",
+            "maxItems": _MOST,
             "items": {
                 "type": "object",
                 "additionalProperties": False,
                 "required": ["verb", "subject", "object"],
-                "properties": {"verb": {"type": "string"}, "subject": _INDEX, "object": _INDEX},
+                "properties": {"verb": _WORD, "subject": _INDEX, "object": _INDEX},
             },
         },
         "referred": _INDEX,
     },
 }
-"""The answer's form for `objects`, within what strict structured output allows."""
+"""The answer's form for `objects`, within what strict structured output allows. Limits keep a weak model from listing
+until its tokens are spent."""
 
 
 def messages(template: str, text: str, *, schema: bool) -> list[dict[str, str]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from stages.artifacts import AnywordError, SampleError
+from stages.artifacts import SampleError
 from stages.artifacts.language import Parse, Phrase, Predicate, Relation, Span
+from stages.artifacts.rows import attempted, is_null, lines
 from stages.parse.parser import Parser, ParseRequest, ParseResult
 
 _BATCH = 256
@@ -70,38 +72,25 @@ def of_object(value: Mapping[str, Any]) -> Parse:
 
 def read_texts(path: Path) -> Iterator[ParseRequest | tuple[ParseRequest, SampleError]]:
     """The lines of a JSONL file, `{"id", "text"}` each. A line that is none comes with its error."""
-    try:
-        stream = path.open(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise AnywordError(f"{path}: cannot be read ({error.strerror}).") from None
-    with stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            place = f"{path.name}:{number}"
-            try:
-                row = json.loads(line)
-            except ValueError:
-                yield _bad(place, "is no JSON. Write one object a line.")
-                continue
-            if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-                yield _bad(place, 'has no string "text". Write {"id": …, "text": …}.')
-                continue
-            given = None
-            if row.get("phrases"):
-                try:
-                    given = of_object(row).checked(row["text"])
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    yield (
-                        ParseRequest(str(row.get("id", number)), row["text"]),
-                        SampleError(f"{place}: its phrases do not fit its text."),
-                    )
-                    continue
-            yield ParseRequest(str(row.get("id", number)), row["text"], given)
+    for number, row in lines(path):
+        place = f"{path.name}:{number}"
+        if isinstance(row, SampleError):
+            yield ParseRequest(place, ""), SampleError(f"{place}: {row}")
+            continue
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+            what = 'has no string "text". Write {"id": …, "text": …}.'
+            yield ParseRequest(place, ""), SampleError(f"{place} {what}")
+            continue
+        name = str(number if is_null(row.get("id")) else row["id"])
+        given = attempted(partial(_given, row))
+        if isinstance(given, SampleError):
+            yield ParseRequest(name, row["text"]), SampleError(f"{place}: its phrases do not fit its text.")
+        else:
+            yield ParseRequest(name, row["text"], given)
 
 
-def _bad(place: str, what: str) -> tuple[ParseRequest, SampleError]:
-    return ParseRequest(place, ""), SampleError(f"{place} {what}")
+def _given(row: Mapping[str, Any]) -> Parse | None:
+    return of_object(row).checked(row["text"]) if row.get("phrases") else None
 
 
 def parsed(

@@ -6,19 +6,22 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.artifacts.atomic import aside, write_json
+from stages.artifacts.atomic import write_folder, write_json
+from stages.artifacts.errors import AnywordError, SampleError
 from stages.artifacts.images import read_image
 from stages.artifacts.manifest import NAME, Manifest, fingerprint, write_manifest
 from stages.artifacts.recipes import identity
+from stages.artifacts.rows import attempted
 from stages.artifacts.shard_reader import ShardReader
-from stages.artifacts.shard_writer import Failure, Outcome, Result, ShardWriter, attempt
+from stages.artifacts.shard_writer import Failure, Outcome, Result, ShardWriter
 from stages.artifacts.tables import UNNAMED, targets_of, unnamed, write_table
-from stages.samples.listing import Contents, Entry, in_shards, told, with_unique_ids
+from stages.samples.listing import Contents, Entry, in_shards, quote, told, with_unique_ids
 from stages.samples.reader import DRAWN, DataLocation, Reader, reader_of
 from stages.samples.readers.semantic import choosable, chosen
 from stages.samples.recipe import INDEX, STAGE, CandidateFilter
@@ -101,6 +104,8 @@ def run(
     listed = ShardReader(index, INDEX.name)
     entries = [Entry.model_validate(row) for row in json.loads(listed.file(LISTING).read_bytes())]
     place = DataLocation(root)
+    if root is not None:
+        _check_root(root, entries)
     chooser = _chooser(settings, device)
     if chooser is not None:
         settings["filter"] = identity(chooser.recipe)
@@ -109,7 +114,7 @@ def run(
 
     def process(batch: Sequence[int]) -> list[Result]:
         if chooser is None:
-            return [attempt(_outcome, reader, entries[position], place) for position in batch]
+            return [_result(reader, entries[position], place) for position in batch]
         return _chosen([entries[position] for position in batch], chooser, reader, place)
 
     writer.run(process, batch_size=_BATCH if chooser is None else batch_size, description="samples")
@@ -124,7 +129,8 @@ def run(
     if groups:
         writers["groups.parquet"] = lambda path: write_table(path, "groups", groups)
     if drawn:
-        writers[DRAWN] = lambda path: _write_images(path, drawn)
+        pictures = {PurePosixPath(image).name: data.tobytes() for image, data in drawn.items()}
+        writers[DRAWN] = lambda path: write_folder(path, pictures)
     return writer.publish(
         writers,
         summary={"samples": len(entries), "done": len(kept), "truth": sum(len(rows) - 1 for rows in kept)},
@@ -147,7 +153,7 @@ def _chosen(entries: Sequence[Entry], chooser: Chooser, reader: Reader, place: D
     pictures: dict[int, np.ndarray] = {}
     for number, entry in enumerate(entries):
         # The entry's sample with all its classes: what is wrong with image or label map shows before any model runs.
-        found = attempt(_outcome, reader, entry, place)
+        found = _result(reader, entry, place)
         if isinstance(found, Failure):
             results[number] = found
         else:
@@ -159,8 +165,25 @@ def _chosen(entries: Sequence[Entry], chooser: Chooser, reader: Reader, place: D
     for names, members in groups.items():
         for number, choice in zip(members, chooser.choose([pictures[n] for n in members], names), strict=True):
             kept = [name for name, keep in zip(choice.names, choice.kept, strict=True) if keep]
-            results[number] = attempt(_outcome, reader, chosen(entries[number], kept), place, choice.row())
+            results[number] = _result(reader, chosen(entries[number], kept), place, choice.row())
     return [results[number] for number in range(len(entries))]
+
+
+def _result(reader: Reader, entry: Entry, place: DataLocation, more: Mapping[str, Any] | None = None) -> Result:
+    """The sample of an entry, or why its row fails; what belongs to the machine ends the job."""
+    found = attempted(partial(_outcome, reader, entry, place, more))
+    return Failure(str(found)) if isinstance(found, SampleError) else found
+
+
+def _check_root(root: Path, entries: Sequence[Entry]) -> None:
+    """AnywordError where not one image of several is there: a wrong root, or a mount that is gone, is no fault of
+    theirs."""
+    named = [entry.source["image"] for entry in entries if entry.problem is None and "image" in entry.source]
+    if len(named) > 1 and not any((root / name).exists() for name in named):
+        raise AnywordError(
+            f"{root}: none of the {len(named)} images of this shard is there (the first is {quote(named[0])}).",
+            remedy="Set `root` to the folder that their paths begin in, and mount it.",
+        )
 
 
 def _outcome(reader: Reader, entry: Entry, place: DataLocation, more: Mapping[str, Any] | None = None) -> Outcome:
@@ -192,14 +215,6 @@ def _outcome(reader: Reader, entry: Entry, place: DataLocation, more: Mapping[st
     ]
     tensors = {"png": np.frombuffer(sample.png, dtype=np.uint8)} if sample.png is not None else {}
     return Outcome(rows=[row, *truth], tensors=tensors)
-
-
-def _write_images(folder: Path, drawn: Mapping[str, np.ndarray]) -> None:
-    """The drawn images as one folder, replaced whole, so that none of an earlier run stays among them."""
-    with aside(folder) as partial:
-        partial.mkdir()
-        for image, data in drawn.items():
-            (partial / PurePosixPath(image).name).write_bytes(data.tobytes())
 
 
 def _drop_shards_from(folder: Path, first: int) -> None:

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.artifacts.errors import AnywordError, SampleError
+from stages.artifacts.images import opened, read_file
 from stages.artifacts.language import Parse, Phrase, Span, words
 from stages.artifacts.masks import columns_of, encode
 from stages.samples.images import ImageFacts, look_at
-from stages.samples.listing import MAX_ID, Entry, image_problem, quote, text_problem
+from stages.samples.listing import MAX_ID, Entry, image_problem, listed, quote, text_problem
 from stages.samples.reader import DataLocation, Sample, TruthMask
-from stages.samples.readers.given import coco_rle
+from stages.samples.readers.given import segmentation
+from stages.samples.table import rows
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Bool
 
-REQUIRED = ("id", "image", "text")
-OPTIONAL = ("split", "group", "tags", "phrases", "masks")
-_LISTS = ("tags", "phrases", "masks")
-_LONGEST_FIELD = 1 << 24  # characters; Python's csv stops at 131 072
+FORMS = {
+    "image": "a path below the image folder",
+    "text": "a text",
+    "split": "a text",
+    "group": f"a text of at most {MAX_ID} characters",
+    "tags": "a list of texts",
+    "phrases": "a list of texts, or of {start, end} with root_start, root_end, adjectives and tags if you like",
+    "masks": "a list, one a phrase: a mask image's path below the image folder, COCO's RLE {size, counts}, COCO's list "
+    "of polygons [[x, y, x, y, x, y, …], …], or null",
+}
+"""What each column takes."""
 
 
 class GivenPhrase(BaseModel):
@@ -63,7 +72,7 @@ class Row(BaseModel):
     group: str = Field("", max_length=MAX_ID)
     tags: tuple[str, ...] = ()
     phrases: tuple[str | GivenPhrase, ...] = ()
-    masks: tuple[str | GivenMask | None, ...] = ()
+    masks: tuple[str | GivenMask | tuple[tuple[float, ...], ...] | None, ...] = ()
 
 
 def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
@@ -75,11 +84,10 @@ def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
     if not place.root.is_dir():
         raise AnywordError(f"{place.root}: no such folder.", remedy="Set `root` of the dataset to its images.")
     place.note(place.texts)
-    read = _jsonl if place.texts.suffix.lower() in (".jsonl", ".ndjson") else _csv
     empty = True
-    for record, problem in read(place.texts):
+    for name, cells in rows(place.texts):
         empty = False
-        yield _entry(record, problem)
+        yield listed(name, partial(_entry, name, cells))
     if empty:
         raise AnywordError(f"{place.texts}: no rows.", remedy="It needs the columns id, image and text.")
 
@@ -142,8 +150,11 @@ def resolve_phrases(text: str, given: tuple[str | GivenPhrase, ...]) -> tuple[Ph
             adjectives = tuple(Span(start=start, end=end) for start, end in one.adjectives)
             for part in (span, root, *adjectives):
                 part.of(text)
-        except ValueError as error:
-            raise SampleError(f"a phrase does not fit the text: {_first(error)}.", remedy="Check offsets.") from error
+        except ValueError:
+            raise SampleError(
+                f"a phrase ({one.start}:{one.end}) does not fit its text of {len(text)} characters.",
+                remedy="Check start, end, root and adjectives.",
+            ) from None
         phrases.append(Phrase(span=span, root=root, adjectives=adjectives))
     return tuple(phrases)
 
@@ -169,111 +180,46 @@ def _occurrence(text: str, phrase: str, cursor: int) -> Span:
     )
 
 
-def _truth(root: Path, mask: str | GivenMask, index: int, facts: ImageFacts) -> TruthMask:
-    if isinstance(mask, GivenMask):
-        rle = coco_rle(mask.model_dump(mode="json"), facts.height, facts.width)
-        return TruthMask("phrase", index, columns_of(rle))
-    pixels = _mask_pixels(root, mask)
-    if pixels.shape != (facts.height, facts.width):
-        raise SampleError(
-            f"mask '{mask}' has {pixels.shape[1]}x{pixels.shape[0]} pixels, its image {facts.width}x{facts.height}."
-        )
-    return TruthMask("phrase", index, encode(pixels))
+def _truth(
+    root: Path, mask: str | GivenMask | tuple[tuple[float, ...], ...], index: int, facts: ImageFacts
+) -> TruthMask:
+    if isinstance(mask, str):
+        pixels = _mask_pixels(root, mask)
+        if pixels.shape != (facts.height, facts.width):
+            raise SampleError(
+                f"mask '{mask}' has {pixels.shape[1]}x{pixels.shape[0]} pixels, its image {facts.width}x{facts.height}."
+            )
+        return TruthMask("phrase", index, encode(pixels))
+    given = mask.model_dump(mode="json") if isinstance(mask, GivenMask) else [list(one) for one in mask]
+    return TruthMask("phrase", index, columns_of(segmentation([given], facts.height, facts.width)))
 
 
 def _mask_pixels(root: Path, mask: str) -> Bool[np.ndarray, "height width"]:
     """True where a mask image is not zero (any channel; a palette image's own indices)."""
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
 
-    look_at(root, mask)
-    try:
-        with Image.open(root / mask) as image:
-            values = np.asarray(image.convert("RGB") if image.mode in ("RGBA", "LA", "CMYK") else image)
-    except (OSError, UnidentifiedImageError, ValueError) as error:
-        raise SampleError(f"mask '{mask}' cannot be decoded ({error}).", remedy="Replace the file.") from error
+    problem = image_problem(mask)
+    if problem:
+        raise SampleError(problem)
+    with opened(read_file(root, mask, "mask"), mask, "mask") as image:
+        values = np.asarray(image.convert("RGB") if image.mode in ("RGBA", "LA", "CMYK") else image)
     return np.asarray(values.any(axis=-1) if values.ndim == 3 else values != 0)
 
 
-def _entry(record: dict[str, Any], problem: str | None) -> Entry:
-    name = record.pop("id", "")
-    name = name if isinstance(name, str) else json.dumps(name)
-    if problem:
-        return Entry(id=name, problem=problem)
+def _entry(name: str, cells: dict[str, Any] | SampleError) -> Entry:
+    if isinstance(cells, SampleError):
+        raise cells
     try:
-        row = Row.model_validate(record)
+        row = Row.model_validate({"image": "", "text": "", **cells})
     except ValidationError as error:
-        return Entry(id=name, problem=f"column {_first(error)}.")
+        column = str(error.errors()[0]["loc"][0])
+        raise SampleError(_wrong(column, cells.get(column))) from None
     source = row.model_dump(mode="json", exclude_defaults=True)
     return Entry(id=name, source=source, problem=image_problem(row.image) or text_problem(row.text))
 
 
-def _csv(path: Path) -> Iterator[tuple[dict[str, Any], str | None]]:
-    csv.field_size_limit(_LONGEST_FIELD)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey="", restval=None)
-            _check_columns(path, list(reader.fieldnames or ()))
-            for record in reader:
-                yield _csv_row(record)
-    except UnicodeDecodeError as error:
-        raise AnywordError(f"{path}: not UTF-8 (byte {error.start}).", remedy="Save it as UTF-8.") from None
-    except csv.Error as error:
-        raise AnywordError(f"{path}: not a CSV table ({error}).", remedy="Check its quotes.") from None
-
-
-def _csv_row(record: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-    name = record.get("id") or ""
-    if "" in record:
-        return {"id": name}, "the row has more fields than the header. Quote texts that hold commas."
-    if any(record.get(column) is None for column in REQUIRED):
-        return {"id": name}, "the row has fewer fields than the header. Fill id, image and text."
-    cleaned: dict[str, Any] = {}
-    for column, value in record.items():
-        if column in _LISTS:
-            try:
-                cleaned[column] = json.loads(value) if value and value.strip() else []
-            except json.JSONDecodeError as error:
-                return {"id": name}, f"column '{column}' is no JSON list ({error.msg}). Write it as [\"…\", …]."
-        elif value is not None:
-            cleaned[column] = value
-    return cleaned, None
-
-
-def _jsonl(path: Path) -> Iterator[tuple[dict[str, Any], str | None]]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    record = json.loads(line)
-                except json.JSONDecodeError as error:
-                    yield {"id": f"line-{number}"}, f"line {number} is no JSON ({error.msg}). Mend it."
-                    continue
-                if not isinstance(record, dict):
-                    yield {"id": f"line-{number}"}, f'line {number} is no JSON object. Write {{"id": …}}.'
-                    continue
-                yield record, None
-    except UnicodeDecodeError as error:
-        raise AnywordError(f"{path}: not UTF-8 (byte {error.start}).", remedy="Save it as UTF-8.") from None
-
-
-def _check_columns(path: Path, columns: list[str]) -> None:
-    missing = [column for column in REQUIRED if column not in columns]
-    unknown = [column for column in columns if column not in REQUIRED + OPTIONAL]
-    if missing or unknown:
-        what = f"lacks the column {', '.join(missing)}" if missing else f"has an unknown column {unknown[0]!r}"
-        raise AnywordError(
-            f"{path}: the table {what}; its first line says {', '.join(columns) or 'nothing'}.",
-            remedy=f"Columns are {', '.join(REQUIRED)} and, if you like, {', '.join(OPTIONAL)}.",
-        )
-
-
-def _first(error: ValueError) -> str:
-    """The first complaint of a validation, on one line."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']}" if where else first["msg"]
-    return str(error)
+def _wrong(column: str, value: Any) -> str:
+    """What is wrong with a cell, and what belongs there."""
+    if column not in FORMS:
+        return f"column {quote(column)} is unknown. Columns are id, {', '.join(FORMS)}."
+    return f"column '{column}' holds {quote(json.dumps(value))}. It takes {FORMS[column]}."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stages.artifacts.atomic import sha256_of
 from stages.artifacts.errors import SampleError
-from stages.artifacts.images import decode_image, resolve_image
+from stages.artifacts.images import decode_image, read_file
 from stages.samples.listing import image_problem
 
 
@@ -23,17 +23,12 @@ class ImageFacts:
 def look_at(root: Path, image: str) -> ImageFacts:
     """Facts of the image at `root/image`, decoded whole, since a truncated file opens well.
 
-    Raises SampleError where it is missing, leads outside `root`, is no image, or is too small or too large.
+    Raises SampleError where it is missing, leads outside `root`, is no image, or is too small or too large;
+    AnywordError where nothing below `root` can be read.
     """
     problem = image_problem(image)
     if problem:
         raise SampleError(problem)
-    path = resolve_image(root, image)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SampleError(
-            f"image '{image}' cannot be read ({error.strerror}).", remedy="Put the file there or drop the row."
-        ) from error
+    data = read_file(root, image)
     height, width = decode_image(data, image).shape[:2]
     return ImageFacts(sha256_of(data), width, height)

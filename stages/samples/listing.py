@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from stages.artifacts import rows
+from stages.artifacts.errors import SampleError
 from stages.artifacts.manifest import Manifest
 
 _SHOWN = 60  # characters of a bad value that a message quotes
@@ -105,6 +107,16 @@ def text_problem(text: str) -> str | None:
     return None if text.strip() else "the text is empty. Write what to look for."
 
 
+def listed(name: str, make: Callable[[], Entry]) -> Entry:
+    """The entry of one record, whatever its format: a failed row where `make` finds that it breaks a rule, lacks a key
+    or has another form, or where its values cannot be written again."""
+    entry = rows.attempted(make)
+    if isinstance(entry, SampleError):
+        return Entry(id=name, problem=str(entry))
+    problem = entry.problem or rows.problem(entry.source)
+    return entry.model_copy(update={"source": {}, "problem": problem}) if problem else entry
+
+
 def with_unique_ids(entries: Iterable[Entry]) -> Iterator[Entry]:
     """The entries in order, every id safe and new: a bad id becomes `row-N`, a repeated one `id#2`, both failed.
 
@@ -112,17 +124,18 @@ def with_unique_ids(entries: Iterable[Entry]) -> Iterator[Entry]:
     [('a', True), ('a#2', False), ('row-3', False)]
     """
     seen: set[str] = set()
+    copies: Counter[str] = Counter()
     for row, entry in enumerate(entries, start=1):
         problem = id_problem(entry.id)
         name = entry.id if problem is None else f"row-{row}"
-        unique, copy = name, 1
-        while unique in seen:
-            copy += 1
-            unique = f"{name}#{copy}"
+        unique = name
+        while unique in seen:  # goes on from the last copy, so that a million equal ids take a million steps
+            copies[name] += 1
+            unique = f"{name}#{copies[name] + 1}"
         seen.add(unique)
         if problem is None and unique != name:
-            problem = f"id {quote(name)} is there {copy} times; this row is number {copy}. Give it its own id."
-        yield entry.model_copy(update={"id": unique, "problem": problem or entry.problem})
+            problem = f"id {quote(name)} is there {copies[name] + 1} times up to this row. Give it its own id."
+        yield entry.model_copy(update={"id": unique, "problem": entry.problem or problem})
 
 
 def in_shards(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:

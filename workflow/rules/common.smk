@@ -149,6 +149,18 @@ def chosen_weights(key, section):
     )
 
 
+def texts_of(wildcards):
+    """Input function: the dataset's texts, where it has some. Snakemake has no way to write braces in a path that are
+    no wildcard."""
+    path = wf.data_location(wildcards.dataset).get("texts", [])
+    if "{" in path:
+        raise WorkflowError(
+            f"configuration: datasets.{wildcards.dataset}.texts is '{path}': braces stand for wildcards in Snakemake. "
+            "Rename the folder, or name it by a link without braces (`root` may have them)."
+        )
+    return path
+
+
 def place(flags):
     """Params function: where the dataset lies on this machine, as options. It takes `output` so that Snakemake
     leaves it out of what decides a rerun: data that moved to another disk is the same data.

@@ -3,7 +3,7 @@
 
 checkpoint index:
     input:
-        texts=lambda wildcards: wf.data_location(wildcards.dataset).get("texts", []),
+        texts=texts_of,
     output:
         manifest=INDEX,
     log:

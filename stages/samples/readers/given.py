@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,9 @@ def read_json(path: Path, kind: type, place: DataLocation) -> Any:
         value = json.loads(path.read_bytes())
     except OSError as error:
         raise AnywordError(f"{path}: cannot be read ({error.strerror}).") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise AnywordError(f"{path}: no JSON ({error}).", remedy="Fetch the file again.") from None
+    except (ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else error
+        raise AnywordError(f"{path}: no JSON ({why}).", remedy="Fetch the file again.") from None
     if not isinstance(value, kind):
         raise AnywordError(f"{path}: holds no {kind.__name__} at its top level.", remedy="Is it the right file?")
     place.note(path)
@@ -147,18 +148,17 @@ def entry(
     return Entry(id=name, source={} if problem else source, problem=problem)
 
 
-def listed(name: str, make: Callable[[], Entry]) -> Entry:
-    """The entry of one record of an annotation file; a failed row where the record lacks a key or has another form."""
-    try:
-        return make()
-    except SampleError as error:
-        return Entry(id=name, problem=str(error))
-    except AnywordError:
-        raise
-    except KeyError as error:
-        return Entry(id=name, problem=f"its record has no {error}.")
-    except (TypeError, ValueError, IndexError, AttributeError) as error:
-        return Entry(id=name, problem=f"its record is not of the format's form ({type(error).__name__}).")
+def records(data: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
+    """The records under a key of an annotation file, those left out that are none; AnywordError without the key."""
+    value = data.get(key)
+    if not isinstance(value, list):
+        raise AnywordError(f"{path}: has no list '{key}'.", remedy="Is it the right file?")
+    return [one for one in value if isinstance(one, dict)]
+
+
+def keyed(key: str, found: Iterable[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
+    """Records by a number or name of theirs; one without it can be meant by no row, which then says so."""
+    return {one[key]: one for one in found if isinstance(one.get(key), str | int)}
 
 
 def has_truth(entries: list[Entry]) -> bool:
@@ -206,7 +206,8 @@ def segmentation(parts: list[Any], height: int, width: int) -> Rle:
     drop). Polygons of an odd length or under three corners are left out, as ReLA does.
 
     Raises:
-        SampleError: nothing usable is left, or an RLE is of another size or broken.
+        SampleError: nothing usable is left, a corner is no number or far outside, or an RLE is of another size or
+            broken.
     """
     from pycocotools import mask as coco
 
@@ -217,10 +218,25 @@ def segmentation(parts: list[Any], height: int, width: int) -> Rle:
         elif isinstance(part, list):
             found += [coco_rle(one, height, width) for one in part if isinstance(one, dict)]
             polygons = [one for one in part if isinstance(one, list) and len(one) >= 6 and len(one) % 2 == 0]
+            for polygon in polygons:
+                _check_corners(polygon, height, width)
             found += coco.frPyObjects(polygons, height, width) if polygons else []
     if not found:
         raise SampleError("a mask has neither a polygon of three corners nor an RLE.", remedy="Mend its annotation.")
     return union(found, height, width)
+
+
+def _check_corners(polygon: list[Any], height: int, width: int) -> None:
+    """SampleError for a corner that pycocotools would die of, or take gigabytes for: it walks every edge in fifths of
+    pixels, whether it is in the image or not, and takes a NaN for the smallest integer."""
+    for at, value in enumerate(polygon):
+        side = height if at % 2 else width
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not -side <= value <= 2 * side:  # false for NaN, too
+            raise SampleError(
+                f"a polygon has a corner at {'xy'[at % 2]} = {quote(str(value))}, its image is {width}x{height}.",
+                remedy="Mend its annotation.",
+            )
 
 
 def coco_rle(part: dict[str, Any], height: int, width: int) -> Rle:
@@ -229,15 +245,14 @@ def coco_rle(part: dict[str, Any], height: int, width: int) -> Rle:
 
     counts, size = part.get("counts"), part.get("size")
     if size != [height, width] or not isinstance(counts, str | list):
-        raise SampleError(f"a mask's RLE is of size {size}, its image of [{height}, {width}].")
+        raise SampleError(f"a mask's RLE is of size {size!s:.60}, its image of [{height}, {width}].")
     if isinstance(counts, list):
         if any(not isinstance(one, int) or one < 0 for one in counts) or sum(counts) != height * width:
             raise SampleError("a mask's RLE does not cover its image.", remedy="Mend its annotation.")
-        return dict(coco.frPyObjects({"size": size, "counts": counts}, height, width))
-    rle = {"size": size, "counts": counts.encode("ascii", "replace")}
+        return dict(coco.frPyObjects({"size": [height, width], "counts": counts}, height, width))
     if _pixels(counts) != height * width:
         raise SampleError("a mask's RLE does not cover its image.", remedy="Mend its annotation.")
-    return rle
+    return {"size": [height, width], "counts": counts.encode("ascii")}
 
 
 def _pixels(counts: str) -> int:
@@ -250,7 +265,7 @@ def _pixels(counts: str) -> int:
     value = shift = 0
     for character in counts:
         code = ord(character) - 48
-        if not 0 <= code < 64:
+        if not 0 <= code < 64 or shift > 40:
             return -1
         value |= (code & 31) << shift
         shift += 5

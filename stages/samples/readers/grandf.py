@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.artifacts.language import Span
-from stages.samples.listing import Entry
+from stages.samples.listing import Entry, listed
 from stages.samples.reader import DataLocation
-from stages.samples.readers.given import entry, file_of, find, folder_of, has_truth, listed, read_json, sample
+from stages.samples.readers.given import entry, file_of, find, folder_of, has_truth, keyed, read_json, records, sample
 
 __all__ = ["entries", "has_truth", "sample"]
 
@@ -44,7 +44,9 @@ def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
     name = FILES[part][split]
     path = file_of(place.texts, [f"{base}train/{name}" for base in ANNOTATIONS] + [name], name)
     if part == "flickr":
-        yield from _flickr(read_json(path, dict, place), folder, split)
+        data = read_json(path, dict, place)
+        images, annotations = (records(data, key, path) for key in ("images", "annotations"))
+        yield from _flickr(images, _of_images(annotations), folder, split)
     elif part == "refcocog":
         yield from _refcocog(read_json(path, list, place), folder, split)
     else:
@@ -54,26 +56,35 @@ def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
 def _evaluation(place: DataLocation, split: str, folder: Path) -> Iterator[Entry]:
     """The pair that the official figures are of: a caption file, and a mask file in the same order."""
     bases = [f"{base}val_test/" for base in ANNOTATIONS] + [""]
-    captions, masks = (
-        read_json(
-            file_of(place.texts, [f"{base}{split}_gcg_coco_{kind}_gt.json" for base in bases], f"{kind}s of {split}"),
-            dict,
-            place,
-        )
+    paths = [
+        file_of(place.texts, [f"{base}{split}_gcg_coco_{kind}_gt.json" for base in bases], f"{kind}s of {split}")
         for kind in ("caption", "mask")
-    )
-    said = {one["image_id"]: one for one in reversed(captions["annotations"])}
-    found: defaultdict[Any, list[Any]] = defaultdict(list)
-    for one in masks["annotations"]:
-        found[one["image_id"]].append(one["segmentation"])
-    for image in captions["images"]:
-        name = str(image["id"])
-        yield listed(name, partial(_captioned, name, image, said.get(image["id"]), found[image["id"]], folder, split))
+    ]
+    captions, masks = (read_json(path, dict, place) for path in paths)
+    said = keyed("image_id", reversed(records(captions, "annotations", paths[0])))
+    found = _of_images(records(masks, "annotations", paths[1]))
+    for number, image in enumerate(records(captions, "images", paths[0])):
+        name = str(image.get("id", f"record-{number:06d}"))
+        yield listed(name, partial(_captioned, name, image, said, found, folder, split))
+
+
+def _of_images(annotations: list[dict[str, Any]]) -> dict[Any, list[dict[str, Any]]]:
+    """Annotations by the image that they say they belong to."""
+    found: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for one in annotations:
+        found[str(one.get("image_id"))].append(one)
+    return found
 
 
 def _captioned(
-    name: str, image: dict[str, Any], one: dict[str, Any] | None, own: list[Any], folder: Path, split: str
+    name: str,
+    image: dict[str, Any],
+    said: dict[Any, dict[str, Any]],
+    found: dict[Any, list[dict[str, Any]]],
+    folder: Path,
+    split: str,
 ) -> Entry:
+    one, own = said.get(image["id"]), [one["segmentation"] for one in found[str(image["id"])]]
     if one is None:
         return Entry(id=name, problem="the caption file has no caption of this image.")
     if len(one["labels"]) != len(own):
@@ -88,9 +99,9 @@ def _captioned(
     )
 
 
-def _grounded(records: list[dict[str, Any]], folder: Path, split: str) -> Iterator[Entry]:
+def _grounded(found: list[Any], folder: Path, split: str) -> Iterator[Entry]:
     """GranDf_HA and OpenPsg: {file_name, caption, groundings: {phrase: {token_positives, rle_masks}}}."""
-    for number, record in enumerate(records):
+    for number, record in enumerate(found):
         name = _name(record, "file_name", number)
         yield listed(name, partial(_grounding, name, record, folder, split))
 
@@ -117,10 +128,10 @@ def _grounding(name: str, record: dict[str, Any], folder: Path, split: str) -> E
     )
 
 
-def _refcocog(records: list[dict[str, Any]], folder: Path, split: str) -> Iterator[Entry]:
+def _refcocog(found: list[Any], folder: Path, split: str) -> Iterator[Entry]:
     """RefCOCOg_GCG: one-key dicts {id: {img_file_name, caption, refs: [{sentence, segmentation}]}}."""
-    for number, record in enumerate(records):
-        for one in record.values():
+    for number, record in enumerate(found):
+        for one in record.values() if isinstance(record, dict) else [record]:
             name = _name(one, "img_file_name", number)
             yield listed(name, partial(_described, name, one, folder, split))
 
@@ -137,24 +148,23 @@ def _described(name: str, one: dict[str, Any], folder: Path, split: str) -> Entr
     )
 
 
-def _flickr(data: dict[str, Any], folder: Path, split: str) -> Iterator[Entry]:
+def _flickr(
+    images: list[dict[str, Any]], found: dict[Any, list[dict[str, Any]]], folder: Path, split: str
+) -> Iterator[Entry]:
     """flickr_mergedGT: COCO with captions on the images; several boxes of one phrase are one phrase here."""
-    found: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
-    for one in data["annotations"]:
-        found[one["image_id"]].append(one)
-    for number, image in enumerate(data["images"]):
+    for number, image in enumerate(images):
         name = _name(image, "file_name", number)
-        yield listed(name, partial(_boxed, name, image, found[image["id"]], folder, split))
+        yield listed(name, partial(_boxed, name, image, found, folder, split))
 
 
-def _boxed(name: str, image: dict[str, Any], annotations: list[dict[str, Any]], folder: Path, split: str) -> Entry:
+def _boxed(name: str, image: dict[str, Any], found: dict[Any, list[dict[str, Any]]], folder: Path, split: str) -> Entry:
     """What the official reader leaves out is left out: short captions (a failed row), ignored annotations, and those
     without an area or outside of the image. Of several spans the first is taken."""
     text, width, height = image["caption"], int(image["width"]), int(image["height"])
     if len(text.split(" ")) < 3:
         return Entry(id=name, problem="its caption has fewer than three words: the official reader leaves it out.")
     parts: dict[tuple[int, int], list[Any]] = {}
-    for one in annotations:
+    for one in found[str(image["id"])]:
         if not one.get("ignore") and _inside(one, width, height):
             start, end = one["tokens_positive"][0]
             parts.setdefault((start, end), []).append(one["sam_mask"])
@@ -181,6 +191,7 @@ def _spans(text: str, phrases: list[str]) -> list[Span | str]:
     return [span or find(text, [one])[0] or one for span, one in zip(apart, phrases, strict=True)]
 
 
-def _name(record: dict[str, Any], key: str, number: int) -> str:
+def _name(record: Any, key: str, number: int) -> str:
     """A unique id: captions repeat images."""
-    return f"{Path(str(record.get(key, ''))).stem or 'record'}-{number:06d}"
+    name = str(record.get(key, "")) if isinstance(record, dict) else ""
+    return f"{Path(name).stem or 'record'}-{number:06d}"

@@ -17,9 +17,9 @@ from typing import Any
 
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.language import Span
-from stages.samples.listing import Entry
+from stages.samples.listing import Entry, listed
 from stages.samples.reader import DataLocation
-from stages.samples.readers.given import entry, file_of, folder_of, has_truth, listed, read_json, sample
+from stages.samples.readers.given import entry, file_of, folder_of, has_truth, keyed, read_json, records, sample
 
 __all__ = ["entries", "has_truth", "sample"]
 
@@ -45,13 +45,15 @@ def entries(recipe: dict[str, Any], place: DataLocation) -> Iterator[Entry]:
         [f"{folder}{refs_name}({by}).{suffix}" for folder in (f"{name}/", "") for suffix in ("json", "p")],
         f"references of {name} by {by}",
     )
-    instances = read_json(file_of(refs_file.parent, ["instances.json"], "instances.json"), dict, place)
+    instances_file = file_of(refs_file.parent, ["instances.json"], "instances.json")
+    instances = read_json(instances_file, dict, place)
     refs = read_json(refs_file, list, place) if refs_file.suffix == ".json" else read_pickle(refs_file)
     if refs_file.suffix == ".p":
         place.note(refs_file)
     folder = folder_of(place.root, IMAGES, "images").relative_to(place.root or Path())
-    images = {one["id"]: one for one in instances["images"]}
-    annotations = {one["id"]: one for one in instances["annotations"]}
+    images = keyed("id", records(instances, "images", instances_file))
+    annotations = keyed("id", records(instances, "annotations", instances_file))
+    refs = [one for one in refs if isinstance(one, dict)]
     wanted = [one for one in refs if _in_split(str(one.get("split")), split)]
     if not wanted:
         there = sorted({str(one.get("split")) for one in refs})

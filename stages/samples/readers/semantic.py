@@ -7,7 +7,6 @@ mmsegmentation's converters and GroupViT's convert_coco_object.py.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages.artifacts.errors import AnywordError, SampleError
-from stages.artifacts.images import resolve_image
+from stages.artifacts.images import opened, read_file
 from stages.artifacts.language import Parse, Phrase, Span
 from stages.artifacts.masks import encode
 from stages.artifacts.tables import UNNAMED
@@ -142,17 +141,10 @@ def listed(names: Sequence[str]) -> tuple[str, tuple[Phrase, ...]]:
 
 def read_labels(root: Path, labels: str) -> UInt8[np.ndarray, "height width"]:
     """The values of a label map: a palette image's indices (not its colours), or grey; SampleError otherwise."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        data = resolve_image(root, labels).read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
-            if image.mode not in ("P", "L"):
-                raise SampleError(f"label map '{labels}' is a colour image ({image.mode}).", remedy="Use the indices.")
-            return np.asarray(image)
-    except OSError as error:
-        reason = "is no image" if isinstance(error, UnidentifiedImageError) else error.strerror or str(error)
-        raise SampleError(f"label map '{labels}' cannot be read ({reason}).") from error
+    with opened(read_file(root, labels, "label map"), labels, "label map") as image:
+        if image.mode not in ("P", "L"):
+            raise SampleError(f"label map '{labels}' is a colour image ({image.mode}).", remedy="Use the indices.")
+        return np.asarray(image)
 
 
 def _classes(recipe: dict[str, Any]) -> list[tuple[int, str]]:
