@@ -347,3 +347,16 @@ def test_hostile_words_stay_words(driver, tmp_path):
     words = page.js("return document.querySelector('.sentence').textContent")
     assert words == text, "emoji do not shift the words"
     assert errors(driver) == []
+
+
+def test_the_benchmark_measures_a_page(tmp_path, monkeypatch):
+    import sys
+    from pathlib import Path
+
+    monkeypatch.setattr(sys, "path", [str(Path(__file__).parents[1] / "benchmarks"), *sys.path])
+    import page
+
+    output = tmp_path / "page.json"
+    page.main(["--samples", "3", "--repeats", "1", "--output", str(output)])
+    (row,) = json.loads(output.read_text())
+    assert row.keys() == {"samples", "load_s", "filter_s", "files", "bytes"} and row["samples"] == 3

@@ -16,6 +16,7 @@ from lab.studies import (
     picture,
     results,
     speed,
+    suspicion,
     text_only,
     variance,
 )
@@ -41,6 +42,7 @@ app.command()(inversion.inversion)
 app.command()(batches.batches)
 app.command()(results.tables)
 app.command()(picture.picture)
+app.command()(suspicion.suspicion)
 app.command("no-target")(no_target.no_target)
 app.command(
     epilog="Examples: anyword study variance --samples 200\n\n"

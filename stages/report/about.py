@@ -1,4 +1,4 @@
-"""What the page says of the whole run: scores, failures, recipes, and the rule of suspicion."""
+"""What the page says of the whole run: scores, failures, recipes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from stages.artifacts.failures import FailureGroup
 from stages.artifacts.shard_reader import ShardReader
-from stages.report.suspicion import BIAS, RULE
 
 NAMES = {"miou": "mIoU", "miou_matched_by_iou": "mIoU, matched by IoU", "iou_over_half": "IoU over .5"}
 IDS_SHOWN = 1000
@@ -68,12 +67,6 @@ def figures(score: ShardReader | None) -> dict[str, Any] | None:
     named = [(name, one) for name, one in official.items() if isinstance(one, dict) and "low" in one]
     lines += [_figure(f"{official['kind']}: {name}", "", one) for name, one in named]
     return {"lines": lines, "predictions": found["predictions"], "extra": found["extra"]}
-
-
-def rule() -> dict[str, Any]:
-    """The rule of suspicion as it is: weights of the figures, each less its mean and over its deviation."""
-    terms = [{"figure": name, "mean": own[0], "deviation": own[1], "weight": own[2]} for name, own in RULE.items()]
-    return {"bias": BIAS, "terms": terms}
 
 
 def _figure(name: str, count: int | str, figure: Mapping[str, float | None]) -> dict[str, Any]:

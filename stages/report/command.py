@@ -19,7 +19,7 @@ from stages.artifacts.recipes import validated
 from stages.artifacts.results import Results, shard_name
 from stages.artifacts.shard_reader import ShardReader
 from stages.artifacts.shard_writer import ShardWriter
-from stages.report import about, draw, rows, site
+from stages.report import about, draw, rows, site, suspicion
 from stages.report.contents import Scored, write_samples
 from stages.report.recipe import STAGE, Page
 from stages.report.shards import Key, Shard, open_shard
@@ -73,7 +73,7 @@ def run(
         "failures": about.failures(grouped(failed)),
         "provenance": [about.provenance([one[i].inputs for one in opened], score) for i, score in enumerate(scores)],
         "scores": [about.figures(score) for score in scores],
-        "rule": about.rule(),
+        "rule": suspicion.rule(),
     }
 
     def write_data(path: Path) -> None:

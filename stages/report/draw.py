@@ -26,7 +26,8 @@ COLOURS = (
 )
 """Of phrases, in turn; the page takes them from its data."""
 
-_FILL, _EDGE = 110, 255  # opacity of a mask's inside and border
+LARGE = 0.5
+_FILL, _EDGE = 88, 255  # opacity of a mask's inside and border
 
 
 def picture(pixels: UInt8[np.ndarray, "height width 3"], longest: int) -> tuple[bytes, str]:
@@ -59,13 +60,15 @@ def thumbnail(pixels: UInt8[np.ndarray, "height width 3"], cell: int) -> Image.I
 
 
 def coloured(masks: Sequence[Bool[np.ndarray, "height width"]], size: tuple[int, int]) -> Image.Image:
-    """Masks at a thumbnail's (width, height) as a palette: filled and bordered in the colour of their place."""
+    """Masks at a thumbnail's (width, height) as a palette: filled and bordered in the colour of their place, small ones
+    over large ones; of more of the image than LARGE, the border alone."""
     cell = np.zeros((size[1], size[0]), dtype=np.uint8)
-    for number, mask in enumerate(masks):
+    for number, mask in sorted(enumerate(masks), key=lambda one: -int(one[1].sum())):
         small = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)
         inside = np.asarray(small) > 127
         colour = number % len(COLOURS)
-        cell[inside] = 2 * colour + 1
+        if inside.mean() <= LARGE:
+            cell[inside] = 2 * colour + 1
         cell[_border(inside)] = 2 * colour + 2
     return Image.fromarray(cell, "P")
 

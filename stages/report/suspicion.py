@@ -1,16 +1,25 @@
-"""How suspicious a mask is without truth: one number from its figures, by a rule that a study fitted and measured."""
+"""How suspicious a mask is without truth: one number of a few figures, by a rule that `anyword study suspicion` fitted
+and measured (docs/audit.md)."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
-RULE: dict[str, tuple[float, float, float]] = {
-    "score": (0.9, 0.1, -1.0),
-    "shared": (0.1, 0.2, 1.0),
-}
-"""By figure: mean and standard deviation over the masks that the rule was fitted on, and its weight."""
-BIAS = -2.0
+FAR = 4.0
+"""Deviations from its mean beyond which a figure says no more."""
+
+
+@cache
+def rule() -> dict[str, Any]:
+    """`bias`, and `terms`: of each figure the mean and deviation over the masks that the rule was fitted on, and its
+    weight."""
+    found: dict[str, Any] = json.loads(files("stages.report").joinpath("suspicion.json").read_bytes())
+    return found
 
 
 def suspicion(figures: Mapping[str, float]) -> float:
@@ -18,8 +27,9 @@ def suspicion(figures: Mapping[str, float]) -> float:
 
     figures: of one phrase's mask (`stages.report.figures`).
     """
-    total = BIAS
-    for name, (mean, deviation, weight) in RULE.items():
-        if name in figures:
-            total += weight * max(-4.0, min(4.0, (figures[name] - mean) / deviation))
+    total = rule()["bias"]
+    for term in rule()["terms"]:
+        if term["figure"] in figures:
+            apart = (figures[term["figure"]] - term["mean"]) / term["deviation"]
+            total += term["weight"] * max(-FAR, min(FAR, apart))
     return 1.0 / (1.0 + math.exp(-total))

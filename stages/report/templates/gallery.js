@@ -2,7 +2,7 @@
 // The gallery: only the cards in sight are elements, whatever the number of samples. One tab stop; arrows move in it.
 
 const gallery = { grid: null, scroller: null, columns: 1, width: 176, gap: 10, cards: new Map(), at: 0, order: "" };
-const TEXT = 62; // pixels of a card below its picture
+const TEXT = 70; // pixels of a card below its picture
 
 function buildGallery(main) {
   gallery.scroller = main;

@@ -78,7 +78,7 @@ class Overlay {
       const edge = border(mask, this.width, this.height, 2);
       for (let i = 0; i < mask.length; i++)
         if (edge[i]) out[i] = colour | 0xff000000;
-        else if (mask[i] && !borderOnly && !faint) out[i] = colour | (0x70 << 24);
+        else if (mask[i] && !borderOnly && !faint) out[i] = colour | (0x58 << 24);
     });
     context.drawImage(made, 0, 0);
   }
