@@ -23,9 +23,9 @@ from stages.artifacts.atomic import write_bytes, write_json
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.results import RESULTS, Results
 from stages.artifacts.shard_reader import ShardReader
+from stages.artifacts.shards import open_shard
 from stages.report.figures import FIGURES
 from stages.report.rows import line
-from stages.report.shards import open_shard
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float64

@@ -89,7 +89,7 @@ def told(groups: Sequence[FailureGroup], done: int, shown: int = 5) -> list[str]
     for one in groups[:shown]:
         first = one.samples[0]
         lines.append(f"  {len(one.samples)} in {one.stage}: {one.kind} For instance '{first.id}'.")
-        lines.append(f"    once mended: {one.command}")
+        lines.append(f"    once mended, with your --configfile: {one.command}")
     if len(groups) > shown:
         lines.append(f"  and {len(groups) - shown} more reasons; the page lists all.")
     return lines

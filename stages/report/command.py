@@ -19,10 +19,10 @@ from stages.artifacts.recipes import validated
 from stages.artifacts.results import Results, shard_name
 from stages.artifacts.shard_reader import ShardReader
 from stages.artifacts.shard_writer import ShardWriter
+from stages.artifacts.shards import Key, Shard, open_shard
 from stages.report import about, draw, rows, site, suspicion
 from stages.report.contents import Scored, write_samples
 from stages.report.recipe import STAGE, Page
-from stages.report.shards import Key, Shard, open_shard
 
 log = logging.getLogger("anyword")
 

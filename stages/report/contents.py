@@ -14,9 +14,9 @@ from stages.artifacts.errors import SampleError
 from stages.artifacts.images import read_image
 from stages.artifacts.masks import decode
 from stages.artifacts.progress import track
+from stages.artifacts.shards import Key, Shard
 from stages.report import detail, draw, site
 from stages.report.rows import Entry
-from stages.report.shards import Key, Shard
 
 log = logging.getLogger("anyword")
 

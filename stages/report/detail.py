@@ -12,9 +12,9 @@ from PIL import Image
 from stages.artifacts.language import words
 from stages.artifacts.maps import WordMaps
 from stages.artifacts.masks import decode, encode
+from stages.artifacts.shards import Key, Row, Shard
 from stages.artifacts.tables import UNNAMED, targets_of
 from stages.report.rows import Line
-from stages.report.shards import Key, Row, Shard
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -14,9 +14,9 @@ from stages.artifacts.compose import answers
 from stages.artifacts.failures import FailedSample, kind
 from stages.artifacts.language import words
 from stages.artifacts.masks import overlap, rle_of
+from stages.artifacts.shards import Key, Shard
 from stages.artifacts.tables import targets_of
 from stages.report.figures import FIGURES, figures, worst
-from stages.report.shards import Key, Shard
 from stages.report.suspicion import suspicion
 
 
