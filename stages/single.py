@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from stages.artifacts.atomic import write_bytes, write_json
+from stages.artifacts.coco import coco_head
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.language import looks_foreign
 from stages.artifacts.manifest import NAME
 from stages.artifacts.results import Results, shard_name
 from stages.artifacts.shard_reader import ShardReader
@@ -50,10 +52,18 @@ def segment(
     from stages.config import Workflow
     from stages.plan import steps
 
+    if re.match(r"[a-z]+:/", str(image)):  # a path has lost one of two slashes
+        raise AnywordError(f"{image}: an address, not a file.", remedy="Download the image first; nothing is fetched.")
+    if image.is_dir():
+        raise AnywordError(
+            f"{image}: a folder.", remedy="Give one image, or run all of them: anyword init FOLDER, anyword run."
+        )
     if not image.is_file():
         raise AnywordError(f"{image}: no such file.", remedy="Give the path of an image.")
     if not text.strip():
         raise AnywordError("the text is empty.", remedy="Write what the image shows.")
+    if looks_foreign(text):
+        log.warning("the text does not look English; the parsers here are English ones, and phrases may be nonsense")
     root = out / "stages" / DATASET
     table = root / "texts.jsonl"
     dataset = {"kind": "folder", "root": str(image.parent.resolve()), "texts": str(table)}
@@ -89,7 +99,7 @@ def segment(
         step.run()
         _stop_at_failure(step.output, step.stage)
     _write_masks(results.masks(experiment, SHARD), results.samples(SHARD), image, text, out)
-    return results.page(experiment)
+    return _write_index(results.page(experiment), out)
 
 
 def _stop_at_failure(output: Path, stage: str) -> None:
@@ -99,7 +109,7 @@ def _stop_at_failure(output: Path, stage: str) -> None:
 
 
 def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) -> None:
-    """`masks/*.png`, `overlay.png` and `coco.json` (a COCO dataset: one category a phrase)."""
+    """`masks/*.png`, `overlay.png` and `coco.json` (a COCO dataset: one category a phrase's words)."""
     from PIL import Image
     from pycocotools import mask as coco
 
@@ -108,7 +118,9 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) 
     rows = ShardReader(masks, "segment").table("masks")
     (sample,) = ShardReader(samples, "samples").table("samples")
     pixels = decode_image(image.read_bytes(), image.name).astype(np.float32)
-    annotations, categories = [], []
+    annotations: list[dict[str, Any]] = []
+    categories: dict[str, int] = {}
+    _remove_earlier(out)
     for number, row in enumerate(rows, start=1):
         rle = {"size": [row["height"], row["width"]], "counts": row["counts"].encode()}
         mask = coco.decode(rle).astype(bool)
@@ -120,12 +132,13 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) 
         colour = np.array(OVERLAY_COLOURS[(number - 1) % len(OVERLAY_COLOURS)], np.float32)
         if row["kind"] == "phrase":
             pixels[mask] = 0.5 * pixels[mask] + 0.5 * colour
-        categories.append({"id": number, "name": phrase})
+        category = categories.setdefault(phrase.lower(), len(categories) + 1)
         annotations.append(
             {
                 "id": number,
                 "image_id": 1,
-                "category_id": number,
+                "category_id": category,
+                "phrase": phrase,
                 "segmentation": {"size": rle["size"], "counts": row["counts"]},
                 "area": int(mask.sum()),
                 "bbox": [float(v) for v in coco.toBbox(rle)],
@@ -141,4 +154,27 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path) 
     Image.fromarray(pixels.round().astype(np.uint8)).save(buffer, format="png")
     write_bytes(out / "overlay.png", buffer.getvalue())
     images = [{"id": 1, "file_name": image.name, "width": sample["width"], "height": sample["height"], "text": text}]
-    write_json(out / "coco.json", {"images": images, "annotations": annotations, "categories": categories})
+    write_json(out / "coco.json", {**coco_head(categories), "images": images, "annotations": annotations})
+
+
+def _remove_earlier(out: Path) -> None:
+    """Masks of an earlier sentence in the same folder: those that its coco.json names, and nothing else."""
+    try:
+        earlier = json.loads((out / "coco.json").read_bytes())["annotations"]
+        names = [str(one["mask"]) for one in earlier]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for name in names:
+        if re.fullmatch(r"masks/\d{2,}_[a-z0-9-]+\.png", name):
+            (out / name).unlink(missing_ok=True)
+
+
+def _write_index(page: Path, out: Path) -> Path:
+    """out/index.html, which leads to the sample on the page."""
+    target = f"{page.relative_to(out).as_posix()}#id=image"
+    text = (
+        '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>anyword</title>'
+        f'<meta http-equiv="refresh" content="0; url={target}"><p><a href="{target}">The page</a></p></html>\n'
+    )
+    write_bytes(out / "index.html", text.encode())
+    return out / "index.html"

@@ -144,7 +144,7 @@ def test_every_number_of_files_is_bounded(tmp_path):
     names = [path.name for path in (folder.path / "data").iterdir()]
     assert sorted(names) == sorted(
         ["index.js", "rows-00000.js", *(f"details-{i:05d}.js" for i in range(6))]
-        + [name for i in range(3) for name in (f"images-{i:05d}.jpg", f"masks-{i:05d}.png")]
+        + [name for i in range(4) for name in (f"images-{i:05d}.jpg", f"masks-{i:05d}.png")]
     )
 
 

@@ -130,3 +130,20 @@ def test_results_of_which_nothing_went_through_are_no_success(tmp_path):
     assert done.exit_code == 1
     assert "EVERY sample failed, all 4" in done.output and "4 in prompt: image … cannot be read." in done.output
     assert "no truth to score against" in done.output
+
+
+def test_two_experiments_on_one_page_and_a_sample_as_a_picture(tmp_path):
+    results = tmp_path / "results"
+    for name in ("toy", "other"):
+        write_results(results / "data", experiment=name)
+    done = invoke(app, ["compare", "toy", "other", "--results", str(results), "--out", str(tmp_path / "both")])
+    assert done.exit_code == 0 and (tmp_path / "both" / "index.html").is_file()
+    with pytest.raises(Exception, match="no dataset has both 'toy' and 'third'"):
+        invoke(app, ["compare", "toy", "third", "--results", str(results)], catch_exceptions=False)
+    for form in ("png", "svg"):
+        strip = tmp_path / f"strip.{form}"
+        done = invoke(app, ["picture", "first", str(strip), "--experiment", "toy", "--results", str(results)])
+        assert done.exit_code == 0, done.output
+    with Image.open(tmp_path / "strip.png") as drawn:
+        assert drawn.width > 3 * drawn.height
+    assert "<svg" in (tmp_path / "strip.svg").read_text()

@@ -11,7 +11,7 @@ import typer
 def segment(
     image: Annotated[Path, typer.Argument(help="The image.")],
     text: Annotated[str, typer.Argument(help="What it shows, in a sentence.")],
-    out: Annotated[Path, typer.Option(help="Folder for masks/, overlay.png, coco.json and the page.")] = Path("out"),
+    out: Annotated[Path, typer.Option(help="Folder for masks/, overlay.png, coco.json, index.html.")] = Path("out"),
     backbone: Annotated[
         str | None,
         typer.Option(help="Diffusion model: a local folder, a hub id (owner/name), or a name of `backbones`."),

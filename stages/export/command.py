@@ -17,10 +17,12 @@ def run(
     out: Path,
     dataset: str | None = None,
     no_target: Path | None = None,
+    marks: Path | None = None,
 ) -> int:
     """Export `experiment` below `results` to the new folder `out`; gives the number of masks written.
 
-    With `no_target`, the file of a calibrated decision, phrases that mean nothing are exported as such.
+    With `marks`, a file that the page saved, samples marked bad are exported without masks. With `no_target`, the file
+    of a calibrated decision, phrases that mean nothing are exported as such.
 
     Raises:
         AnywordError: no such experiment (or several, and `dataset` does not say which), no such format, `out` holds
@@ -28,13 +30,16 @@ def run(
     """
     from stages.artifacts.no_target import read_no_target
     from stages.export.formats import FORMATS
+    from stages.export.marks import read_marks
     from stages.export.results import read
+    from stages.export.tables import parquet, table_csv
 
     if form not in FORMATS:
         raise AnywordError(f"format '{form}' is none of {', '.join(FORMATS)}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AnywordError(f"{out}: is not empty.", remedy="Name a new folder.")
     decision = read_no_target(no_target) if no_target is not None else None
+    marked = read_marks(marks) if marks is not None else None
     every = datasets(results)
     found = [one for one in every if experiment in one.experiments() and dataset in (None, one.folder.name)]
     if len(found) != 1:
@@ -45,4 +50,7 @@ def run(
             remedy=f"Name one by --dataset: {several}." if found else f"It has {', '.join(there) or 'none'}.",
         )
     out.mkdir(parents=True, exist_ok=True)
-    return FORMATS[form](track(read(found[0].folder, experiment, decision), f"export {form}"), out)
+    samples = track(read(found[0].folder, experiment, decision, marked), f"export {form}")
+    if FORMATS[form] not in (table_csv, parquet):  # tables have a line of every sample; pictures need an image
+        samples = (one for one in samples if one.listed)
+    return FORMATS[form](samples, out)

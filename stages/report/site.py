@@ -34,7 +34,7 @@ ROWS_A_FILE = 2000
 """Lines of the gallery in a file."""
 DETAILS_A_FILE = 10
 """Samples in a file of details, pictures among them."""
-SHEET = 25
+SHEET = 16
 """Thumbnails on a sheet."""
 CELL = 128
 """Pixels a side of a thumbnail."""
