@@ -37,3 +37,11 @@ rule all:
     input:
         reports=[report_of(name) for name in wf.config.targets],
         scores=scores_of(wf.config.targets),
+
+
+onsuccess:
+    tell_outcome()
+
+
+onerror:
+    tell_outcome()

@@ -17,9 +17,13 @@ import typer
 from stages.artifacts.errors import AnywordError
 from stages.commands import stage
 from stages.commands.backbone import backbone
+from stages.commands.compare import compare
+from stages.commands.explain import explain
 from stages.commands.export import export
 from stages.commands.parse import parse, parsers
+from stages.commands.picture import picture
 from stages.commands.results import results
+from stages.commands.run import init, run
 from stages.commands.segment import segment
 
 app = typer.Typer(
@@ -31,7 +35,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(segment)
+app.command()(init)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
 app.command()(results)
+app.command()(explain)
+app.command()(compare)
+app.command()(picture)
 app.command()(backbone)
 app.command()(export)
 app.command()(parse)

@@ -100,6 +100,5 @@ def steps(
     reads = read(("samples", *workflow.segment_reads(experiment)))
     segmenter = recipe("segmenters", chosen.segmenter)
     yield Step("segment", results.masks(experiment, shard), {**reads, **segmenter, **on_images})
-    names = {"parser": chosen.parser, "inverter": chosen.inverter, "attender": chosen.attender}
-    page = {"root": results.folder, "experiment": experiment, "shards": 1, **names, "images": images}
+    page = {"root": results.folder, "experiment": experiment, "shards": 1, "images": images}
     yield Step("report", results.report(experiment), {**page, **recipe("reporters", chosen.reporter)})

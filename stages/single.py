@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from stages.artifacts.atomic import write_bytes, write_folder, write_json
+from stages.artifacts.coco import coco_head
 from stages.artifacts.compose import label_map
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.language import looks_foreign
 from stages.artifacts.manifest import NAME
 from stages.artifacts.results import Results, shard_name
 from stages.artifacts.shard_reader import ShardReader
@@ -53,10 +55,18 @@ def segment(
     from stages.config import Workflow
     from stages.plan import steps
 
+    if re.match(r"[a-z]+:/", str(image)):  # a path has lost one of two slashes
+        raise AnywordError(f"{image}: an address, not a file.", remedy="Download the image first; nothing is fetched.")
+    if image.is_dir():
+        raise AnywordError(
+            f"{image}: a folder.", remedy="Give one image, or run all of them: anyword init FOLDER, anyword run."
+        )
     if not image.is_file():
         raise AnywordError(f"{image}: no such file.", remedy="Give the path of an image.")
     if not text.strip():
         raise AnywordError("the text is empty.", remedy="Write what the image shows.")
+    if looks_foreign(text):
+        log.warning("the text does not look English; the parsers here are English ones, and phrases may be nonsense")
     root = out / "stages" / DATASET
     table = root / "texts.jsonl"
     dataset = {"kind": "folder", "root": str(image.parent.resolve()), "texts": str(table)}
@@ -93,7 +103,7 @@ def segment(
         step.run()
         _stop_at_failure(step.output, step.stage)
     _write_masks(results.masks(experiment, SHARD), results.samples(SHARD), image, text, out, listed=bool(classes))
-    return results.page(experiment)
+    return _write_index(results.page(experiment), out)
 
 
 def _stop_at_failure(output: Path, stage: str) -> None:
@@ -167,6 +177,15 @@ def _write_masks(masks: Path, samples: Path, image: Path, text: str, out: Path, 
     Image.fromarray(overlay).save(buffer, format="png")
     write_bytes(out / "overlay.png", buffer.getvalue())
     images = [{"id": 1, "file_name": image.name, "width": sample["width"], "height": sample["height"], "text": text}]
-    names = [{"id": number, "name": name} for name, number in categories.items()]
-    about = {"info": {"description": "anyword segment"}, "licenses": []}
-    write_json(out / "coco.json", {**about, "images": images, "annotations": annotations, "categories": names})
+    write_json(out / "coco.json", {**coco_head(categories), "images": images, "annotations": annotations})
+
+
+def _write_index(page: Path, out: Path) -> Path:
+    """out/index.html, which leads to the sample on the page."""
+    target = f"{page.relative_to(out).as_posix()}#id=image"
+    text = (
+        '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>anyword</title>'
+        f'<meta http-equiv="refresh" content="0; url={target}"><p><a href="{target}">The page</a></p></html>\n'
+    )
+    write_bytes(out / "index.html", text.encode())
+    return out / "index.html"

@@ -16,6 +16,7 @@ from stages.artifacts import AnywordError
 from stages.artifacts.manifest import Manifest, Stage, fingerprint, write_manifest
 from stages.artifacts.masks import decode, iou_matrix, rle_of
 from stages.export.command import run
+from stages.export.marks import read_marks
 from stages.score import grandf
 
 
@@ -36,16 +37,54 @@ def plain(samples):
     return samples
 
 
-def test_coco_results_load_into_their_images_file(export):
+def test_coco_results_load_into_their_data_set_with_the_masks_own_areas(export):
     folder, count = export("coco")
     with contextlib.redirect_stdout(io.StringIO()):
-        images = COCO(folder / "coco_images.json")
+        images = COCO(folder / "coco.json")
         found = images.loadRes(str(folder / "coco_results.json"))
-    assert len(found.anns) == count == 5  # predicates are no objects
+    assert len(found.anns) == len(images.anns) == count == 5  # predicates are no objects
     np.testing.assert_array_equal(found.annToMask(found.anns[2]), SQUARE)
-    assert found.anns[2]["bbox"] == [30, 10, 10, 20] and found.anns[2]["score"] == 0.75
+    assert list(found.anns[2]["bbox"]) == [30, 10, 10, 20] and found.anns[2]["score"] == 0.75
+    assert images.anns[2]["area"] == found.anns[2]["area"] == SQUARE.sum()
     names = {one["id"]: one["name"] for one in images.dataset["categories"]}
-    assert names[found.anns[2]["category_id"]] == "a blue square"
+    assert names[found.anns[2]["category_id"]] == "a blue square" and len(set(names.values())) == len(names)
+    assert {"info", "licenses"} <= images.dataset.keys() and images.anns[2]["phrase"] == "a blue square"
+
+
+def test_the_data_set_opens_in_torchvision(export, tmp_path):
+    from torchvision.datasets import CocoDetection
+
+    folder, _ = export("coco")
+    with contextlib.redirect_stdout(io.StringIO()):
+        data = CocoDetection(tmp_path / "results" / "data" / "samples" / "00000", folder / "coco.json")
+        image, targets = data[0]
+    assert image.size == (48, 32) and [one["phrase"] for one in targets] == ["a red circle", "a blue square"]
+
+
+def test_marks_of_the_page_leave_bad_samples_without_masks(export, tmp_path):
+    marks = tmp_path / "marks.csv"
+    marks.write_text('sample_id,mark,note\nfirst,bad,"two, ""edges"""\nsecond <b>,good,\n')
+    folder, count = export("csv", marks=marks)
+    samples = {one["sample_id"]: one for one in table(folder / "samples.csv")}
+    assert samples["first"]["state"] == "failed" and samples["first"]["reason"] == 'marked bad: two, "edges"'
+    assert samples["second <b>"]["mark"] == "good" and samples["second <b>"]["state"] == "done"
+    assert {one["sample_id"] for one in table(folder / "masks.csv")} == {"second <b>", "=fourth"} and count == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("marks.csv", "sample_id,mark\nfirst,great\n", "mark 1 is"),
+        ("marks.json", "{", "no file of marks"),
+        ("marks.json", "[3]", "mark 1 is 3"),
+        ("marks.csv", "", None),
+    ],
+)
+def test_what_is_no_file_of_marks_is_refused(tmp_path, name, text, complaint):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(AnywordError, match=complaint) if complaint else contextlib.nullcontext():
+        assert read_marks(path) == {}
 
 
 def test_glamm_files_are_what_its_evaluation_reads(export):
@@ -186,7 +225,7 @@ def test_every_sample_that_the_index_lists_has_its_line_and_no_other(export, tmp
     ]  # fmt: skip
     assert lines[1]["reason"] == "image 'gone.png' cannot be read." and lines[1]["width"] == ""
     run(results=tmp_path / "results", experiment="toy", form="coco", out=tmp_path / "coco")
-    images = json.loads((tmp_path / "coco" / "coco_images.json").read_text())
+    images = json.loads((tmp_path / "coco" / "coco.json").read_text())
     assert [one["sample_id"] for one in images["images"]] == ["sa_0", "sa_2", "sa_3"]
     assert images["info"] and images["licenses"] == []  # pycocotools' older loadRes asks for them
 
@@ -202,7 +241,7 @@ def test_every_sample_that_the_index_lists_has_its_line_and_no_other(export, tmp
 def test_what_means_nothing_is_left_out_where_a_format_can(export, tmp_path, decision):
     folder, count = export("coco", unsure(), no_target=decision)
     with contextlib.redirect_stdout(io.StringIO()):
-        found = COCO(folder / "coco_images.json").loadRes(str(folder / "coco_results.json"))
+        found = COCO(folder / "coco.json").loadRes(str(folder / "coco_results.json"))
     assert count == 3 and [len(found.getAnnIds(imgIds=[number])) for number in (1, 2, 3, 4)] == [2, 0, 0, 1]
     assert (found.anns[1]["contrast"], found.anns[1]["agreement"]) == (3.0, 0.5)
 

@@ -106,9 +106,15 @@ def test_nothing_leaves_the_folder_and_no_shell_sees_an_id(bad_input):
 
 
 def test_the_page_lists_failures(bad_input):
-    pages = bad_input[0] / "results" / "tiny" / "experiments" / "two" / "report"
-    text = "".join(path.read_text() for path in pages.rglob("*.html"))
-    assert "broken.jpg" in text
+    page = bad_input[0] / "results" / "tiny" / "experiments" / "two" / "report"
+    assert "broken.jpg" in (page / "data" / "index.js").read_text()
+
+
+def test_the_end_of_the_run_says_how_many_failed_where_and_why(bad_input):
+    said = bad_input[1].stderr
+    assert "experiment two: 2 samples done, 8 failed" in said and "8 of 10 samples failed:" in said
+    assert "in samples: " in said and "--forcerun results/tiny/samples/" in said
+    assert said.count("nowhere.png") == 0, "reasons are told by their kind"
 
 
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path):

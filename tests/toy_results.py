@@ -99,7 +99,8 @@ def toys():
 
 
 def write_results(root: Path, samples: list[Toy] | None = None, *, experiment="toy", shard_size=2, parser="truth"):
-    """Folders of every stage up to segment below `root`; gives the number of shards."""
+    """Folders of every stage up to segment below `root`; gives the number of shards. What two experiments share is
+    written once."""
     samples = toys() if samples is None else samples
     shards = [samples[i : i + shard_size] for i in range(0, len(samples), shard_size)]
     for number, shard in enumerate(shards):
@@ -117,7 +118,8 @@ def _write_shard(root, shard, name, experiment, parser):
         "segment": root / "experiments" / experiment / "segment" / name,
     }
     images = folders["samples"] / "images"
-    images.mkdir(parents=True)
+    shared = images.is_dir()
+    images.mkdir(parents=True, exist_ok=True)
     rows = []
     for number, toy in enumerate(shard):
         pixels = np.full((HEIGHT, WIDTH, 3), 230, dtype=np.uint8)
@@ -147,15 +149,17 @@ def _write_shard(root, shard, name, experiment, parser):
         Stage(name="samples", version="1"), recipe, folders["samples"] / "manifest.json", inputs={}, ids=ids
     )
     writer.results |= {position: Failure(toy.unread) for position, toy in enumerate(shard) if toy.unread}
-    writer.publish(
-        {
-            "samples.parquet": lambda path: write_table(path, "samples", rows),
-            "truth.parquet": lambda path: write_table(path, "truth", truth),
-        }
-    )
+    tables = {
+        "samples.parquet": lambda path: write_table(path, "samples", rows),
+        "truth.parquet": lambda path: write_table(path, "truth", truth),
+    }
+    if not shared:
+        writer.publish(tables)
     source = ShardReader(folders["samples"], "samples")
 
     def publish(stage, writers, failing=False, **inputs):
+        if shared and stage in ("parse", "invert", "attend"):
+            return ShardReader(folders[stage], stage)
         models = {"backbone": ModelRecord(id="toy", sha256="0" * 64)} if stage == "invert" else {}
         writer = ShardWriter(
             Stage(name=stage, version="1"), recipe, folders[stage] / "manifest.json", inputs=inputs, models=models

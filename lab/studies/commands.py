@@ -17,6 +17,7 @@ from lab.studies import (
     picture,
     results,
     speed,
+    suspicion,
     text_only,
     variance,
 )
@@ -43,6 +44,7 @@ app.command()(invseg.invseg)
 app.command()(batches.batches)
 app.command()(results.tables)
 app.command()(picture.picture)
+app.command()(suspicion.suspicion)
 app.command("no-target")(no_target.no_target)
 app.command(
     epilog="Examples: anyword study variance --samples 200\n\n"

@@ -147,3 +147,25 @@ def words(text: str) -> Iterator[Span]:
     """
     for match in _WORD.finditer(text):
         yield Span(start=match.start(), end=match.end())
+
+
+_ENGLISH = frozenset("a an the and or of in on with at by to is are from over under behind near beside".split())
+_FOREIGN = frozenset(
+    """der die das ein eine einen einem und mit auf ist im neben unter le la les un une des et avec sur dans est du
+    el los las una y con sobre en es del il lo gli uno con su nel della di o os as um uma com no na em het een en met
+    op van""".split()
+) - frozenset({"on", "as", "no", "die"})
+
+
+def looks_foreign(text: str) -> bool:
+    """Whether a text's small words, or its letters, are those of another language than English.
+
+    >>> [looks_foreign(one) for one in ("ein Hund auf dem Sofa", "a dog on the sofa", "две кошки", "crème brûlée")]
+    [True, False, True, False]
+    """
+    own = [span.of(text).lower() for span in words(text)]
+    letters = [one for one in text if one.isalpha()]
+    latin = sum(ord(one) < 0x250 for one in letters)
+    if letters and latin < len(letters) / 2:
+        return True
+    return sum(one in _FOREIGN for one in own) > sum(one in _ENGLISH for one in own)

@@ -18,19 +18,30 @@ def results(
         list[str] | None, typer.Option("--experiment", help="Only this experiment; may be repeated.")
     ] = None,
 ) -> None:
-    """Print the scores of finished experiments, and where their pages are."""
+    """Print how samples fared, the scores of finished experiments, and where their pages are.
+
+    Status 1 where an experiment has no sample that went through.
+    """
     from stages.artifacts.results import datasets
     from stages.artifacts.shard_reader import ShardReader
+    from stages.artifacts.summary import summary
     from stages.score.table import text_table
 
     every = [(results, name) for results in datasets(folder) for name in results.experiments()]
     found = [(one, name) for one, name in every if (not names or name in names) and one.page(name).is_file()]
     if not found:
         raise AnywordError(f"{folder}: no finished experiment here.", remedy="Run `snakemake -c2` first.")
+    nothing_done = []
     for results, name in found:
+        fared = summary(results, name)
+        nothing_done += [name] if fared.nothing_done else []
+        head, *failures = fared.lines()
         if results.score(name).is_file():
             score = json.loads(ShardReader(results.score(name), "score").file("score.json").read_bytes())
-            typer.echo(text_table(score))
+            typer.echo("\n".join([text_table(score), *failures]))
         else:
-            typer.echo(f"experiment {name}: no truth to score against")
+            typer.echo("\n".join([f"{head}; no truth to score against", *failures]))
         typer.echo(f"page: {results.page(name)}\n")
+    if nothing_done:
+        typer.echo(f"No sample went through: {', '.join(nothing_done)}.", err=True)
+        raise typer.Exit(1)

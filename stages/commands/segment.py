@@ -14,7 +14,7 @@ def segment(
     classes: Annotated[
         str, typer.Option(help="Instead of a sentence: classes by commas; every pixel gets one of them.")
     ] = "",
-    out: Annotated[Path, typer.Option(help="Folder for masks/, overlay.png, coco.json and the page.")] = Path("out"),
+    out: Annotated[Path, typer.Option(help="Folder for masks/, overlay.png, coco.json, index.html.")] = Path("out"),
     backbone: Annotated[
         str | None,
         typer.Option(help="Diffusion model: a local folder, a hub id (owner/name), or a name of `backbones`."),

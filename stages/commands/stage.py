@@ -179,17 +179,13 @@ def report(
     root: Root,
     experiment: Experiment,
     shards: Shards,
-    parser: Annotated[str, typer.Option(help="Name of the experiment's parser.")],
-    inverter: Annotated[str, typer.Option(help="Name of the experiment's inverter.")],
-    attender: Annotated[str, typer.Option(help="Name of the experiment's attender.")],
     recipe: Recipe,
     output: Output,
     images: Images = None,
 ) -> None:
-    """Write the experiment's offline page: image, words, each word's map, points, masks, truth."""
-    names = {"parser": parser, "inverter": inverter, "attender": attender}
+    """Write the experiment's offline page: a gallery of all samples, and each one's words, maps, points and masks."""
     places = {"root": root, "experiment": experiment, "shards": shards, "images": images}
-    _run("report", **places, **names, recipe=_recipe(recipe), output=output)
+    _run("report", **places, recipe=_recipe(recipe), output=output)
 
 
 def _run(room: str, **arguments: Any) -> None:

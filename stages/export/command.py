@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +25,12 @@ def run(
     out: Path,
     dataset: str | None = None,
     no_target: Path | None = None,
+    marks: Path | None = None,
 ) -> int:
     """Export `experiment` below `results` to the new folder `out`; gives the number of masks written.
 
-    With `no_target`, the file of a calibrated decision, phrases that mean nothing are exported as such.
+    With `marks`, a file that the page saved, samples marked bad are exported without masks. With `no_target`, the file
+    of a calibrated decision, phrases that mean nothing are exported as such.
 
     Raises:
         AnywordError: no such experiment (or several, and `dataset` does not say which), no such format, `out` holds
@@ -36,6 +38,7 @@ def run(
     """
     from stages.artifacts.no_target import read_no_target
     from stages.export.formats import FORMATS, TABLES
+    from stages.export.marks import read_marks
     from stages.export.results import read
 
     if form not in FORMATS:
@@ -43,6 +46,7 @@ def run(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AnywordError(f"{out}: is not empty.", remedy="Name a new folder.")
     decision = read_no_target(no_target) if no_target is not None else None
+    marked = read_marks(marks) if marks is not None else None
     every = datasets(results)
     found = [one for one in every if experiment in one.experiments() and dataset in (None, one.folder.name)]
     if len(found) != 1:
@@ -53,15 +57,14 @@ def run(
             remedy=f"Name one by --dataset: {several}." if found else f"It has {', '.join(there) or 'none'}.",
         )
     out.mkdir(parents=True, exist_ok=True)
-    samples = read(found[0].folder, experiment, decision)
-    if form not in TABLES:
-        samples = _with_image(samples)
-    return FORMATS[form](track(samples, f"export {form}"), out)
+    samples = track(read(found[0].folder, experiment, decision, marked), f"export {form}")
+    return FORMATS[form](samples if form in TABLES else _listed(samples), out)
 
 
-def _with_image(samples: Iterator[Exported]) -> Iterator[Exported]:
+def _listed(samples: Iterable[Exported]) -> Iterator[Exported]:
+    """Those whose image could be read, which pictures need; the others are named."""
     for one in samples:
-        if one.has_image:
+        if one.listed:
             yield one
         else:
             log.warning("sample '%s' is left out: %s", one.id, one.failed)

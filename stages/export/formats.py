@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from stages.artifacts.atomic import write_bytes, write_json
+from stages.artifacts.coco import coco_head
 from stages.artifacts.compose import label_map
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.masks import decode
@@ -36,10 +37,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 
 
 def coco(samples: Iterable[Exported], out: Path) -> int:
-    """coco_results.json: the list that `COCO.loadRes` takes (RLE, box, real scores; beside them the phrase and how far
-    the mask can be trusted), and coco_images.json: the data set that it loads into. A category is a phrase's words."""
+    """coco.json: a data set with the masks as its annotations, as torchvision, supervision, datumaro and FiftyOne open
+    it; and coco_results.json: the same as the list that `COCO.loadRes` takes. A category is a phrase's words.
+
+    Results name no box: pycocotools would take its area for the mask's.
+    """
     images: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
     categories: dict[str, int] = {}
     for one in samples:
         images.append(
@@ -59,7 +64,6 @@ def coco(samples: Iterable[Exported], out: Path) -> int:
                     "image_id": one.number,
                     "category_id": category,
                     "segmentation": _segmentation(mask),
-                    "bbox": box(mask),
                     "score": score(mask),
                     "phrase": mask.phrase,
                     "start": mask.row["start"],
@@ -67,8 +71,11 @@ def coco(samples: Iterable[Exported], out: Path) -> int:
                     **confidence(mask),
                 }
             )
-    names = [{"id": number, "name": name} for name, number in categories.items()]
-    write_json(out / "coco_images.json", _data_set(images, names))
+            boxes.append({"bbox": box(mask), "area": area(mask), "iscrowd": 0})
+    annotations = [
+        {"id": number, **one, **more} for number, (one, more) in enumerate(zip(results, boxes, strict=True), start=1)
+    ]
+    write_json(out / "coco.json", {**coco_head(categories), "images": images, "annotations": annotations})
     write_json(out / "coco_results.json", results)
     return len(results)
 
@@ -130,8 +137,7 @@ def saco(samples: Iterable[Exported], out: Path) -> int:
                     **confidence(mask),
                 }
             )
-    categories = [{"id": 1, "name": "object"}]
-    write_json(out / "saco_images.json", _data_set(images, categories))
+    write_json(out / "saco_images.json", {**coco_head({"object": 1}), "images": images, "annotations": []})
     write_json(out / "saco_predictions.json", predictions)
     return len(predictions)
 
@@ -185,12 +191,6 @@ FORMATS: dict[str, Callable[[Iterable[Exported], Path], int]] = {
 
 TABLES = frozenset({"csv", "parquet"})
 """Formats that have a line for every sample, also for one whose image could not be read."""
-
-
-def _data_set(images: list[dict[str, Any]], categories: list[dict[str, Any]]) -> dict[str, Any]:
-    """A COCO file that results are loaded into; older readers ask for `info` and `licenses`, empty or not."""
-    about = {"info": {"description": "anyword export"}, "licenses": []}
-    return {**about, "images": images, "categories": categories, "annotations": []}
 
 
 def _segmentation(mask: Mask) -> dict[str, Any]:

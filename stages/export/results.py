@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,14 @@ from stages.artifacts.no_target import NoTarget
 from stages.artifacts.results import Results
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 from stages.artifacts.tables import parse_of, targets_of
+from stages.export.marks import Mark
 
 CONFIDENCE = ("contrast", "attention", "agreement")
 """Columns of the masks table, beside the score, that say how far a mask can be trusted."""
+
+
+NO_ROW: dict[str, Any] = {"image": "", "width": None, "height": None, "text": "", "split": None, "tags": []}
+"""In place of the samples table's row of a sample that has none."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class Exported:
     masks: tuple[Mask, ...]
     failed: str | None = None
     """Why it has no masks, if it failed."""
+    mark: Mark | None = None
+    """What a person said of it on the page."""
     answers: dict[int, int] = field(default_factory=dict)
     """Index of each of the dataset's own phrases to the position (in `masks`) of the mask that answers it."""
 
@@ -53,8 +60,9 @@ class Exported:
         return str(self.sample["sample_id"])
 
     @property
-    def has_image(self) -> bool:
-        return self.sample["image"] is not None
+    def listed(self) -> bool:
+        """Whether its image and text could be read."""
+        return bool(self.sample["image"])
 
     @property
     def phrases(self) -> list[Mask]:
@@ -66,8 +74,11 @@ class Exported:
         return [mask for mask in self.phrases if not mask.nothing]
 
 
-def read(root: Path, experiment: str, decision: NoTarget | None = None) -> Iterator[Exported]:
-    """Every sample that the index of `root` (results/{dataset}) lists; failed ones without masks. A phrase of which
+def read(
+    root: Path, experiment: str, decision: NoTarget | None = None, marks: Mapping[str, Mark] | None = None
+) -> Iterator[Exported]:
+    """Every sample of `experiment` below `root` (results/{dataset}); failed ones, and those marked bad, without masks.
+    Of one that failed when its image or text was read, the table's row is empty but for its id. A phrase of which
     `decision` says that it means nothing has an empty mask.
 
     Raises:
@@ -92,13 +103,14 @@ def read(root: Path, experiment: str, decision: NoTarget | None = None) -> Itera
         failures = {**inputs["masks"].failures, **inputs["samples"].failures}
         for name in inputs["samples"].ids:
             number += 1
-            row = rows.get(name)
+            row, failed, mark = rows.get(name), failures.get(name), (marks or {}).get(name)
             if row is None:
-                nothing = dict.fromkeys(("image", "width", "height", "text", "split"))
-                yield Exported(number, {"sample_id": name, **nothing}, (), failures.get(name, "it has no row"))
+                yield Exported(number, {**NO_ROW, "sample_id": name}, (), failed or "it has no row", mark)
                 continue
-            masks = tuple(_mask(one, row["text"], decision) for one in found[name])
-            yield Exported(number, row, masks, failures.get(name), _answers(row, masks))
+            if mark is not None and mark.mark == "bad" and failed is None:
+                failed = f"marked bad: {mark.note}".removesuffix(": ")
+            masks = () if failed else tuple(_mask(one, row["text"], decision) for one in found[name])
+            yield Exported(number, row, masks, failed, mark, _answers(row, masks))
 
 
 def _mask(row: dict[str, Any], text: str, decision: NoTarget | None) -> Mask:

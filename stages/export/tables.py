@@ -21,11 +21,14 @@ COLUMNS = (
 )
 """Of a mask. contrast, attention, agreement: how far it can be trusted (docs/no-target.md), empty where segment did not
 say; probability, nothing: the no-target decision's, empty without one."""
-SAMPLE_COLUMNS = ("sample_id", "image", "width", "height", "text", "split", "state", "reason", "phrases", "answered")
-"""Of a sample. `phrases` counts those that have a mask, `answered` those whose mask has a pixel: 0 is the answer
-"nothing"."""
+SAMPLE_COLUMNS = (
+    *("sample_id", "image", "width", "height", "text", "split", "state", "reason"),
+    *("phrases", "answered", "mark", "note"),
+)
+"""Of a sample; every sample of the dataset has its line. `phrases` counts those that have a mask, `answered` those
+whose mask has a pixel: 0 is the answer "nothing". mark, note: a person's, by --marks."""
 
-_TEXT = ("sample_id", "image", "kind", "phrase", "text", "split", "state", "reason", "counts")
+_TEXT = ("sample_id", "image", "kind", "phrase", "text", "split", "state", "reason", "counts", "mark", "note")
 _REAL = ("score", *CONFIDENCE, "probability")
 
 
@@ -112,6 +115,8 @@ def _lines(samples: Iterable[Exported], *, pixels: bool = False) -> tuple[list[d
                 "reason": one.failed,
                 "phrases": len(one.phrases),
                 "answered": sum(row["kind"] == "phrase" and row["area"] > 0 for row in found),
+                "mark": one.mark.mark if one.mark else None,
+                "note": one.mark.note if one.mark else None,
             }
         )
         if pixels:

@@ -1,12 +1,10 @@
-"""Pixels of the page: pictures, and strips of overlays that its canvas cuts and lays over them.
-
-All overlays of a sample are one file (a strip of equal cells, one under the other), so that a page of fifty samples
-is a hundred and fifty small files instead of a thousand.
-"""
+"""Pixels of the page: a sample's picture, and sheets of thumbnails with sheets of masks of the same layout to lay over
+them. One file holds many thumbnails, so that ten thousand samples are some hundred files."""
 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, UInt8
+    from jaxtyping import Bool, UInt8
 
 COLOURS = (
     (46, 134, 222),
@@ -26,30 +24,25 @@ COLOURS = (
     (240, 98, 173),
     (139, 168, 30),
 )
-"""Of phrases, in turn. The style sheet names the same ones (.c0 to .c7)."""
+"""Of phrases, in turn; the page takes them from its data."""
 
-_FILL, _EDGE = 110, 255  # opacity of a mask's inside and border
-_WHITE = len(COLOURS) * 2 + 1
-# Heat: dark violet, magenta, orange, pale yellow (after matplotlib's inferno), ever more opaque.
-_HEAT = np.array([(20, 8, 60), (120, 28, 109), (237, 105, 37), (251, 180, 26), (252, 255, 190)], dtype=np.float64)
+LARGE = 0.5
+_FILL, _EDGE = 88, 255  # opacity of a mask's inside and border
 
 
-def picture(pixels: UInt8[np.ndarray, "height width 3"], longest: int) -> tuple[bytes, str, tuple[int, int]]:
-    """An image file of at most `longest` pixels a side, its suffix, and its (width, height).
+def picture(pixels: UInt8[np.ndarray, "height width 3"], longest: int) -> tuple[bytes, str]:
+    """An image file of at most `longest` pixels a side, and its MIME type.
 
     Small images stay PNG, exact to the pixel; photographs become JPEG.
     """
     image = Image.fromarray(pixels)
-    width, height = fitted(image.width, image.height, longest)
-    suffix = ".png" if max(image.size) <= 256 else ".jpg"
-    if width < image.width:
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    if suffix == ".png":
-        image.save(out, "PNG", optimize=True)
-    else:
-        image.save(out, "JPEG", quality=88)
-    return out.getvalue(), suffix, (width, height)
+    small = max(image.size) <= 256
+    size = fitted(image.width, image.height, longest)
+    if size != image.size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    return (
+        (_file(image, "PNG", optimize=True), "image/png") if small else (_file(image, "JPEG", quality=86), "image/jpeg")
+    )
 
 
 def fitted(width: int, height: int, longest: int) -> tuple[int, int]:
@@ -58,57 +51,56 @@ def fitted(width: int, height: int, longest: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def heat(maps: Sequence[Float[np.ndarray, "rows columns"]]) -> bytes:
-    """A strip of attention maps as PNG, each stretched to its own minimum and maximum."""
-    cells = []
-    for one in maps:
-        low, high = float(one.min()), float(one.max())
-        level = np.zeros(one.shape) if high <= low else (one - low) / (high - low)
-        at = level * (len(_HEAT) - 1)
-        below = np.minimum(at.astype(int), len(_HEAT) - 2)
-        part = (at - below)[..., None]
-        colour = _HEAT[below] * (1 - part) + _HEAT[below + 1] * part
-        cells.append(np.concatenate([colour, (60 + 160 * level)[..., None]], axis=2))
-    return _png(Image.fromarray(np.concatenate(cells).round().astype(np.uint8), "RGBA"))
+def thumbnail(pixels: UInt8[np.ndarray, "height width 3"], cell: int) -> Image.Image:
+    """The image with its longer side as long as a cell of a sheet."""
+    image = Image.fromarray(pixels)
+    scale = cell / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
 
 
-def outlines(
-    predicted: Sequence[tuple[Bool[np.ndarray, "height width"], int]],
-    truth: Sequence[Bool[np.ndarray, "height width"]],
-    size: tuple[int, int],
-) -> bytes:
-    """A strip of masks as PNG of `size` (width, height) a cell: predictions filled in the colour of their number,
-    then truths as white outlines."""
-    cells = []
-    for mask, number in predicted:
-        cell = _resized(mask, size)
+def coloured(masks: Sequence[Bool[np.ndarray, "height width"]], size: tuple[int, int]) -> Image.Image:
+    """Masks at a thumbnail's (width, height) as a palette: filled and bordered in the colour of their place, small ones
+    over large ones; of more of the image than LARGE, the border alone."""
+    cell = np.zeros((size[1], size[0]), dtype=np.uint8)
+    for number, mask in sorted(enumerate(masks), key=lambda one: -int(one[1].sum())):
+        small = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)
+        inside = np.asarray(small) > 127
         colour = number % len(COLOURS)
-        cells.append(np.where(_border(cell, 1), 2 * colour + 2, np.where(cell, 2 * colour + 1, 0)))
-    for mask in truth:
-        cells.append(np.where(_border(_resized(mask, size), 2), _WHITE, 0))
-    image = Image.fromarray(np.concatenate(cells).astype(np.uint8), "P")
-    palette = [0, 0, 0] + [value for colour in COLOURS for value in colour * 2] + [255, 255, 255]
-    image.putpalette(palette)
-    opacity = bytes([0] + [_FILL, _EDGE] * len(COLOURS) + [255])
-    return _png(image, transparency=opacity)
+        if inside.mean() <= LARGE:
+            cell[inside] = 2 * colour + 1
+        cell[_border(inside)] = 2 * colour + 2
+    return Image.fromarray(cell, "P")
 
 
-def _resized(mask: Bool[np.ndarray, "height width"], size: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
-    if mask.shape == (size[1], size[0]):
-        return mask
-    return np.asarray(Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)) > 127
+def sheet(tiles: Sequence[Image.Image | None], cell: int) -> bytes:
+    """Thumbnails in a square of cells, row by row, as JPEG; each lies at its cell's upper left."""
+    return _file(_laid(tiles, cell, "RGB"), "JPEG", quality=80)
 
 
-def _border(mask: Bool[np.ndarray, "height width"], thickness: int) -> Bool[np.ndarray, "height width"]:
-    """The mask's pixels within `thickness` of its outside; the image's own border counts as outside."""
-    inner = mask
-    for _ in range(thickness):
-        padded = np.pad(inner, 1)
-        inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:] & inner
-    return mask & ~inner
+def mask_sheet(tiles: Sequence[Image.Image | None], cell: int) -> bytes:
+    """Palettes of `coloured` likewise, as PNG, transparent where no mask is."""
+    image = _laid(tiles, cell, "P")
+    image.putpalette([0, 0, 0] + [value for colour in COLOURS for value in colour * 2])
+    return _file(image, "PNG", optimize=True, transparency=bytes([0] + [_FILL, _EDGE] * len(COLOURS)))
 
 
-def _png(image: Image.Image, **options: object) -> bytes:
+def _laid(tiles: Sequence[Image.Image | None], cell: int, mode: str) -> Image.Image:
+    side = math.ceil(math.sqrt(len(tiles)))
+    image = Image.new(mode, (side * cell, side * cell))
+    for number, tile in enumerate(tiles):
+        if tile is not None:
+            image.paste(tile, (number % side * cell, number // side * cell))
+    return image
+
+
+def _border(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+    """The mask's pixels beside its outside; the image's own border counts as outside."""
+    padded = np.pad(mask, 1)
+    return mask & ~(padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:])
+
+
+def _file(image: Image.Image, form: str, **options: object) -> bytes:
     out = io.BytesIO()
-    image.save(out, "PNG", optimize=True, **options)
+    image.save(out, form, **options)
     return out.getvalue()

@@ -9,16 +9,17 @@ from pydantic import Field
 from stages.artifacts.manifest import Stage
 from stages.artifacts.recipes import Recipe
 
-STAGE = Stage(name="report", version="1")
+STAGE = Stage(name="report", version="2")
 
 
 class Page(Recipe):
-    """A static site: index.html, more pages where there are many samples, pictures beside them."""
+    """A static site: a gallery of the samples and a view of each, its data beside it."""
 
     kind: Literal["page"] = "page"
-    page_size: int = Field(50, ge=1, le=500, description="Samples a page.")
     max_samples: int = Field(
-        1000, ge=0, description="Samples that get a card; the first ones. Scores and failures always cover all."
+        20_000,
+        ge=1,
+        description="Samples that the page holds. Of more, half are the most suspicious ones and half are drawn at "
+        "random. Scores and failures always cover all.",
     )
     picture_size: int = Field(512, ge=64, le=4096, description="Longest side of a picture on the page, in pixels.")
-    worst: int = Field(10, ge=0, description="How many of the lowest scores the first page links to.")

@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.summary import outcome
 from stages.artifacts.results import (
     RESULTS,
     SHARD,
@@ -21,6 +22,7 @@ from stages.artifacts.results import (
 )
 from stages.config import NAME, Workflow, stage_of
 from stages.environment import jobs_run_code_of
+from stages.missing import absent
 from stages.plan import needs
 from stages.weights import Weights
 
@@ -30,6 +32,18 @@ try:
     wf = Workflow(config)
 except AnywordError as error:
     raise WorkflowError(str(error))
+
+
+def tell_missing():
+    """What the unfinished targets need that is not here. Said and no more: a cluster's nodes may have it."""
+    for name in wf.config.targets:
+        page = Results(RESULTS / wf.experiment(name).dataset).report(name)
+        for one in [] if page.is_file() else absent(wf, name):
+            print(f"experiment {name}: not on this machine: {one}", file=sys.stderr)
+
+
+if workflow.is_main_process:
+    tell_missing()
 
 
 def one_of(names):
@@ -231,6 +245,13 @@ def report_of(experiment):
     return REPORT.format(
         dataset=wf.experiment(experiment).dataset, experiment=experiment
     )
+
+
+def tell_outcome():
+    """How the samples of the targets fared: a run in which all failed is a success to Snakemake, but not to anyone."""
+    targets = {name: wf.experiment(name).dataset for name in wf.config.targets}
+    for line in outcome(RESULTS, targets):
+        print(line, file=sys.stderr)
 
 
 def scores_of(experiments):

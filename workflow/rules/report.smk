@@ -25,11 +25,10 @@ rule report:
         recipe=chosen_recipe("reporter", "reporters"),
         version=version("report"),
         shards=lambda wildcards: len(shards_of(wildcards.dataset)),
-        choice=choice_of("parser", "inverter", "attender"),
         images=place({"root": "--images"}),
     shell:
         "logged {log} anyword stage report --root "
         + ROOT
         + " --experiment {wildcards.experiment}"
-        " {params.choice} --shards {params.shards} {params.images:q} --recipe {params.recipe:q}"
+        " --shards {params.shards} {params.images:q} --recipe {params.recipe:q}"
         " --output {output.manifest}"
