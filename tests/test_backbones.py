@@ -321,26 +321,25 @@ def test_broken_folders_are_refused_in_one_line(folder, tmp_path, change, compla
 
 
 @pytest.mark.parametrize(
-    ("index", "family"),
+    ("index", "complaint"),
     [
-        ({"_class_name": "StableDiffusionXLPipeline", "text_encoder_2": ["a", "b"]}, "SDXL"),
-        ({"_class_name": "PixArtSigmaPipeline", "transformer": ["a", "b"]}, "PixArt"),
-        ({"_class_name": "StableDiffusion3Pipeline", "transformer": ["a", "b"]}, "Stable Diffusion 3"),
-        ({"_class_name": "FluxPipeline", "transformer": ["a", "b"], "text_encoder_2": ["a", "b"]}, "FLUX"),
-        ({"_class_name": "SomethingNewPipeline", "transformer": ["a", "b"]}, "SomethingNewPipeline"),
+        ({"_class_name": "StableDiffusionXLPipeline", "text_encoder_2": ["a", "b"]}, "kind 'stable.*of kind 'sdxl'"),
+        ({"_class_name": "SanaPipeline", "transformer": ["a", "b"]}, "another family, SanaPipeline, which is not read"),
     ],
 )
-def test_other_families_are_refused_by_name(folder, tmp_path, index, family):
+def test_other_families_are_refused_by_name(folder, tmp_path, index, complaint):
     from stages.cli import app
 
     own = tmp_path / "own"
     shutil.copytree(folder[0], own)
     known = json.loads((own / "model_index.json").read_text())
     (own / "model_index.json").write_text(json.dumps(known | index))
-    with pytest.raises(AnywordError, match=f"another family, {family}, which is not read yet"):
+    if folder[1] == "ldm" and "transformer" not in index:
+        complaint = complaint.replace("stable", "ldm")
+    with pytest.raises(AnywordError, match=complaint):
         load(BackboneRecipe(kind=folder[1], path=str(own)))
     done = CliRunner().invoke(app, ["backbone", str(own)])
-    assert family in str(done.exception)
+    assert isinstance(done.exception, AnywordError)
 
 
 def test_a_unet_that_wants_more_than_a_text_is_refused(folder, tmp_path):

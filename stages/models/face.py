@@ -99,6 +99,8 @@ class DiffusionModel(ABC):
     """Every layer in which the image asks the text, in the order in which a pass visits them."""
     read_by_default: tuple[Layer, ...]
     """Those whose maps are read where nobody says otherwise, all of one grid."""
+    guided: bool = True
+    """Whether passes with and without a text can be weighed against each other (classifier-free guidance)."""
 
     @property
     def smallest_image(self) -> tuple[int, int]:

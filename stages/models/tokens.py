@@ -105,8 +105,10 @@ class Tokens:
         return iter(self.encodings)
 
     def columns(self, index: int, span: Span) -> list[int]:
-        """All context columns of a word of text `index`: those of its tokens in every encoder."""
-        return [one.first_column + piece for one in self.encodings for piece in one.pieces(index, span)]
+        """All context columns of a word of text `index`: those of its tokens in every encoder, each once, also where
+        encoders share columns."""
+        found = (one.first_column + piece for one in self.encodings for piece in one.pieces(index, span))
+        return list(dict.fromkeys(found))
 
     def positions(self, space: Literal["input", "output"]) -> list[int]:
         """How many positions a window has: by encoder; or, in the denoiser's context, once."""
@@ -117,7 +119,7 @@ class Tokens:
     def mark_columns(self, index: int, mark: int) -> list[int]:
         """Context columns of the begin (0) or end (1) marks of text `index`."""
         found = [(one.first_column, one.marks[index][mark]) for one in self.encodings if one.marks]
-        return [first + position for first, position in found if position is not None]
+        return list(dict.fromkeys(first + position for first, position in found if position is not None))
 
     def join(self, words: Sequence[Sequence[Sequence[Sequence[int]]]]) -> Tokens:
         """The same texts with words joined, given by encoder and text (see `Encoding.join`)."""
@@ -160,6 +162,18 @@ class TokenizerOf:
         """The empty text, which stands for "no condition"."""
         batch = self.tokenizer([""], padding="max_length", max_length=self.window)
         return torch.tensor(batch["input_ids"], dtype=torch.long, device=self.device)
+
+    @property
+    def empty(self) -> Encoding:
+        """The empty text, one row, as an encoding without words."""
+        ids = self.empty_ids
+        return Encoding(
+            ids,
+            (((0, 0),) * self.window,),
+            padding_id=int(ids[0, -1]),
+            marks=(self._marks(ids[0].tolist()),),
+            first_column=self.first_column,
+        )
 
     def __call__(self, texts: Sequence[str]) -> Encoding:
         """Texts to ids and offsets. SampleError for an empty text, or one longer than the window (never cut)."""
