@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from tiny_families import KINDS, save_family
+from tiny_families import KINDS, VARIANTS, save_family
 from tiny_models import TEXTS, condition_of, save_samples
 from tiny_workflow import save_tiny_sam
 from typer.testing import CliRunner
@@ -48,6 +48,11 @@ def model(recipe):
 
 @pytest.fixture(scope="module")
 def pipe(folder):
+    return library(folder)
+
+
+def library(folder):
+    """The library's own pipeline."""
     from diffusers import DiffusionPipeline
 
     pipe = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
@@ -69,8 +74,29 @@ def pass_of(model, seed=0):
     return latents, torch.tensor([10, 600]), condition_of(model, [TEXT, "grass"])
 
 
-@torch.no_grad()
 def test_what_the_denoiser_is_given_is_what_the_pipeline_gives_it(model, pipe):
+    check_encodings(model, pipe)
+
+
+def test_a_denoising_step_is_the_pipelines(model, pipe):
+    check_step(model, pipe)
+
+
+def test_maps_are_those_of_a_softmax_written_out(model):
+    check_maps(model)
+
+
+@pytest.mark.parametrize("kind", VARIANTS)
+def test_so_it_is_with_variants(kind, tmp_path):
+    folder = save_family(tmp_path / kind, kind)
+    model, pipe = load(BackboneRecipe(kind=kind.partition("-")[0], path=str(folder), resolution=32)), library(folder)
+    check_encodings(model, pipe)
+    check_step(model, pipe)
+    check_maps(model)
+
+
+@torch.no_grad()
+def check_encodings(model, pipe):
     condition = condition_of(model, TEXTS)
     context, *others = encoded_by(pipe, TEXTS)
     assert torch.equal(condition.context, context)
@@ -79,7 +105,7 @@ def test_what_the_denoiser_is_given_is_what_the_pipeline_gives_it(model, pipe):
 
 
 @torch.no_grad()
-def test_a_denoising_step_is_the_pipelines(model, pipe):
+def check_step(model, pipe):
     """The denoiser's own call in a run of the pipeline, and ours on the same latents."""
     denoiser = getattr(pipe, "unet", None) or pipe.transformer
     calls = []
@@ -106,7 +132,7 @@ def test_a_denoising_step_is_the_pipelines(model, pipe):
 
 
 @torch.no_grad()
-def test_maps_are_those_of_a_softmax_written_out(model):
+def check_maps(model):
     latents, timesteps, condition = pass_of(model)
     columns = condition.context.shape[1]
     modules = dict(model.denoiser.named_modules())

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from tiny_models import WINDOW, _byte_pairs
+from tiny_models import TEXTS, WINDOW, _byte_pairs
 
 
 def save_family(folder: Path, kind: str) -> Path:
@@ -99,5 +99,48 @@ def _sdxl():
     )
 
 
-_MAKE = {"sdxl": _sdxl}
-KINDS = tuple(_MAKE)
+def _t5():
+    """A text encoder and its tokenizer: of words that it does not know whole it knows the letters."""
+    import string
+
+    import transformers
+
+    known = dict.fromkeys(word for text in TEXTS for word in text.split())
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -6.0)]
+    pieces += [(f"▁{word}", -2.0) for word in known] + [(one, -5.0) for one in string.ascii_lowercase + ".,?!-"]
+    tokenizer = transformers.T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=WINDOW)
+    config = transformers.T5Config(
+        vocab_size=len(pieces), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, feed_forward_proj="gated-gelu"
+    )
+    return _spread(transformers.T5EncoderModel(config).eval()), tokenizer
+
+
+def _pixart(sample_size: int = 16, **options):
+    import diffusers
+
+    encoder, tokenizer = _t5()
+    made = {"num_attention_heads": 2, "cross_attention_dim": 32, "num_layers": 3, **options}
+    transformer = diffusers.PixArtTransformer2DModel(
+        attention_head_dim=16, sample_size=sample_size, caption_channels=32, norm_num_groups=8, **made
+    )
+    return diffusers.PixArtSigmaPipeline(
+        transformer=transformer.eval(),
+        vae=_autoencoder(scaling_factor=0.13025).eval(),
+        text_encoder=encoder,
+        tokenizer=tokenizer,
+        scheduler=diffusers.DDIMScheduler(beta_start=0.0001, beta_end=0.02, beta_schedule="linear"),
+    )
+
+
+def _pixart_alpha():
+    """Of 1024 pixels, which is told the image's size."""
+    import diffusers
+
+    sigma = _pixart(sample_size=128, num_attention_heads=3, cross_attention_dim=48)
+    return diffusers.PixArtAlphaPipeline(**sigma.components)
+
+
+_MAKE = {"sdxl": _sdxl, "pixart": _pixart, "pixart-alpha": _pixart_alpha}
+KINDS = ("sdxl", "pixart")
+VARIANTS = tuple(kind for kind in _MAKE if kind not in KINDS)
+"""Of kinds, which differ in what the denoiser is given."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from stages.artifacts.errors import AnywordError
-from stages.models.face import Layer, Read, Readings, What
+from stages.models.face import ALL, Layer, Read, Readings, What
 
 if TYPE_CHECKING:
     from diffusers.models.attention_processor import Attention
@@ -37,9 +37,8 @@ def text_layers(unet: Any, latent_size: tuple[int, int]) -> tuple[Layer, ...]:
     found = [(level(name), name) for name, _ in unet.named_modules() if name.endswith(".attn2")]
     # named_modules keeps the order within a block; sorting by block alone is stable.
     found.sort(key=lambda item: item[0][0])
-    gives = frozenset({"image-to-text", "image-to-text by head", "image-to-image", "output"})
     height, width = latent_size
-    return tuple(Layer(name, (height // 2**halved, width // 2**halved), gives) for (_, halved), name in found)  # type: ignore[arg-type]
+    return tuple(Layer(name, (height // 2**halved, width // 2**halved), ALL) for (_, halved), name in found)
 
 
 def beside(name: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-_OF_TIME = re.compile(r"(^|\.)(time_embedding|time_emb_proj|add_embedding)(\.|$)")
+_OF_TIME = re.compile(r"(^|\.)(time_embedding|time_emb_proj|add_embedding|adaln_single)(\.|$)")
 """In the names of layers that see a vector a row, not one a place."""
 
 

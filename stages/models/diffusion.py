@@ -87,6 +87,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
             recipe=recipe,
             record=record(recipe),
             folder=folder,
+            pipeline=str(index.get("_class_name", "")),
             modules=modules,
             tokenizers=tokenizers,
             device=torch.device(device),

@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
@@ -31,6 +31,7 @@ What = Literal["image-to-text", "image-to-text by head", "image-to-image", "outp
 """What can be read of an attention layer, for every cell of the image: the share that each context column gets of it,
 averaged over heads or not; the share of each cell, averaged over heads; and what attention returns, heads side by
 side, before the output projection."""
+ALL: frozenset[What] = frozenset(get_args(What))
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ FAMILIES = {
         {"unet": _UNET, "vae": _KL, "text_encoder": _CLIP, "text_encoder_2": _CLIP_G},
         ("StableDiffusionXL",),
     ),
+    "pixart": Family(
+        "pixart.PixArtModel",
+        {"transformer": ("PixArtTransformer2DModel",), "vae": _KL, "text_encoder": _T5},
+        ("PixArt",),
+    ),
 }
 """By kind. A new family is its line here, its kind in the recipe below, and its class."""
 

@@ -34,6 +34,8 @@ class Loaded:
     recipe: BackboneRecipe
     record: ModelRecord
     folder: Path
+    pipeline: str
+    """The class that the folder says it is of."""
     modules: Mapping[str, Any]
     tokenizers: Mapping[str, Any]
     """By the text encoder that each is of."""

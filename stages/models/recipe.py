@@ -18,11 +18,11 @@ Side = Annotated[int, Field(ge=16)]
 class BackboneRecipe(Recipe):
     """A text-to-image diffusion model in diffusers' folder layout."""
 
-    kind: Literal["embedded", "stable-diffusion", "ldm", "sdxl"] = Field(
+    kind: Literal["embedded", "stable-diffusion", "ldm", "sdxl", "pixart"] = Field(
         default="embedded",
         description="Family: the embedded world's own model, Stable Diffusion 1.x and 2.x (one CLIP text encoder), "
-        "latent diffusion text-to-image (LDMBert), or Stable Diffusion XL (two CLIP text encoders; SSD-1B and turbo "
-        "too). Checked against what is found.",
+        "latent diffusion text-to-image (LDMBert), Stable Diffusion XL (two CLIP text encoders; SSD-1B and turbo "
+        "too), or PixArt-Sigma and -alpha (T5). Checked against what is found.",
     )
     path: Annotated[str | None, Weights(EMBEDDED_BACKBONE, by="kind", holds="model_index.json")] = Field(
         default=None,
