@@ -14,7 +14,7 @@ log = logging.getLogger("anyword")
 
 _BY_WORDS = ("sam3", "grounding-dino")
 """Kinds of segmenters that no backbone takes part in."""
-_NAMED = {"ldm": "ldm", "xl": "sdxl", "ssd-1b": "sdxl", "pixart": "pixart"}
+_NAMED = {"ldm": "ldm", "xl": "sdxl", "ssd-1b": "sdxl", "pixart": "pixart", "flux": "flux", "diffusion-3": "sd3"}
 """What is in the names of hub ids, and the family that it tells."""
 _WORLD_SIDE = 128  # pixels; the embedded world's images are squares of this side
 

@@ -223,6 +223,20 @@ def test_a_flow_path_is_straight():
     torch.testing.assert_close(path.move(path.noised(latents, noise, at), velocity, levels[1], None), latents)
 
 
+def test_shares_of_noise_compare_families():
+    from diffusers import DDIMScheduler
+
+    ddpm = DdpmPath(DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"))
+    latents, noise = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
+    for path, level in ((ddpm, 250), (FlowPath(), 410)):
+        of_noise, of_image = (
+            path.noised(latents, noise, torch.tensor([level])),
+            path.noised(noise, latents, torch.tensor([level])),
+        )
+        assert path.noise_share(level) == pytest.approx(float(of_noise / (of_noise + of_image)))
+    assert ddpm.noise_share(250) == pytest.approx(FlowPath().noise_share(410), abs=0.01)
+
+
 def test_advice_beside_the_model_chooses_layers_and_recipes_overrule_it(folder, tmp_path):
     own = tmp_path / "own"
     shutil.copytree(folder[0], own)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from tiny_families import KINDS, VARIANTS, save_family
-from tiny_models import TEXTS, condition_of, save_samples
+from tiny_models import TEXTS, WINDOW, condition_of, save_samples
 from tiny_workflow import save_tiny_sam
 from typer.testing import CliRunner
 
-from stages.artifacts import AnywordError, ShardReader
+from stages.artifacts import AnywordError, SampleError, ShardReader
 from stages.artifacts.language import Span, words
 from stages.artifacts.maps import read_maps
 from stages.attend.command import run as attend
@@ -20,6 +20,7 @@ from stages.invert.command import run as invert
 from stages.models.diffusion import load, record
 from stages.models.face import Read
 from stages.models.families import kind_of
+from stages.models.noise_path import FlowPath
 from stages.models.reading import AttentionReader
 from stages.models.recipe import BackboneRecipe
 
@@ -55,15 +56,23 @@ def library(folder):
     """The library's own pipeline."""
     from diffusers import DiffusionPipeline
 
-    pipe = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    index = json.loads((folder / "model_index.json").read_text())
+    absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if index.get(part) == [None, None]}
+    pipe = DiffusionPipeline.from_pretrained(folder, local_files_only=True, **absent)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def longest(pipe):
+    """Of T5's texts: what the tiny tokenizer says, or what the pipeline does where it has none."""
+    return 256 if "text_encoder_3" in pipe.components and pipe.text_encoder_3 is None else WINDOW
 
 
 def encoded_by(pipe, texts):
     """What the pipeline makes of texts: context, and what else it makes, in its order."""
     named = inspect.signature(pipe.encode_prompt).parameters
-    options = {"do_classifier_free_guidance": False, "max_sequence_length": 24, "prompt_2": None, "prompt_3": None}
+    options = {"do_classifier_free_guidance": False, "max_sequence_length": longest(pipe)}
+    options |= {"prompt_2": None, "prompt_3": None}
     found = pipe.encode_prompt(prompt=texts, **{name: value for name, value in options.items() if name in named})
     return [one for one in found if one is not None]
 
@@ -112,11 +121,10 @@ def check_step(model, pipe):
     hook = denoiser.register_forward_hook(
         lambda _, inputs, named, output: calls.append((inputs, named, output)), with_kwargs=True
     )
-    guidance = {"guidance_scale": model.guidance} if getattr(model, "guidance", None) else {"guidance_scale": 1.0}
-    options = {"max_sequence_length": 24, "use_resolution_binning": False, "clean_caption": False}
+    options = {"max_sequence_length": longest(pipe), "use_resolution_binning": False, "clean_caption": False}
     known = inspect.signature(pipe.__call__).parameters
     pipe(
-        prompt=TEXT, height=32, width=32, num_inference_steps=1, output_type="latent", **guidance,
+        prompt=TEXT, height=32, width=32, num_inference_steps=1, output_type="latent", guidance_scale=1.0,
         generator=torch.Generator().manual_seed(0), **{key: own for key, own in options.items() if key in known},
     )  # fmt: skip
     hook.remove()
@@ -183,16 +191,33 @@ def written_out(module, inputs, named, columns):
     hidden = inputs[0] if inputs else named["hidden_states"]
     context = named.get("encoder_hidden_states")
 
-    def heads(states):
-        return states.unflatten(-1, (module.heads, -1)).transpose(1, 2)
+    def heads(states, norm=None):
+        states = states.unflatten(-1, (module.heads, -1)).transpose(1, 2)
+        return norm(states) if norm else states
 
-    assert context is not None
-    mask = named.get("attention_mask")
-    q, k, v = heads(module.to_q(hidden)), heads(module.to_k(context)), heads(module.to_v(context))
-    scores = q @ k.transpose(2, 3) / q.shape[-1] ** 0.5
-    if mask is not None:
-        scores = scores + mask[:, None]
-    return scores.softmax(dim=-1), v
+    q, k, v = heads(module.to_q(hidden), module.norm_q), module.to_k, module.to_v
+    if context is not None and getattr(module, "add_k_proj", None) is None:  # the image asks the text alone
+        k, v = heads(k(context), module.norm_k), heads(v(context))
+        scores = q @ k.transpose(2, 3) / q.shape[-1] ** 0.5
+        mask = named.get("attention_mask")
+        return (scores if mask is None else scores + mask[:, None]).softmax(dim=-1), v
+    k, v = heads(k(hidden), module.norm_k), heads(v(hidden))
+    if context is not None:
+        q = torch.cat([heads(module.add_q_proj(context), module.norm_added_q), q], dim=2)
+        k = torch.cat([heads(module.add_k_proj(context), module.norm_added_k), k], dim=2)
+        v = torch.cat([heads(module.add_v_proj(context)), v], dim=2)
+    if named.get("image_rotary_emb") is not None:
+        q, k = (rotated(one, *named["image_rotary_emb"]) for one in (q, k))
+    share = (q @ k.transpose(2, 3) / q.shape[-1] ** 0.5).softmax(dim=-1)[:, :, columns:]
+    order = [*range(columns, share.shape[-1]), *range(columns)]
+    return share[..., order], v[:, :, order]
+
+
+def rotated(states, cosine, sine):
+    """Pairs of neighbouring channels turned by each token's angles."""
+    even, odd = states[..., ::2], states[..., 1::2]
+    turned = torch.stack([-odd, even], dim=-1).flatten(-2)
+    return states * cosine + turned * sine
 
 
 def test_gradients_of_losses_and_maps_reach_every_table(model):
@@ -302,3 +327,33 @@ def test_the_command_says_what_was_recognised(folder, recipe):
     assert facts["kind"] == recipe["kind"] and facts["images"] == "32x32 pixels"
     assert "text encoder 2" in facts or recipe["kind"] == "pixart"
     assert facts["sha256"] == record(BackboneRecipe(**recipe)).sha256
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_a_flow_path_is_the_schedulers(tmp_path, dynamic):
+    from diffusers import FlowMatchEulerDiscreteScheduler
+    from diffusers.pipelines.flux.pipeline_flux import calculate_shift
+
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=dynamic, max_shift=1.15)
+    scheduler.save_pretrained(tmp_path)
+    path = FlowPath.from_folder(tmp_path, 1024)
+    scheduler.set_timesteps(sigmas=[0.75, 0.25], mu=calculate_shift(1024) if dynamic else None)
+    torch.testing.assert_close(torch.tensor(path.levels(2)[::-1]), scheduler.timesteps)
+    latents, velocity = torch.randn(2, 1, 4, 8, 6, generator=torch.Generator().manual_seed(0))
+    high, low = scheduler.timesteps.tolist()
+    moved = scheduler.step(velocity, scheduler.timesteps[0], latents).prev_sample
+    torch.testing.assert_close(path.move(latents, velocity, high, low), moved)
+
+
+@torch.no_grad()
+def test_what_names_no_word_is_cut_as_the_pipeline_cuts_it(tmp_path):
+    """FLUX's CLIP, of which only the pooled state counts, does not decide how long a sentence may be."""
+    folder = save_family(tmp_path, "flux")
+    model, text = load(BackboneRecipe(kind="flux", path=str(folder), resolution=32)), " ".join(["red"] * (WINDOW - 1))
+    tokens = model.tokenize(text)
+    assert len(tokens) == 1 and [one.window for one in (*tokens.encodings, *tokens.silent)] == [WINDOW, WINDOW]
+    context, pooled, _ = encoded_by(library(folder), [text])
+    condition = condition_of(model, [text])
+    assert torch.equal(condition.context, context) and torch.equal(condition.extras["pooled"], pooled)
+    with pytest.raises(SampleError, match="window holds"):
+        model.tokenize(text + " red")

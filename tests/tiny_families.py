@@ -5,6 +5,7 @@ Images have 32 pixels a side, latents 16.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -99,7 +100,7 @@ def _sdxl():
     )
 
 
-def _t5():
+def _t5(width: int = 32):
     """A text encoder and its tokenizer: of words that it does not know whole it knows the letters."""
     import string
 
@@ -110,7 +111,13 @@ def _t5():
     pieces += [(f"▁{word}", -2.0) for word in known] + [(one, -5.0) for one in string.ascii_lowercase + ".,?!-"]
     tokenizer = transformers.T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=WINDOW)
     config = transformers.T5Config(
-        vocab_size=len(pieces), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, feed_forward_proj="gated-gelu"
+        vocab_size=len(pieces),
+        d_model=width,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        feed_forward_proj="gated-gelu",
     )
     return _spread(transformers.T5EncoderModel(config).eval()), tokenizer
 
@@ -140,7 +147,78 @@ def _pixart_alpha():
     return diffusers.PixArtAlphaPipeline(**sigma.components)
 
 
-_MAKE = {"sdxl": _sdxl, "pixart": _pixart, "pixart-alpha": _pixart_alpha}
-KINDS = ("sdxl", "pixart")
+def _sd3(t5: bool = True, **options):
+    import diffusers
+
+    encoder, tokenizer = _clip(32, projection=24)
+    encoder_2, tokenizer_2 = _clip(48, projection=40, pad="!")
+    encoder_3, tokenizer_3 = _t5(96) if t5 else (None, None)
+    transformer = diffusers.SD3Transformer2DModel(
+        sample_size=16,
+        patch_size=2,
+        in_channels=16,
+        num_layers=3,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=96,
+        caption_projection_dim=32,
+        pooled_projection_dim=64,
+        out_channels=16,
+        pos_embed_max_size=24,
+        **options,
+    )
+    return diffusers.StableDiffusion3Pipeline(
+        transformer=transformer.eval(),
+        vae=_autoencoder(16, scaling_factor=1.5305, shift_factor=0.0609).eval(),
+        text_encoder=encoder,
+        text_encoder_2=encoder_2,
+        text_encoder_3=encoder_3,
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer_2,
+        tokenizer_3=tokenizer_3,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
+    )
+
+
+def _flux(guidance: bool = True):
+    import diffusers
+
+    encoder, tokenizer = _clip(24)
+    encoder_2, tokenizer_2 = _t5()
+    transformer = diffusers.FluxTransformer2DModel(
+        in_channels=64,
+        num_layers=2,
+        num_single_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=24,
+        guidance_embeds=guidance,
+        axes_dims_rope=(4, 6, 6),
+    )
+    return diffusers.FluxPipeline(
+        transformer=transformer.eval(),
+        vae=_autoencoder(16, scaling_factor=0.3611, shift_factor=0.1159).eval(),
+        text_encoder=encoder,
+        text_encoder_2=encoder_2,
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer_2,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(
+            shift=3.0 if guidance else 1.0, use_dynamic_shifting=guidance
+        ),
+    )
+
+
+_MAKE = {
+    "sdxl": _sdxl,
+    "pixart": _pixart,
+    "pixart-alpha": _pixart_alpha,
+    "sd3": _sd3,
+    "sd3-without-t5": partial(_sd3, t5=False),
+    "sd3-of-3.5": partial(_sd3, qk_norm="rms_norm", dual_attention_layers=(0, 1)),
+    "flux": _flux,
+    "flux-schnell": partial(_flux, guidance=False),
+}
+KINDS = ("sdxl", "pixart", "sd3", "flux")
 VARIANTS = tuple(kind for kind in _MAKE if kind not in KINDS)
 """Of kinds, which differ in what the denoiser is given."""

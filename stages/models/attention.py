@@ -42,8 +42,8 @@ def text_layers(unet: Any, latent_size: tuple[int, int]) -> tuple[Layer, ...]:
 
 
 def beside(name: str) -> str:
-    """The self-attention of a cross-attention layer's block, which runs just before it."""
-    return name.removesuffix("attn2") + "attn1"
+    """The self-attention of a cross-attention layer's block, which runs just before it; a joint layer is its own."""
+    return name.removesuffix("attn2") + "attn1" if name.endswith("attn2") else name
 
 
 class LayerAttention(Protocol):

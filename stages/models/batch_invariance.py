@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-_OF_TIME = re.compile(r"(^|\.)(time_embedding|time_emb_proj|add_embedding|adaln_single)(\.|$)")
+_OF_TIME = re.compile(
+    r"(^|\.)(time_embedding|time_emb_proj|add_embedding|adaln_single|time_text_embed)(\.|$)|(^|\.)norm\w*\.linear$"
+)
 """In the names of layers that see a vector a row, not one a place."""
 
 

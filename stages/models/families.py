@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_CLIP, _CLIP_G, _T5 = ("CLIPTextModel",), ("CLIPTextModelWithProjection",), ("T5EncoderModel",)
+_CLIP, _CLIP_PROJECTED, _T5 = ("CLIPTextModel",), ("CLIPTextModelWithProjection",), ("T5EncoderModel",)
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,30 @@ FAMILIES = {
     "ldm": Family("unet.UNetModel", {"unet": _UNET, "vqvae": _AUTOENCODERS, "bert": _ONE_ENCODER}),
     "sdxl": Family(
         "sdxl.SdxlModel",
-        {"unet": _UNET, "vae": _KL, "text_encoder": _CLIP, "text_encoder_2": _CLIP_G},
+        {"unet": _UNET, "vae": _KL, "text_encoder": _CLIP, "text_encoder_2": _CLIP_PROJECTED},
         ("StableDiffusionXL",),
     ),
     "pixart": Family(
         "pixart.PixArtModel",
         {"transformer": ("PixArtTransformer2DModel",), "vae": _KL, "text_encoder": _T5},
         ("PixArt",),
+    ),
+    "sd3": Family(
+        "sd3.Sd3Model",
+        {
+            "transformer": ("SD3Transformer2DModel",),
+            "vae": _KL,
+            "text_encoder": _CLIP_PROJECTED,
+            "text_encoder_2": _CLIP_PROJECTED,
+            "text_encoder_3": _T5,
+        },
+        ("StableDiffusion3",),
+        optional=("text_encoder_3",),
+    ),
+    "flux": Family(
+        "flux.FluxModel",
+        {"transformer": ("FluxTransformer2DModel",), "vae": _KL, "text_encoder": _CLIP, "text_encoder_2": _T5},
+        ("Flux",),
     ),
 }
 """By kind. A new family is its line here, its kind in the recipe below, and its class."""

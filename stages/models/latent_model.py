@@ -89,9 +89,10 @@ class LatentModel(DiffusionModel):
         path: NoisePath,
         latent_size: tuple[int, int],
         layers: tuple[Layer, ...],
+        silent: Sequence[TokenizerOf] = (),
     ) -> None:
         """The modules are frozen and moved to the device. encoders, tokenizers: of the text, in step, those that name
-        words. latent_size: rows and columns of latents."""
+        words; silent: of the others. latent_size: rows and columns of latents."""
         self.denoiser = denoiser
         self.autoencoder = loaded.modules[autoencoder_part(loaded.modules)]
         for module in loaded.modules.values():
@@ -103,6 +104,7 @@ class LatentModel(DiffusionModel):
         self.world = loaded.world
         self.encoders = list(encoders)
         self.tokenizers = list(tokenizers)
+        self.silent = list(silent)
         self.path = path
         self.latent_size = latent_size
         self.image_size = (latent_size[0] * self.factor, latent_size[1] * self.factor)
@@ -115,11 +117,11 @@ class LatentModel(DiffusionModel):
         return pixels_a_latent(self.autoencoder)
 
     def tokenize(self, text: str) -> Tokens:
-        return tokenize(self.tokenizers, text)
+        return tokenize(self.tokenizers, text, self.silent)
 
     @cached_property
     def empty(self) -> Tokens:
-        return Tokens(tuple(one.empty for one in self.tokenizers))
+        return Tokens(*(tuple(one.empty for one in own) for own in (self.tokenizers, self.silent)))
 
     @property
     def tables(self) -> Sequence[Float[torch.Tensor, "_vocabulary _width"]]:

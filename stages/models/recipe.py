@@ -18,11 +18,12 @@ Side = Annotated[int, Field(ge=16)]
 class BackboneRecipe(Recipe):
     """A text-to-image diffusion model in diffusers' folder layout."""
 
-    kind: Literal["embedded", "stable-diffusion", "ldm", "sdxl", "pixart"] = Field(
+    kind: Literal["embedded", "stable-diffusion", "ldm", "sdxl", "pixart", "sd3", "flux"] = Field(
         default="embedded",
         description="Family: the embedded world's own model, Stable Diffusion 1.x and 2.x (one CLIP text encoder), "
         "latent diffusion text-to-image (LDMBert), Stable Diffusion XL (two CLIP text encoders; SSD-1B and turbo "
-        "too), or PixArt-Sigma and -alpha (T5). Checked against what is found.",
+        "too), PixArt-Sigma and -alpha (T5), Stable Diffusion 3 and 3.5 (two CLIP text encoders and T5), or FLUX.1 (T5 "
+        "and CLIP). Checked against what is found.",
     )
     path: Annotated[str | None, Weights(EMBEDDED_BACKBONE, by="kind", holds="model_index.json")] = Field(
         default=None,

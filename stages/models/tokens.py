@@ -97,6 +97,9 @@ class Tokens:
     """Texts as a model takes them: one encoding by each of its text encoders that names words."""
 
     encodings: tuple[Encoding, ...]
+    silent: tuple[Encoding, ...] = ()
+    """The same texts as encoders take them that name no word: only their pooled state counts, words are never joined,
+    and what is beyond the window is cut, as the models' own pipelines do."""
 
     def __len__(self) -> int:
         return len(self.encodings[0])
@@ -123,15 +126,16 @@ class Tokens:
 
     def join(self, words: Sequence[Sequence[Sequence[Sequence[int]]]]) -> Tokens:
         """The same texts with words joined, given by encoder and text (see `Encoding.join`)."""
-        return Tokens(tuple(one.join(own) for one, own in zip(self.encodings, words, strict=True)))
+        return replace(self, encodings=tuple(one.join(own) for one, own in zip(self.encodings, words, strict=True)))
 
     def select(self, indices: Sequence[int]) -> Tokens:
-        return Tokens(tuple(one.select(indices) for one in self.encodings))
+        return Tokens(*(tuple(one.select(indices) for one in own) for own in (self.encodings, self.silent)))
 
     @classmethod
     def together(cls, several: Sequence[Tokens]) -> Tokens:
         """The texts of several, one after the other."""
-        return cls(tuple(Encoding.together(own) for own in zip(*(one.encodings for one in several), strict=True)))
+        kinds = [[one.encodings for one in several], [one.silent for one in several]]
+        return cls(*(tuple(Encoding.together(own) for own in zip(*one, strict=True)) for one in kinds))
 
 
 @dataclass(frozen=True)
@@ -175,8 +179,9 @@ class TokenizerOf:
             first_column=self.first_column,
         )
 
-    def __call__(self, texts: Sequence[str]) -> Encoding:
-        """Texts to ids and offsets. SampleError for an empty text, or one longer than the window (never cut)."""
+    def __call__(self, texts: Sequence[str], *, cut: bool = False) -> Encoding:
+        """Texts to ids and offsets. SampleError for an empty text, or one longer than the window unless it may be
+        cut."""
         for text in texts:
             if not text.strip():
                 raise SampleError("the text is empty.", remedy="Give every image a text.")
@@ -184,7 +189,7 @@ class TokenizerOf:
             list(texts),
             padding="max_length",
             max_length=self.window,
-            truncation=False,
+            truncation=cut,
             return_offsets_mapping=True,
             return_special_tokens_mask=True,
         )
@@ -216,8 +221,9 @@ class TokenizerOf:
         return 0 if self.begins else None, list(ids).index(last) if last in ids else None
 
 
-def tokenize(tokenizers: Sequence[TokenizerOf], text: str) -> Tokens:
-    """A text of any length, one row a window of whole sentences, where a window is what every encoder can hold.
+def tokenize(tokenizers: Sequence[TokenizerOf], text: str, silent: Sequence[TokenizerOf] = ()) -> Tokens:
+    """A text of any length, one row a window of whole sentences, where a window is what every encoder can hold that
+    names words (the silent ones take what they can).
 
     Row w holds window w; its offsets count in the whole text, so a word is found in the one window that has it.
     SampleError for an empty text, or for a single sentence longer than a window: nothing is ever cut silently.
@@ -233,7 +239,9 @@ def tokenize(tokenizers: Sequence[TokenizerOf], text: str) -> Tokens:
             parts[-1] = joined
         else:
             parts.append(sentence)
-    return Tokens(tuple(_shifted(one([part.of(text) for part in parts]), parts) for one in tokenizers))
+    texts = [part.of(text) for part in parts]
+    named = tuple(_shifted(one(texts), parts) for one in tokenizers)
+    return Tokens(named, tuple(_shifted(one(texts, cut=True), parts) for one in silent))
 
 
 def _shifted(encoding: Encoding, parts: Sequence[Span]) -> Encoding:
