@@ -83,14 +83,17 @@ def backbone_kind(path: str) -> str:
 def _with_sam(config: dict[str, Any], chosen: dict[str, Any], sam: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if sam in config["segmenters"]:
         return config, {**chosen, "segmenter": sam}
+    from stages.models import point_prompted
     from stages.models.sam import kind_of
 
     if not Path(sam).exists():
         raise AnywordError(
             f"--sam: '{sam}' is neither a file nor a name of `segmenters`.",
-            remedy="Give a checkpoint as Meta publishes them, such as sam_vit_h_4b8939.pth.",
+            remedy="Give a checkpoint as Meta publishes them, such as sam_vit_h_4b8939.pth, or transformers' folder.",
         )
-    recipe = {"kind": "segment-anything", "model": kind_of(Path(sam)), "checkpoint": sam}
+    recipe = {"kind": "transformers", "path": sam}
+    if not point_prompted.reads(Path(sam)):
+        recipe = {"kind": "segment-anything", "model": kind_of(Path(sam)), "checkpoint": sam}
     config = {**config, "segmenters": {**config["segmenters"], "given": recipe}}
     return config, {**chosen, "segmenter": "given"}
 
