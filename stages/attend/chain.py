@@ -34,7 +34,13 @@ def average(
             f"attend: backbone {model.record.id} was distilled to need no guidance, which null-text inversion is for.",
             remedy="Choose kind: direct.",
         )
-    averager = Averager(len(latents), settings.timesteps, keep_steps=settings.keep_steps, power=settings.refine)
+    averager = Averager(
+        len(latents),
+        settings.timesteps,
+        keep_steps=settings.keep_steps,
+        power=settings.refine,
+        sharpen=settings.sharpen,
+    )
     # Only the maps at the stored latents can leave levels out: the others must come down from the top.
     below = settings.timesteps[1] if settings.kind == "direct" else None
     levels, stored = ddim.ddim_inversion(model, latents, condition, settings.steps, below=below)

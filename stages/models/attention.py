@@ -13,6 +13,7 @@ import torch
 
 from stages.artifacts.errors import AnywordError
 from stages.models.face import ALL, Layer, Read, Readings, What
+from stages.models.head_weights import by_output
 
 if TYPE_CHECKING:
     from diffusers.models.attention_processor import Attention
@@ -50,8 +51,8 @@ class LayerAttention(Protocol):
     """One layer's attention in one pass."""
 
     def value(self, what: What) -> torch.Tensor:
-        """image-to-text, image-to-image: [rows, cells, columns]; by head: [rows, heads, cells, columns]; output:
-        [rows, cells, channels]."""
+        """image-to-text, by output, image-to-image: [rows, cells, columns]; by head: [rows, heads, cells, columns];
+        output: [rows, cells, channels]."""
 
 
 class CrossAttention:
@@ -73,11 +74,17 @@ class CrossAttention:
     def value(self, what: What) -> torch.Tensor:
         if what == "image-to-text by head":
             return self._shares
+        if what == "image-to-text by output":
+            projection: Any = self._attn.to_out[0]
+            return by_output(self._shares, self._outputs(), projection.weight)
         if what == "output":
-            context = _context(self._attn, self._hidden, self._text)
-            value = self._attn.to_v(context).unflatten(-1, (self._attn.heads, -1)).transpose(1, 2)  # [B, h, K, d]
-            return (self._shares @ value.float()).transpose(1, 2).flatten(2)
+            return self._outputs().transpose(1, 2).flatten(2)
         return self._shares.mean(dim=1)
+
+    def _outputs(self) -> Float[torch.Tensor, "rows heads cells width"]:
+        context = _context(self._attn, self._hidden, self._text)
+        value = self._attn.to_v(context).unflatten(-1, (self._attn.heads, -1)).transpose(1, 2)  # [B, h, K, d]
+        return self._shares @ value.float()
 
 
 class Stop(Exception):  # noqa: N818 (control flow, as StopIteration)

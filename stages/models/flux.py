@@ -56,7 +56,11 @@ class FluxModel(LatentModel):
             silent=[TokenizerOf(first, window_of(first, self.pooling), loaded.device)],
             path=FlowPath.from_folder(loaded.folder / "scheduler", grid[0] * grid[1]),
             latent_size=size,
-            layers=tuple(Layer(name, grid, ALL) for name in names),
+            # A single block projects attention and feed-forward together: its heads have no projection of their own.
+            layers=tuple(
+                Layer(name, grid, ALL - {"image-to-text by output"} if name.startswith("single") else ALL)
+                for name in names
+            ),
         )
 
     @property

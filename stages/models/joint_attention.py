@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from stages.models.face import What
+from stages.models.head_weights import by_output
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -35,6 +36,7 @@ class JointAttention:
         encoder_hidden_states come, hidden_states are both."""
         if attention_mask is not None:
             raise ValueError("joint attention with a mask is not read")
+        self._attn = attn
         query, key, value = (
             _heads(attn, project(hidden_states)) for project in (attn.to_q, attn.to_k, attn.to_v)
         )  # [B, h, N, d]
@@ -61,6 +63,9 @@ class JointAttention:
         attend = torch.nn.functional.scaled_dot_product_attention
         if what == "output":
             return attend(self._query, self._key, self._value).transpose(1, 2).flatten(2)
+        if what == "image-to-text by output":
+            outputs, shares = (attend(self._query, self._key, one) for one in (self._value, self._chosen()))
+            return by_output(shares, outputs, self._attn.to_out[0].weight)
         if what == "image-to-image":
             # A head at a time: all of them would be gigabytes at 4096 cells.
             total = torch.zeros(())
