@@ -338,6 +338,10 @@ def test_broken_folders_are_refused_in_one_line(folder, tmp_path, change, compla
     ("index", "complaint"),
     [
         ({"_class_name": "StableDiffusionXLPipeline", "text_encoder_2": ["a", "b"]}, "kind 'stable.*of kind 'sdxl'"),
+        (
+            {"_class_name": "Flux2Pipeline", "transformer": ["a", "b"]},
+            "another family, Flux2Pipeline, which is not read",
+        ),
         ({"_class_name": "SanaPipeline", "transformer": ["a", "b"]}, "another family, SanaPipeline, which is not read"),
     ],
 )

@@ -86,6 +86,11 @@ FAMILIES = {
 """By kind. A new family is its line here, its kind in the recipe below, and its class."""
 
 
+def _begins(name: str, beginning: str) -> bool:
+    """A number that follows makes it another family: Flux2Pipeline."""
+    return name.startswith(beginning) and not name[len(beginning) :][:1].isdigit()
+
+
 def kind_of(index: Mapping[str, Any]) -> str | None:
     """The family of a pipeline by its `model_index.json`: by its name, else by its parts; None where none fits.
 
@@ -93,7 +98,7 @@ def kind_of(index: Mapping[str, Any]) -> str | None:
     ('sdxl', None)
     """
     name = str(index.get("_class_name", ""))
-    named = [kind for kind, own in FAMILIES.items() if own.pipelines and name.startswith(own.pipelines)]
+    named = [kind for kind, own in FAMILIES.items() if any(_begins(name, one) for one in own.pipelines)]
     if named or "transformer" in index:  # transformers' parts have the same names in many families
         return named[0] if named else None
     fits = [kind for kind, own in FAMILIES.items() if all(_names(index, part) for part in own.parts)]
