@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from stages.artifacts.errors import AnywordError
-from stages.models.recipe import PARTS
+from stages.models.families import kind_of
 
 log = logging.getLogger("anyword")
 
 _BY_WORDS = ("sam3", "grounding-dino")
 """Kinds of segmenters that no backbone takes part in."""
+_NAMED = {"ldm": "ldm", "xl": "sdxl", "ssd-1b": "sdxl", "pixart": "pixart", "flux": "flux", "diffusion-3": "sd3"}
+"""What is in the names of hub ids, and the family that it tells."""
 _WORLD_SIDE = 128  # pixels; the embedded world's images are squares of this side
 
 
@@ -74,22 +76,25 @@ def backbone_kind(path: str) -> str:
             parts = json.loads(index.read_text(encoding="utf-8"))
         except ValueError:
             raise AnywordError(f"{index}: not JSON.", remedy="Give a folder that diffusers saved.") from None
-        fits = (kind for kind, own in PARTS.items() if kind != "embedded" and all(part in parts for part in own))
-        return next(fits, "stable-diffusion")
-    return "ldm" if "ldm" in Path(path).name.lower() else "stable-diffusion"
+        return (kind_of(parts) if isinstance(parts, dict) else None) or "stable-diffusion"
+    name = Path(path).name.lower()
+    return next((kind for begin, kind in _NAMED.items() if begin in name), "stable-diffusion")
 
 
 def _with_sam(config: dict[str, Any], chosen: dict[str, Any], sam: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if sam in config["segmenters"]:
         return config, {**chosen, "segmenter": sam}
+    from stages.models import point_prompted
     from stages.models.sam import kind_of
 
     if not Path(sam).exists():
         raise AnywordError(
             f"--sam: '{sam}' is neither a file nor a name of `segmenters`.",
-            remedy="Give a checkpoint as Meta publishes them, such as sam_vit_h_4b8939.pth.",
+            remedy="Give a checkpoint as Meta publishes them, such as sam_vit_h_4b8939.pth, or transformers' folder.",
         )
-    recipe = {"kind": "segment-anything", "model": kind_of(Path(sam)), "checkpoint": sam}
+    recipe = {"kind": "transformers", "path": sam}
+    if not point_prompted.reads(Path(sam)):
+        recipe = {"kind": "segment-anything", "model": kind_of(Path(sam)), "checkpoint": sam}
     config = {**config, "segmenters": {**config["segmenters"], "given": recipe}}
     return config, {**chosen, "segmenter": "given"}
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.artifacts.atomic import sha256_of
+from stages.artifacts.atomic import sha256_file, sha256_of
 from stages.artifacts.errors import ArtifactError, SampleError
 from stages.artifacts.images import read_file
 from stages.artifacts.manifest import Manifest, read_manifest

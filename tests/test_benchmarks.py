@@ -126,3 +126,16 @@ def test_random_models_load_and_invert(scripts, tmp_path, monkeypatch, kind):
     case = Case(backbone, 1, 2, 1)
     case.invert()
     gpu.attend(case, 1)
+
+
+def test_families_are_measured_at_the_size_of_tests(scripts, tmp_path, monkeypatch):
+    import backbones
+    from tiny_families import save_family
+
+    monkeypatch.setattr(backbones, "TIMES", 1)
+    found = backbones.measured("pixart", save_family(tmp_path / "pixart", "pixart"))
+    assert found["encoders"] == ["T5EncoderModel"] and found["grids"] == [8] and found["seconds_a_step"] > 0
+    written = json.loads((BENCHMARKS / "backbones.json").read_text())
+    table = backbones.as_markdown(written)
+    assert table in (BENCHMARKS.parent / "docs" / "backbones.md").read_text()
+    assert set(found) == set(written["families"]["pixart"])

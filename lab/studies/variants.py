@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-PARTS = ("steps", "losses", "draws", "latent", "attention", "finer", "lora")
+PARTS = ("steps", "losses", "draws", "latent", "attention", "finer", "readings", "lora")
 PAPERS_RATE = 0.005
 ADAPTER = "adapted"
 """Beginning of the names of variants that use the text encoder's adapter."""
@@ -134,6 +134,21 @@ def finer(base: Mapping[str, Any], facts: Facts) -> list[Variant]:
     return found
 
 
+def readings(base: Mapping[str, Any]) -> list[Variant]:
+    """How what was read becomes maps: other papers' ways, alone and together. base: the attender's recipe."""
+    found = [*_switched(base, "heads", ("mean", "output")), *_switched(base, "rescale", (False, True))]
+    found.append(Variant("heads-and-rescale", attender={"heads": "output", "rescale": True}))
+    # Strengths of iSeg's: VOC's and COCO's. Refined as often as the base, or once where it is not.
+    power = max(1, base["refine"])
+    found += [Variant(f"sharpen-{e:g}", attender={"refine": power, "sharpen": e}) for e in (0.015, 0.2)]
+    found.append(Variant("sharpen-rescale", attender={"refine": power, "sharpen": 0.015, "rescale": True}))
+    return found
+
+
+def _switched(base: Mapping[str, Any], key: str, values: Sequence[Any]) -> list[Variant]:
+    return [Variant(f"{key}-{str(one).lower()}", attender={key: one}) for one in values if one != base[key]]
+
+
 def lora(base: Mapping[str, Any], few: int) -> list[Variant]:
     """No inversion, few steps, and all steps, each without and with the text encoder's adapter. The base is all
     steps without."""
@@ -162,6 +177,7 @@ def parts(
         "latent": lambda: latent(attender),
         "attention": lambda: attention(attender, facts),
         "finer": lambda: finer(attender, facts),
+        "readings": lambda: readings(attender),
         "lora": lambda: lora(inverter, few),
     }
     return {name: [BASE, *made[name]()] for name in names}
@@ -170,7 +186,7 @@ def parts(
 def short(layer: str) -> str:
     """A layer's name without what all share: "up_blocks.1.attentions.0.transformer_blocks.0.attn2" is "up1.0"."""
     words = layer.replace("_blocks", "").replace("_block", "").split(".")
-    middle = words.index("transformer")
+    middle = next(place for place, word in enumerate(words) if word.endswith("transformer"))
     numbers = [word for word in words[1:middle] if word.isdigit()]
     if words[middle + 1] != "0":  # models with several to an attention
         numbers.append(words[middle + 1])

@@ -18,12 +18,22 @@ if TYPE_CHECKING:
 class Averager:
     """Mean map of every context column of every image over timesteps in a range; each timestep's too, if kept."""
 
-    def __init__(self, images: int, timesteps: tuple[int, int], *, keep_steps: bool = False, power: int = 0) -> None:
-        """power: how often the mean maps are spread along the mean self-attention, which must then be read."""
+    def __init__(
+        self,
+        images: int,
+        timesteps: tuple[int, int],
+        *,
+        keep_steps: bool = False,
+        power: int = 0,
+        sharpen: float | None = None,
+    ) -> None:
+        """power: how often the mean maps are spread along the mean self-attention, which must then be read. sharpen:
+        the strength with which that is sharpened first."""
         self.images = images
         self.low, self.high = timesteps
         self.keep = keep_steps
         self.power = power
+        self.sharpen = sharpen
         self._sum: torch.Tensor | None = None
         self._own: torch.Tensor | None = None
         self._count = [0] * images
@@ -59,7 +69,7 @@ class Averager:
         if self.power:
             if self._own is None:
                 raise ValueError("refinement needs self-attention, and none was read")
-            maps = refine(maps, self._own[image] / self._count[image], self.power)
+            maps = refine(maps, self._own[image] / self._count[image], self.power, self.sharpen)
         return maps.cpu()
 
     def steps(self, image: int) -> Float[torch.Tensor, "steps columns height width"]:

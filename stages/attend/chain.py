@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from stages.artifacts.errors import AnywordError
 from stages.attend import ddim, null_text
 from stages.attend.averager import Averager
 from stages.attend.recipe import ChainRecipe
@@ -28,7 +29,18 @@ def average(
 ) -> Averager:
     """The averaged maps of a batch of images, by the kind of chain. rows: latents a pass."""
     model = reader.model
-    averager = Averager(len(latents), settings.timesteps, keep_steps=settings.keep_steps, power=settings.refine)
+    if settings.kind == "null-text" and not model.guided:
+        raise AnywordError(
+            f"attend: backbone {model.record.id} was distilled to need no guidance, which null-text inversion is for.",
+            remedy="Choose kind: direct.",
+        )
+    averager = Averager(
+        len(latents),
+        settings.timesteps,
+        keep_steps=settings.keep_steps,
+        power=settings.refine,
+        sharpen=settings.sharpen,
+    )
     # Only the maps at the stored latents can leave levels out: the others must come down from the top.
     below = settings.timesteps[1] if settings.kind == "direct" else None
     levels, stored = ddim.ddim_inversion(model, latents, condition, settings.steps, below=below)

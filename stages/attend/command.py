@@ -49,6 +49,7 @@ def run(
     dict. ArtifactError where the embeddings were learned with another backbone or adapter.
     """
     from stages.attend.merger import Merger
+    from stages.attend.rescaling import among_content
     from stages.learning.classes import each_class
     from stages.learning.conditioning import conditioned
     from stages.models import records
@@ -74,7 +75,9 @@ def run(
         )
     tokenize = partial(each_class, model, template=settings.template) if settings.template is not None else None
     attender = cast(Module, implementation(settings))
-    reader = AttentionReader(model, scales=settings.scales, layers=settings.layers, own=settings.refine > 0)
+    reader = AttentionReader(
+        model, scales=settings.scales, layers=settings.layers, own=settings.refine > 0, heads=settings.heads
+    )
     models = {"backbone": model.record}
     writer = ShardWriter(STAGE, identity, output, inputs=inputs, models=models)
 
@@ -90,9 +93,12 @@ def run(
                 reader, prepared.latents, condition, ids, settings, rows=ROWS_AN_IMAGE * batch_size
             )
         for index, windows in prepared.rows_of().items():
-            merger = Merger(tokens, windows, list(words(own[index]["text"])), special=settings.special)
+            text = own[index]["text"]
+            merger = Merger(tokens, windows, list(words(text)), special=settings.special)
             tensors = merger.extents()
             tensors["maps"] = merger([averager.mean(row) for row in windows])
+            if settings.rescale:
+                tensors["maps"] = among_content(tensors["maps"], text)
             if settings.keep_steps:
                 steps = zip(*(averager.steps(row) for row in windows), strict=True)
                 tensors["steps"] = np.stack([merger(one) for one in steps], axis=1)

@@ -28,7 +28,9 @@ def average(
 ) -> Averager:
     """The averaged maps of a batch of images. rows: latents a pass."""
     counted = (0, reader.model.path.timesteps)
-    averager = Averager(len(latents), counted, keep_steps=settings.keep_steps, power=settings.refine)
+    averager = Averager(
+        len(latents), counted, keep_steps=settings.keep_steps, power=settings.refine, sharpen=settings.sharpen
+    )
     maps_noised(
         reader,
         latents,

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def backbone(
     path: Annotated[str, typer.Argument(help="Local folder or hub id (owner/name); 'embedded' is this repository's.")],
-    kind: Annotated[
-        str | None, typer.Option(help="embedded, stable-diffusion or ldm; default: by what the folder holds.")
-    ] = None,
+    kind: Annotated[str | None, typer.Option(help="Family, as in a recipe; default: by what the folder holds.")] = None,
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub id.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Side of the images; default: the model's own.")] = None,
-    map_resolution: Annotated[int | None, typer.Option(help="Side of the maps; default: 16.")] = None,
+    map_resolution: Annotated[
+        int | None, typer.Option(help="Longer side of the maps; default: the family's own.")
+    ] = None,
     offline: Annotated[
         bool, typer.Option(help="Take hub ids from the local cache only; --no-offline lets them be fetched.")
     ] = True,

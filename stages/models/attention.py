@@ -1,18 +1,19 @@
-"""Attention as a UNet computes it, read without changing what the UNet computes.
+"""Attention as a denoiser computes it, read without changing what the denoiser computes.
 
 Only the chosen layers get an explicit softmax, as a side computation: their outputs, and every other layer, keep
-the processor they had (scaled_dot_product_attention), so the UNet's output stays bit for bit the same.
+the processor they had (scaled_dot_product_attention), so the denoiser's output stays bit for bit the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from stages.artifacts.errors import AnywordError
-from stages.models.face import Layer, Read, Readings
+from stages.models.face import ALL, Layer, Read, Readings, What
+from stages.models.head_weights import by_output
 
 if TYPE_CHECKING:
     from diffusers.models.attention_processor import Attention
@@ -37,30 +38,79 @@ def text_layers(unet: Any, latent_size: tuple[int, int]) -> tuple[Layer, ...]:
     found = [(level(name), name) for name, _ in unet.named_modules() if name.endswith(".attn2")]
     # named_modules keeps the order within a block; sorting by block alone is stable.
     found.sort(key=lambda item: item[0][0])
-    gives = frozenset({"image-to-text", "image-to-text by head", "image-to-image", "output"})
     height, width = latent_size
-    return tuple(Layer(name, (height // 2**halved, width // 2**halved), gives) for (_, halved), name in found)  # type: ignore[arg-type]
+    return tuple(Layer(name, (height // 2**halved, width // 2**halved), ALL) for (_, halved), name in found)
 
 
 def beside(name: str) -> str:
-    """The self-attention of a cross-attention layer's block, which runs just before it."""
-    return name.removesuffix("attn2") + "attn1"
+    """The self-attention of a cross-attention layer's block, which runs just before it; a joint layer is its own."""
+    return name.removesuffix("attn2") + "attn1" if name.endswith("attn2") else name
+
+
+class LayerAttention(Protocol):
+    """One layer's attention in one pass."""
+
+    def value(self, what: What) -> torch.Tensor:
+        """image-to-text, by output, image-to-image: [rows, cells, columns]; by head: [rows, heads, cells, columns];
+        output: [rows, cells, channels]."""
+
+
+class CrossAttention:
+    """A layer in which the image asks the text, or the one beside it in which it asks itself."""
+
+    def __init__(
+        self,
+        attn: Attention,
+        hidden_states: Float[torch.Tensor, "rows cells channels"],
+        encoder_hidden_states: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        *others: Any,
+        **named: Any,
+    ) -> None:
+        """What the layer was called with."""
+        self._attn, self._hidden, self._text = attn, hidden_states, encoder_hidden_states
+        self._shares = probabilities(attn, hidden_states, encoder_hidden_states, attention_mask)  # [B, h, Q, K]
+
+    def value(self, what: What) -> torch.Tensor:
+        if what == "image-to-text by head":
+            return self._shares
+        if what == "image-to-text by output":
+            projection: Any = self._attn.to_out[0]
+            return by_output(self._shares, self._outputs(), projection.weight)
+        if what == "output":
+            return self._outputs().transpose(1, 2).flatten(2)
+        return self._shares.mean(dim=1)
+
+    def _outputs(self) -> Float[torch.Tensor, "rows heads cells width"]:
+        context = _context(self._attn, self._hidden, self._text)
+        value = self._attn.to_v(context).unflatten(-1, (self._attn.heads, -1)).transpose(1, 2)  # [B, h, K, d]
+        return self._shares @ value.float()
 
 
 class Stop(Exception):  # noqa: N818 (control flow, as StopIteration)
-    """Raised inside a UNet once the last wanted layer has been read."""
+    """Raised inside a denoiser once the last wanted layer has been read."""
 
 
 class Recorder:
-    """A context in which chosen layers of a UNet also record, each reading as a running sum over its layers.
+    """A context in which chosen layers of a denoiser also record, each reading as a running sum over its layers.
 
     Memory is one reading's, whatever the number of its layers. Gradients flow through readings unless the caller
     disables them. Processors are put back on exit.
     """
 
-    def __init__(self, unet: Any, layers: Sequence[Layer], reads: Sequence[Read], *, stop: bool = False) -> None:
-        """layers: all of the UNet, in the order of a pass. stop: raise `Stop` at the last one that is read."""
-        self._unet = unet
+    def __init__(
+        self,
+        denoiser: Any,
+        layers: Sequence[Layer],
+        reads: Sequence[Read],
+        *,
+        stop: bool = False,
+        look: Callable[..., LayerAttention] = CrossAttention,
+    ) -> None:
+        """layers: all of the denoiser, in the order of a pass. stop: raise `Stop` at the last one that is read. look:
+        makes of what a layer is called with what can be read of it."""
+        self._denoiser = denoiser
+        self._look = look
         self._grid = {layer.name: layer.grid for layer in layers}
         self._wanted: dict[str, list[Read]] = {}
         for name in self._grid:
@@ -79,7 +129,7 @@ class Recorder:
         self._seen: list[str] = []
 
     def __enter__(self) -> Recorder:
-        modules = dict(self._unet.named_modules())
+        modules = dict(self._denoiser.named_modules())
         for name in self._wanted:
             module = modules[name]
             self._kept[name] = (module, module.processor)
@@ -91,18 +141,11 @@ class Recorder:
             module.processor = processor
         self._kept.clear()
 
-    def record(
-        self,
-        name: str,
-        attn: Attention,
-        hidden_states: torch.Tensor,
-        encoder_hidden_states: torch.Tensor | None,
-        attention_mask: torch.Tensor | None,
-    ) -> None:
+    def record(self, name: str, attn: Any, *inputs: Any, **named: Any) -> None:
         """Add one layer's attention to the readings that want it."""
-        shares = probabilities(attn, hidden_states, encoder_hidden_states, attention_mask)  # [B, h, Q, K]
+        found = self._look(attn, *inputs, **named)
         for read in self._wanted[name]:
-            values = _value(read, attn, shares, hidden_states, encoder_hidden_states)
+            values = found.value(read.what)
             so_far = self._sums.get(read)
             self._sums[read] = values if so_far is None else so_far + values
         self._seen.append(name)
@@ -113,13 +156,13 @@ class Recorder:
         """The mean over each reading's layers, over the image's grid.
 
         Raises AnywordError unless every chosen layer was visited exactly once: a hook that silently matched nothing,
-        or a UNet called twice, would otherwise give plausible wrong maps.
+        or a denoiser called twice, would otherwise give plausible wrong maps.
         """
         if sorted(self._seen) != sorted(self._wanted):
             raise AnywordError(
                 f"attention capture: {len(self._seen)} layer visits recorded where {len(self._wanted)} were expected "
                 f"({', '.join(self._wanted)}).",
-                remedy="Call the UNet exactly once between two reads.",
+                remedy="Call the denoiser exactly once between two reads.",
             )
         return {read: self._over_the_image(read, self._sums[read] / len(read.layers)) for read in self._reads}
 
@@ -138,22 +181,6 @@ class Recorder:
         return mean.transpose(-1, -2).unflatten(-1, grid)
 
 
-def _value(
-    read: Read,
-    attn: Attention,
-    shares: Float[torch.Tensor, "batch heads queries keys"],
-    hidden_states: torch.Tensor,
-    encoder_hidden_states: torch.Tensor | None,
-) -> torch.Tensor:
-    if read.what == "image-to-text by head":
-        return shares
-    if read.what == "output":
-        context = _context(attn, hidden_states, encoder_hidden_states)
-        value = attn.to_v(context).unflatten(-1, (attn.heads, -1)).transpose(1, 2)  # [B, h, K, d]
-        return (shares @ value.float()).transpose(1, 2).flatten(2)
-    return shares.mean(dim=1)
-
-
 class _Recording:
     """An attention processor that records, and leaves the output to the processor it stands in for."""
 
@@ -162,18 +189,9 @@ class _Recording:
         self.name = name
         self.inner = inner
 
-    def __call__(
-        self,
-        attn: Attention,
-        hidden_states: torch.Tensor,
-        encoder_hidden_states: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        *args: Any,
-        **kwargs: Any,
-    ) -> torch.Tensor:
-        self.recorder.record(self.name, attn, hidden_states, encoder_hidden_states, attention_mask)
-        output: torch.Tensor = self.inner(attn, hidden_states, encoder_hidden_states, attention_mask, *args, **kwargs)
-        return output
+    def __call__(self, attn: Any, *inputs: Any, **named: Any) -> Any:
+        self.recorder.record(self.name, attn, *inputs, **named)
+        return self.inner(attn, *inputs, **named)
 
 
 class CpuAttention:

@@ -1,4 +1,4 @@
-"""Loading frozen text-to-image diffusion models: Stable Diffusion 1.x and 2.x, LDM text-to-image, embedded.
+"""Loading frozen text-to-image diffusion models, of the families in `families.py`.
 
 A backbone is a folder (or hub id) in diffusers' own layout, so anything that a diffusers pipeline saved can be used.
 Weights are frozen, in eval mode, read from safetensors only, and hashed for the manifest.
@@ -7,6 +7,7 @@ Weights are frozen, in eval mode, read from safetensors only, and hashed for the
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,21 +18,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from stages.artifacts import ModelRecord
 from stages.artifacts.errors import AnywordError
 from stages.models import hub
+from stages.models.families import FAMILIES, kind_of
 from stages.models.pretrained import pretrained
-from stages.models.recipe import PARTS, BackboneRecipe
+from stages.models.recipe import BackboneRecipe
 
 if TYPE_CHECKING:
     import torch
 
     from stages.models.face import DiffusionModel, Layer
-
-OTHERS = {
-    "StableDiffusionXL": "SDXL",
-    "PixArt": "PixArt",
-    "StableDiffusion3": "Stable Diffusion 3",
-    "Flux": "FLUX",
-}
-"""Families that are told apart and not read, by the beginning of their pipelines' names."""
+    from stages.models.latent_model import LatentModel
 
 ADVICE = "anyword.json"
 
@@ -53,11 +48,9 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     import diffusers
     import torch
     import transformers
-    from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertModel
 
-    from stages.models.noise_path import DdpmPath
+    from stages.models.latent_model import Loaded
     from stages.models.tokens import check_fast
-    from stages.models.unet import UNetModel
 
     # One line a weight file and hints for developers would drown a stage's log.
     transformers.utils.logging.disable_progress_bar()
@@ -65,69 +58,75 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
     folder = locate(recipe)
-    index = _index(folder, recipe)
-    unet_part, autoencoder_part, encoder_part = PARTS[recipe.kind]
-    classes: dict[str, Any] = {
-        unet_part: {"UNet2DConditionModel": diffusers.UNet2DConditionModel},
-        autoencoder_part: {"AutoencoderKL": diffusers.AutoencoderKL, "VQModel": diffusers.VQModel},
-        encoder_part: {"CLIPTextModel": transformers.CLIPTextModel, "LDMBertModel": LDMBertModel},
-    }
+    family, index = FAMILIES[recipe.kind], _index(folder, recipe)
+    denoiser_part, autoencoder_part, *_ = family.parts
+    held = family.held(index)
     modules: dict[str, Any] = {}
-    for part, choice in classes.items():
+    for part, choice in family.parts.items():
+        if part not in held:
+            continue
         name = index[part][1]
         if name not in choice:
             raise AnywordError(
                 f"{folder}: its {part} is a {name}, which is not supported.",
                 remedy=f"Supported: {', '.join(choice)}.",
             )
-        own = getattr(torch, recipe.dtype) if part == unet_part else torch.float32
-        modules[part] = pretrained(choice[name], folder / part, dtype=own)
-    unet, autoencoder = modules[unet_part], modules[autoencoder_part]
-    if unet.config.in_channels != autoencoder.config.latent_channels:
-        raise AnywordError(
-            f"{folder}: its unet takes {unet.config.in_channels} channels and latents have "
-            f"{autoencoder.config.latent_channels}, so it wants more than a text (inpainting, depth).",
-            remedy="Choose the text-to-image model of that family.",
-        )
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    check_fast(tokenizer, str(folder))
+        own = getattr(torch, recipe.dtype) if part == denoiser_part else torch.float32
+        modules[part] = pretrained(_class(name), folder / part, dtype=own)
+    tokenizers = {}
+    for part, name in family.tokenizers.items():
+        if part in modules:
+            tokenizers[part] = transformers.AutoTokenizer.from_pretrained(folder / name, local_files_only=True)
+            check_fast(tokenizers[part], str(folder))
     advice = _advice(folder)
-    model = UNetModel(
-        record=record(recipe),
-        unet=unet,
-        autoencoder=autoencoder,
-        encoder=modules[encoder_part],
-        tokenizer=tokenizer,
-        path=DdpmPath.from_folder(folder / "scheduler"),
-        latent_size=_latent_size(recipe, unet, autoencoder),
-        device=torch.device(device),
-        world=advice.world,
+    module, _, name = family.model.partition(".")
+    cls = getattr(importlib.import_module(f"stages.models.{module}"), name)
+    _check_channels(folder, modules[denoiser_part], modules[autoencoder_part], cls.channels_a_latent)
+    model: LatentModel = cls(
+        Loaded(
+            recipe=recipe,
+            record=record(recipe),
+            folder=folder,
+            pipeline=str(index.get("_class_name", "")),
+            modules=modules,
+            tokenizers=tokenizers,
+            device=torch.device(device),
+            world=advice.world,
+        )
     )
-    side = recipe.map_resolution or advice.map_resolution or 16
+    finest = max(layer.side for layer in model.layers)
+    side = recipe.map_resolution or advice.map_resolution or model.default_side or finest
     prefixes = recipe.layers if recipe.layers is not None else advice.cross_attention_layers
     model.read_by_default = choose_layers(model.layers, side, prefixes, f"backbone {recipe.id}")
     return model
 
 
+def _class(name: str) -> Any:
+    """A class of the libraries, by its name in `model_index.json`; only those in `families.py` are asked for."""
+    import diffusers
+    import transformers
+    from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertModel
+
+    if name == "LDMBertModel":
+        return LDMBertModel
+    return getattr(diffusers, name, None) or getattr(transformers, name)
+
+
+def _check_channels(folder: Path, denoiser: Any, autoencoder: Any, packed: int) -> None:
+    taken, made = denoiser.config.in_channels, autoencoder.config.latent_channels * packed
+    if taken != made:
+        raise AnywordError(
+            f"{folder}: its denoiser takes {taken} channels and latents have {made}, so it wants more than a text "
+            "(inpainting, depth).",
+            remedy="Choose the text-to-image model of that family.",
+        )
+
+
 def record(recipe: BackboneRecipe) -> ModelRecord:
     """What a manifest says of a backbone, from its files alone: nothing is loaded."""
     folder = locate(recipe)
-    _index(folder, recipe)
-    sha256 = hash_of(folder, (*PARTS[recipe.kind], "tokenizer", "scheduler"))
+    sha256 = hash_of(folder, FAMILIES[recipe.kind].held(_index(folder, recipe)))
     return ModelRecord(id=recipe.id, revision=recipe.revision, sha256=sha256)
-
-
-def _latent_size(recipe: BackboneRecipe, unet: Any, autoencoder: Any) -> tuple[int, int]:
-    factor = 2 ** (len(autoencoder.config.block_out_channels) - 1)
-    side = int(unet.config.sample_size) if recipe.resolution is None else recipe.resolution // factor
-    resolution = side * factor
-    step = factor * 2 ** (len(unet.down_blocks) - 1)
-    if resolution % step or (recipe.resolution and recipe.resolution != resolution):
-        raise AnywordError(
-            f"backbone {recipe.id}: resolution {recipe.resolution or resolution} is not a multiple of {step}.",
-            remedy=f"Choose {max(step, round((recipe.resolution or resolution) / step) * step)}.",
-        )
-    return side, side
 
 
 def choose_layers(layers: Sequence[Layer], side: int, prefixes: Sequence[str] | None, where: str) -> tuple[Layer, ...]:
@@ -168,14 +167,15 @@ def locate(recipe: BackboneRecipe) -> Path:
             f"P.from_single_file('{given}').save_pretrained('backbone')\"",
         )
     weights = ("model.safetensors", "diffusion_pytorch_model.safetensors", "*-of-*.safetensors")
-    parts = [f"{part}/{name}" for part in PARTS[recipe.kind] for name in weights]
+    family = FAMILIES[recipe.kind]
+    parts = [f"{part}/{name}" for part in family.parts for name in weights]
     return hub.locate(
         given,
         recipe.revision,
         offline=recipe.offline,
         what="backbone",
         holds="model_index.json",
-        wanted=("*.json", "tokenizer/*", *parts),
+        wanted=("*.json", *(f"{name}/*" for name in family.tokenizers.values()), *parts),
     )
 
 
@@ -183,28 +183,27 @@ def _index(folder: Path, recipe: BackboneRecipe) -> dict[str, Any]:
     """`model_index.json`, checked to name what this family needs."""
     path = folder / "model_index.json"
     try:
-        index = json.loads(path.read_text())
+        index: Any = json.loads(path.read_text())
+        if not isinstance(index, dict):
+            raise ValueError
     except (OSError, ValueError) as error:
         raise AnywordError(
             f"{path}: not readable ({type(error).__name__}).",
             remedy="Save the model as a diffusers pipeline folder.",
         ) from error
-    pipeline = str(index.get("_class_name", ""))
-    other = next((family for begin, family in OTHERS.items() if pipeline.startswith(begin)), None)
-    if other is None and "transformer" in index and "transformer" not in PARTS[recipe.kind]:
-        other = pipeline or "transformer"
-    if other is not None or "text_encoder_2" in index:
+    found = kind_of(index)
+    if found is None:
         raise AnywordError(
-            f"{path}: a model of another family, {other or pipeline or 'one with two text encoders'}, which is not "
-            "read yet.",
-            remedy="Use Stable Diffusion 1.x or 2.x, LDM text-to-image, or the embedded model.",
+            f"{path}: a model of another family, {index.get('_class_name') or 'without a name'}, which is not read.",
+            remedy=f"Read are: {', '.join(kind for kind in FAMILIES if kind != 'embedded')}.",
         )
-    missing = [part for part in (*PARTS[recipe.kind], "tokenizer", "scheduler") if part not in index]
-    if missing:
-        fits = [kind for kind, parts in PARTS.items() if all(part in index for part in parts)]
+    family = FAMILIES[recipe.kind]
+    if FAMILIES[found].parts != family.parts:
+        raise AnywordError(f"{path}: no backbone of kind '{recipe.kind}'.", remedy=f"It is of kind '{found}'.")
+    if missing := family.lacking(index):
         raise AnywordError(
             f"{path}: has no {', '.join(missing)}, so it is no backbone of kind '{recipe.kind}'.",
-            remedy=f"Its parts fit kind '{fits[-1]}'." if fits else "Choose another model.",
+            remedy="Choose another model.",
         )
     return index
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
@@ -27,10 +27,12 @@ from stages.models.tokens import Tokens
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-What = Literal["image-to-text", "image-to-text by head", "image-to-image", "output"]
+What = Literal["image-to-text", "image-to-text by head", "image-to-text by output", "image-to-image", "output"]
 """What can be read of an attention layer, for every cell of the image: the share that each context column gets of it,
-averaged over heads or not; the share of each cell, averaged over heads; and what attention returns, heads side by
-side, before the output projection."""
+averaged over heads, or not, or weighed by how much each goes along with what the layer returns (`head_weights.py`); the
+share of each cell, averaged over heads; and what attention returns, heads side by side, before the output projection.
+"""
+ALL: frozenset[What] = frozenset(get_args(What))
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ class Condition:
 
 
 Readings = Mapping[Read, torch.Tensor]
-"""image-to-text: [rows, columns, height, width]; by head: [rows, heads, columns, height, width]; image-to-image:
-[rows, cells, cells], the cell that asks first; output: [rows, height, width, channels]."""
+"""image-to-text, by output: [rows, columns, height, width]; by head: [rows, heads, columns, height, width];
+image-to-image: [rows, cells, cells], the cell that asks first; output: [rows, height, width, channels]."""
 
 
 class DiffusionModel(ABC):
@@ -99,6 +101,8 @@ class DiffusionModel(ABC):
     """Every layer in which the image asks the text, in the order in which a pass visits them."""
     read_by_default: tuple[Layer, ...]
     """Those whose maps are read where nobody says otherwise, all of one grid."""
+    guided: bool = True
+    """Whether passes with and without a text can be weighed against each other (classifier-free guidance)."""
 
     @property
     def smallest_image(self) -> tuple[int, int]:

@@ -55,8 +55,8 @@ def locate(
     return Path(found)
 
 
-def check(folder: Path, kinds: tuple[str, ...], what: str) -> None:
-    """AnywordError unless the folder holds a model of one of these `model_type`s."""
+def check(folder: Path, kinds: tuple[str, ...], what: str) -> str:
+    """The `model_type` of the folder's model; AnywordError unless it is one of these."""
     path = folder / "config.json"
     try:
         config: Any = json.loads(path.read_bytes())
@@ -65,6 +65,7 @@ def check(folder: Path, kinds: tuple[str, ...], what: str) -> None:
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind not in kinds:
         raise AnywordError(f"{folder}: holds a {kind}, no {what}.", remedy="Choose another model.")
+    return str(kind)
 
 
 def hash_of(folder: Path) -> str:

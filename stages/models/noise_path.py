@@ -6,6 +6,7 @@ A path is labelled by timesteps from 0, the image, up to `timesteps`, all noise.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,8 +53,18 @@ class NoisePath(Protocol):
     ) -> Float[torch.Tensor, "rows channels h w"]:
         """Latents at one label taken to another by a prediction made there; None is the image's own level."""
 
+    def noise_share(self, level: Level) -> float:
+        """How much of the sum of amplitudes is noise at a label: what tells levels of two families apart."""
+
     def facts(self) -> dict[str, str]:
         """For people."""
+
+
+def _shares(path: NoisePath) -> dict[str, str]:
+    """Of noise at some labels, which a user may compare."""
+    at = [path.timesteps * share // 20 for share in (1, 2, 5, 10)]
+    shares = ", ".join(f"{path.noise_share(level):.2f}" for level in at)
+    return {"share of noise": f"{shares} at timesteps {', '.join(map(str, at))}"}
 
 
 class DdpmPath:
@@ -114,10 +125,15 @@ class DdpmPath:
             noise = predicted
         return there**0.5 * image + (1 - there) ** 0.5 * noise
 
+    def noise_share(self, level: Level) -> float:
+        image, noise = float(self._alpha(level)) ** 0.5, (1 - float(self._alpha(level))) ** 0.5
+        return noise / (image + noise)
+
     def facts(self) -> dict[str, str]:
         return {
             "predicts": self.prediction_type,
             "noise schedule": f"{self.scheduler.config.beta_schedule}, {self.timesteps} timesteps",
+            **_shares(self),
         }
 
 
@@ -130,6 +146,20 @@ class FlowPath:
     def __init__(self, *, shift: float = 1.0, timesteps: int = 1000) -> None:
         self.shift = shift
         self.timesteps = timesteps
+
+    @classmethod
+    def from_folder(cls, folder: Path, cells: int) -> FlowPath:
+        """The shift in `scheduler_config.json`; where it follows the image's size, that for so many cells."""
+        from diffusers import FlowMatchEulerDiscreteScheduler
+
+        config = FlowMatchEulerDiscreteScheduler.from_pretrained(folder, local_files_only=True).config
+        shift = config.shift
+        if config.use_dynamic_shifting:
+            few, many = config.base_image_seq_len, config.max_image_seq_len
+            share = (cells - few) / (many - few)
+            shift = config.base_shift + (config.max_shift - config.base_shift) * share
+            shift = math.exp(shift) if config.time_shift_type == "exponential" else shift
+        return cls(shift=shift, timesteps=int(config.num_train_timesteps))
 
     def _share(self, timesteps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         return (timesteps.to(like) / self.timesteps).view(-1, *[1] * (like.ndim - 1))
@@ -148,5 +178,8 @@ class FlowPath:
     def move(self, latents: torch.Tensor, predicted: torch.Tensor, at: Level | None, to: Level | None) -> torch.Tensor:
         return latents + ((to or 0.0) - (at or 0.0)) / self.timesteps * predicted
 
+    def noise_share(self, level: Level) -> float:
+        return level / self.timesteps
+
     def facts(self) -> dict[str, str]:
-        return {"predicts": "flow", "noise schedule": f"rectified flow, shift {self.shift:g}"}
+        return {"predicts": "flow", "noise schedule": f"rectified flow, shift {self.shift:g}", **_shares(self)}

@@ -61,3 +61,20 @@ def pretrained(cls: Any, folder: Path, *, spare: str | None = None, **options: A
                 remedy="Fetch it again, or choose the model that this folder is of.",
             )
     return module.eval().requires_grad_(False)
+
+
+def load_with_processor(cls: Any, processor_class: Any, folder: Path, device: Any, **options: Any) -> tuple[Any, Any]:
+    """A model of transformers on a device, read as `pretrained` reads it, and its processor; AnywordError likewise.
+    options: of the class's from_pretrained."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    model = pretrained(cls, folder, **options)
+    try:
+        processor = processor_class.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise AnywordError(
+            f"{folder}: its processor cannot be loaded ({error!s:.200}).", remedy="Fetch it again."
+        ) from error
+    return model.to(device), processor

@@ -5,14 +5,16 @@ Gradients flow through what is read unless the caller disables them, so losses o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from stages.artifacts.errors import AnywordError
 from stages.models.diffusion import choose_layers
-from stages.models.face import Condition, DiffusionModel, Layer, Read
+from stages.models.face import Condition, DiffusionModel, Layer, Read, What
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -38,12 +40,14 @@ class AttentionReader:
         scales: Mapping[int, float] | None = None,
         layers: Sequence[str] | None = None,
         own: bool = False,
+        heads: Literal["mean", "output"] = "mean",
     ) -> None:
         """scales: weight by the longer side of the grid; the result has the largest grid, the others interpolated to
         it. Default: the model's own layers alone. layers: beginnings of names of those to read at each side; default:
         at the default's side the model's, elsewhere every one. own: also self-attention at the largest side, that
         beside the default's layers, whatever `layers` says: which layers know words does not say which know structure.
-        AnywordError where no layer is left at a side, or a name fits none.
+        heads: how those of a layer are put together, 'output' by GoCA's weights. AnywordError where no layer is left at
+        a side, a name fits none, or a layer does not give what is read.
         """
         self.model = model
         default = model.read_by_default
@@ -56,13 +60,20 @@ class AttentionReader:
 
         chosen = {side: at(side, layers) for side in scales}
         total = sum(scales.values())
+        what: What = "image-to-text" if heads == "mean" else "image-to-text by output"
         self._text = {
-            side: (Read(tuple(one.name for one in chosen[side])), weight / total) for side, weight in scales.items()
+            side: (Read(tuple(one.name for one in chosen[side]), what), weight / total)
+            for side, weight in scales.items()
         }
         self.grid = chosen[max(scales)][0].grid
         """Rows and columns of the maps."""
         beside = at(max(scales), None)
         self._own = Read(tuple(one.name for one in beside), "image-to-image") if own else None
+        for name in (layer.name for own_layers in chosen.values() for layer in own_layers if what not in layer.gives):
+            raise AnywordError(
+                f"backbone {model.record.id}: layer {name} gives no {what}.",
+                remedy="Choose heads: mean, or other layers.",
+            )
         self.reads = [read for read, _ in self._text.values()] + ([self._own] if self._own else [])
 
     def __call__(
@@ -103,13 +114,30 @@ def refine(
     maps: Float[torch.Tensor, "columns height width"],
     own: Float[torch.Tensor, "cells cells"],
     power: int,
+    sharpen: float | None = None,
 ) -> Float[torch.Tensor, "columns height width"]:
     """Spread maps along self-attention, `power` times: a cell takes the mean of the cells that it attends to.
 
     As DiffSegmenter and InvSeg refine (A_self A_cross); cells of one object attend to one another, so a map grows to
-    the object's rim and noise outside is averaged away.
+    the object's rim and noise outside is averaged away. sharpen: the strength with which self-attention is sharpened
+    first (`sharpened`), the maps then being brought back to lowest 0 and sum 1 after each time, as iSeg does.
     """
     flat = maps.flatten(1)  # [columns, cells]
+    if sharpen is not None:
+        own = sharpened(own, sharpen)
     for _ in range(power):
         flat = flat @ own.T
+        if sharpen is not None:
+            flat = flat - flat.amin(dim=1, keepdim=True)
+            flat = flat / flat.sum(dim=1, keepdim=True).clamp_min(1e-12)
     return flat.view_as(maps)
+
+
+def sharpened(own: Float[torch.Tensor, "cells cells"], strength: float) -> Float[torch.Tensor, "cells cells"]:
+    """Self-attention whose entropy is reduced (iSeg, entropy-reduced self-attention): with S in units of its largest
+    value, max(0, S + e log10(e S)), e the strength, each row brought back to sum 1. Weak ties between unlike cells go
+    first. A row that keeps none stays as it was."""
+    share = own / own.amax().clamp_min(1e-12)
+    kept = (share + strength * (math.e * share.clamp_min(1e-30)).log10()).clamp_min(0)
+    total = kept.sum(dim=1, keepdim=True)
+    return torch.where(total > 0, kept / total.clamp_min(1e-12), own)

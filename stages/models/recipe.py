@@ -12,21 +12,18 @@ EMBEDDED_BACKBONE = "models/backbone"
 EMBEDDED_SAM = "models/sam"
 """Where the embedded world's own models lie, below the repository."""
 
-PARTS = {
-    "stable-diffusion": ("unet", "vae", "text_encoder"),
-    "embedded": ("unet", "vae", "text_encoder"),
-    "ldm": ("unet", "vqvae", "bert"),
-}
-"""By family, the folders of a model's denoiser, autoencoder and text encoder."""
+Side = Annotated[int, Field(ge=16)]
 
 
 class BackboneRecipe(Recipe):
     """A text-to-image diffusion model in diffusers' folder layout."""
 
-    kind: Literal["embedded", "stable-diffusion", "ldm"] = Field(
+    kind: Literal["embedded", "stable-diffusion", "ldm", "sdxl", "pixart", "sd3", "flux"] = Field(
         default="embedded",
-        description="Family: the embedded world's own model, Stable Diffusion (CLIP text encoder), or latent "
-        "diffusion text-to-image (LDMBert). Checked against what is found.",
+        description="Family: the embedded world's own model, Stable Diffusion 1.x and 2.x (one CLIP text encoder), "
+        "latent diffusion text-to-image (LDMBert), Stable Diffusion XL (two CLIP text encoders; SSD-1B and turbo "
+        "too), PixArt-Sigma and -alpha (T5), Stable Diffusion 3 and 3.5 (two CLIP text encoders and T5), or FLUX.1 (T5 "
+        "and CLIP). Checked against what is found.",
     )
     path: Annotated[str | None, Weights(EMBEDDED_BACKBONE, by="kind", holds="model_index.json")] = Field(
         default=None,
@@ -36,15 +33,18 @@ class BackboneRecipe(Recipe):
     offline: bool = Field(default=True, description="Never touch the network: local folders and the hub cache only.")
     dtype: Literal["float32", "bfloat16"] = Field(
         default="float32",
-        description="Arithmetic of the UNet. Embeddings, text encoder, autoencoder and optimiser stay in float32.",
+        description="Arithmetic of the denoiser. Embeddings, text encoder, autoencoder and optimiser stay in float32.",
     )
-    resolution: int | None = Field(
+    resolution: Side | tuple[Side, Side] | None = Field(
         default=None,
-        ge=16,
-        description="Side of the square that images are resized to; default: the size the UNet was trained at.",
+        description="Side of the square that images are resized to, or height and width; default: the square the model "
+        "was trained at.",
     )
     map_resolution: int | None = Field(
-        default=None, ge=1, description="Side of the attention maps; default: the backbone's own advice, else 16."
+        default=None,
+        ge=1,
+        description="Longer side of the attention maps; default: the backbone's own advice, else 16 for models of one "
+        "text encoder, and the finest for others.",
     )
     layers: tuple[str, ...] | None = Field(
         default=None,

@@ -35,8 +35,8 @@ def segment_anything(kind: str, checkpoint: str | None) -> ModelRecord:
     return ModelRecord(id=sam.name_of(kind, checkpoint, path), sha256=sha256)
 
 
-def text_prompted(path: str, revision: str | None, *, offline: bool, what: str) -> ModelRecord:
-    """The record of a GroundingDINO or a SAM 3. AnywordError where it is nowhere."""
+def transformers_folder(path: str, revision: str | None, *, offline: bool, what: str) -> ModelRecord:
+    """The record of a segmenter of transformers. AnywordError where it is nowhere."""
     from stages.models.text_prompted import path_name
 
     folder = hub.locate(path, revision, offline=offline, what=what)

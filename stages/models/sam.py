@@ -51,6 +51,10 @@ class SegmentAnything:
     weights_sha256: str
     model: Sam
 
+    def check(self, size: tuple[int, int]) -> None:
+        """SampleError for an image (height, width) that would be less than a pixel wide."""
+        check_shape(size, self.model.image_encoder.img_size)
+
     def encode(self, images: Sequence[UInt8[np.ndarray, "_height _width 3"]]) -> list[Encoded]:
         """Images of any sizes, RGB in 0..255, resized by their longest side and encoded together.
 

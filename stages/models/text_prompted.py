@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.artifacts.errors import AnywordError, SampleError
+from stages.artifacts.errors import SampleError
 from stages.models import hub
-from stages.models.pretrained import pretrained
+from stages.models.pretrained import load_with_processor
 
 if TYPE_CHECKING:
     import torch
@@ -122,7 +122,7 @@ def load_grounding_dino(
     folder = hub.locate(path, revision, offline=offline, what="GroundingDINO")
     hub.check(folder, ("grounding-dino", "mm-grounding-dino"), "GroundingDINO")
     cls = transformers.AutoModelForZeroShotObjectDetection
-    model, processor = _load(cls, transformers.AutoProcessor, folder, device)
+    model, processor = load_with_processor(cls, transformers.AutoProcessor, folder, device)
     return GroundingDino(path_name(path), hub.hash_of(folder), model, processor)
 
 
@@ -134,25 +134,10 @@ def load_sam3(
 
     folder = hub.locate(path, revision, offline=offline, what="SAM 3")
     hub.check(folder, ("sam3", "sam3_video"), "SAM 3")
-    model, processor = _load(transformers.Sam3Model, transformers.Sam3Processor, folder, device)
+    model, processor = load_with_processor(transformers.Sam3Model, transformers.Sam3Processor, folder, device)
     return Sam3(path_name(path), hub.hash_of(folder), model, processor)
 
 
 def path_name(path: str) -> str:
     """A model as results name it: a hub id as it is, of a folder its own name."""
     return path if not Path(path).expanduser().is_dir() else Path(path).name
-
-
-def _load(model_class: Any, processor_class: Any, folder: Path, device: str | torch.device) -> tuple[Any, Any]:
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-    model = pretrained(model_class, folder)
-    try:
-        processor = processor_class.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise AnywordError(
-            f"{folder}: its processor cannot be loaded ({error!s:.200}).", remedy="Fetch it again."
-        ) from error
-    return model.to(device), processor

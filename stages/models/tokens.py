@@ -107,6 +107,9 @@ class Tokens:
     """Texts as a model takes them: one encoding by each of its text encoders that names words."""
 
     encodings: tuple[Encoding, ...]
+    silent: tuple[Encoding, ...] = ()
+    """The same texts as encoders take them that name no word: only their pooled state counts, words are never joined,
+    and what is beyond the window is cut, as the models' own pipelines do."""
 
     def __len__(self) -> int:
         return len(self.encodings[0])
@@ -115,8 +118,10 @@ class Tokens:
         return iter(self.encodings)
 
     def columns(self, index: int, span: Span) -> list[int]:
-        """All context columns of a word of text `index`: those of its tokens in every encoder."""
-        return [one.first_column + piece for one in self.encodings for piece in one.pieces(index, span)]
+        """All context columns of a word of text `index`: those of its tokens in every encoder, each once, also where
+        encoders share columns."""
+        found = (one.first_column + piece for one in self.encodings for piece in one.pieces(index, span))
+        return list(dict.fromkeys(found))
 
     def positions(self, space: Literal["input", "output"]) -> list[int]:
         """How many positions a window has: by encoder; or, in the denoiser's context, once."""
@@ -127,23 +132,24 @@ class Tokens:
     def mark_columns(self, index: int, mark: int) -> list[int]:
         """Context columns of the begin (0) or end (1) marks of text `index`."""
         found = [(one.first_column, one.marks[index][mark]) for one in self.encodings if one.marks]
-        return [first + position for first, position in found if position is not None]
+        return list(dict.fromkeys(first + position for first, position in found if position is not None))
 
     def join(self, words: Sequence[Sequence[Sequence[Sequence[int]]]]) -> Tokens:
         """The same texts with words joined, given by encoder and text (see `Encoding.join`)."""
-        return Tokens(tuple(one.join(own) for one, own in zip(self.encodings, words, strict=True)))
+        return replace(self, encodings=tuple(one.join(own) for one, own in zip(self.encodings, words, strict=True)))
 
     def moved(self, part: Span, to: int) -> Tokens:
         """See `Encoding.moved`."""
         return Tokens(tuple(one.moved(part, to) for one in self.encodings))
 
     def select(self, indices: Sequence[int]) -> Tokens:
-        return Tokens(tuple(one.select(indices) for one in self.encodings))
+        return Tokens(*(tuple(one.select(indices) for one in own) for own in (self.encodings, self.silent)))
 
     @classmethod
     def together(cls, several: Sequence[Tokens]) -> Tokens:
         """The texts of several, one after the other."""
-        return cls(tuple(Encoding.together(own) for own in zip(*(one.encodings for one in several), strict=True)))
+        kinds = [[one.encodings for one in several], [one.silent for one in several]]
+        return cls(*(tuple(Encoding.together(own) for own in zip(*one, strict=True)) for one in kinds))
 
 
 @dataclass(frozen=True)
@@ -175,8 +181,21 @@ class TokenizerOf:
         batch = self.tokenizer([""], padding="max_length", max_length=self.window)
         return torch.tensor(batch["input_ids"], dtype=torch.long, device=self.device)
 
-    def __call__(self, texts: Sequence[str]) -> Encoding:
-        """Texts to ids and offsets. SampleError for an empty text, or one longer than the window (never cut)."""
+    @property
+    def empty(self) -> Encoding:
+        """The empty text, one row, as an encoding without words."""
+        ids = self.empty_ids
+        return Encoding(
+            ids,
+            (((0, 0),) * self.window,),
+            padding_id=int(ids[0, -1]),
+            marks=(self._marks(ids[0].tolist()),),
+            first_column=self.first_column,
+        )
+
+    def __call__(self, texts: Sequence[str], *, cut: bool = False) -> Encoding:
+        """Texts to ids and offsets. SampleError for an empty text, or one longer than the window unless it may be
+        cut."""
         for text in texts:
             if not text.strip():
                 raise SampleError("the text is empty.", remedy="Give every image a text.")
@@ -184,7 +203,7 @@ class TokenizerOf:
             list(texts),
             padding="max_length",
             max_length=self.window,
-            truncation=False,
+            truncation=cut,
             return_offsets_mapping=True,
             return_special_tokens_mask=True,
         )
@@ -216,8 +235,9 @@ class TokenizerOf:
         return 0 if self.begins else None, list(ids).index(last) if last in ids else None
 
 
-def tokenize(tokenizers: Sequence[TokenizerOf], text: str) -> Tokens:
-    """A text of any length, one row a window of whole sentences, where a window is what every encoder can hold.
+def tokenize(tokenizers: Sequence[TokenizerOf], text: str, silent: Sequence[TokenizerOf] = ()) -> Tokens:
+    """A text of any length, one row a window of whole sentences, where a window is what every encoder can hold that
+    names words (the silent ones take what they can).
 
     Row w holds window w; its offsets count in the whole text, so a word is found in the one window that has it.
     SampleError for an empty text, or for a single sentence longer than a window: nothing is ever cut silently.
@@ -233,7 +253,9 @@ def tokenize(tokenizers: Sequence[TokenizerOf], text: str) -> Tokens:
             parts[-1] = joined
         else:
             parts.append(sentence)
-    return Tokens(tuple(_shifted(one([part.of(text) for part in parts]), parts) for one in tokenizers))
+    texts = [part.of(text) for part in parts]
+    named = tuple(_shifted(one(texts), parts) for one in tokenizers)
+    return Tokens(named, tuple(_shifted(one(texts, cut=True), parts) for one in silent))
 
 
 def _shifted(encoding: Encoding, parts: Sequence[Span]) -> Encoding:

@@ -2,150 +2,93 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from stages.artifacts import ModelRecord
-from stages.models.attention import CpuAttention, Recorder, Stop, text_layers
-from stages.models.batch_invariance import as_in_company
-from stages.models.face import Condition, DiffusionModel, Layer, Read, Readings
+from stages.models.attention import CpuAttention, text_layers
+from stages.models.face import Condition
+from stages.models.latent_model import LatentModel, Loaded, states_of
 from stages.models.noise_path import DdpmPath
-from stages.models.tokens import Encoding, TokenizerOf, Tokens, tokenize, window_of
+from stages.models.tokens import TokenizerOf, Tokens, window_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-class UNetModel(DiffusionModel):
-    """UNet2DConditionModel, AutoencoderKL or VQModel, CLIPTextModel or LDMBertModel, and a DDPM noise schedule."""
+class UNet(LatentModel):
+    """UNet2DConditionModel, AutoencoderKL or VQModel, CLIP or LDMBert, and a DDPM noise schedule."""
 
-    def __init__(
-        self,
-        *,
-        record: ModelRecord,
-        unet: Any,
-        autoencoder: Any,
-        encoder: Any,
-        tokenizer: Any,
-        path: DdpmPath,
-        latent_size: tuple[int, int],
-        device: torch.device,
-        world: str | None,
-    ) -> None:
-        """The modules are frozen and moved to `device`. latent_size: rows and columns of latents."""
-        for module in (unet, autoencoder, encoder):
-            module.to(device).eval().requires_grad_(False)
-        if device.type == "cpu":
+    path: DdpmPath
+
+    def __init__(self, loaded: Loaded) -> None:
+        unet = loaded.modules["unet"]
+        encoders = {part: module for part, module in loaded.modules.items() if part in loaded.tokenizers}
+        size = loaded.latent_size(int(unet.config.sample_size), 2 ** (len(unet.down_blocks) - 1))
+        if loaded.device.type == "cpu":
             unet.set_attn_processor(CpuAttention())
-            as_in_company(unet)
         else:
             unet.to(memory_format=torch.channels_last)
-        self.record = record
-        self.unet = unet
-        self.autoencoder = autoencoder
-        self.encoder = encoder
-        self.tokenizer = TokenizerOf(tokenizer, window_of(tokenizer, encoder), device)
-        self.path: DdpmPath = path
-        self.latent_size = latent_size
-        self.image_size = (latent_size[0] * self.factor, latent_size[1] * self.factor)
-        self.layers = text_layers(unet, latent_size)
-        self.read_by_default: tuple[Layer, ...] = self.layers
-        self.device = device
-        self.world = world
+        super().__init__(
+            loaded,
+            denoiser=unet,
+            encoders=list(encoders.values()),
+            tokenizers=[
+                TokenizerOf(loaded.tokenizers[part], window_of(loaded.tokenizers[part], encoder), loaded.device)
+                for part, encoder in encoders.items()
+            ],
+            path=DdpmPath.from_folder(loaded.folder / "scheduler"),
+            latent_size=size,
+            layers=text_layers(unet, size),
+        )
 
     @property
-    def factor(self) -> int:
-        """Pixels a latent, along each side."""
-        return int(2 ** (len(self.autoencoder.config.block_out_channels) - 1))
+    def unet(self) -> Any:
+        return self.denoiser
+
+    @unet.setter
+    def unet(self, unet: Any) -> None:
+        self.denoiser = unet
 
     @property
     def smallest_image(self) -> tuple[int, int]:
         side = self.factor * int(2 ** (len(self.unet.down_blocks) - 1))
         return side, side
 
-    def tokenize(self, text: str) -> Tokens:
-        return tokenize([self.tokenizer], text)
+    def _denoise(self, latents: torch.Tensor, timesteps: torch.Tensor, condition: Condition) -> torch.Tensor:
+        if self.device.type != "cpu":  # on a CPU, bfloat16 group norms lose more by it than convolutions gain
+            latents = latents.contiguous(memory_format=torch.channels_last)
+        context = condition.context.to(self.unet.dtype)
+        predicted: torch.Tensor = self.unet(latents, timesteps, context, return_dict=False, **self._beside(condition))[
+            0
+        ]
+        return predicted
+
+    def _beside(self, condition: Condition) -> dict[str, Any]:
+        """What else the UNet is given."""
+        return {}
+
+
+class UNetModel(UNet):
+    """One text encoder, whose last hidden states are the context."""
+
+    default_side = 16
 
     @property
-    def empty(self) -> Tokens:
-        ids = self.tokenizer.empty_ids
-        return Tokens((Encoding(ids, (((0, 0),) * ids.shape[1],)),))
+    def encoder(self) -> Any:
+        return self.encoders[0]
+
+    @encoder.setter
+    def encoder(self, encoder: Any) -> None:
+        self.encoders[0] = encoder
 
     @property
-    def tables(self) -> Sequence[Float[torch.Tensor, "_vocabulary _width"]]:
-        return [input_embeddings(self.encoder).weight]
+    def tokenizer(self) -> TokenizerOf:
+        return self.tokenizers[0]
 
     def condition(self, tokens: Tokens, embeddings: Sequence[Float[torch.Tensor, "texts _window _width"]]) -> Condition:
         """The encoder's last hidden states. Padding tokens take part, as in the pipelines that these models were
         trained for."""
         (encoding,), (given,) = tokens.encodings, embeddings
-        if "inputs_embeds" in inspect.signature(self.encoder.forward).parameters:
-            return Condition(self.encoder(inputs_embeds=given, return_dict=True)[0])
-        # CLIPTextModel takes no embeddings: they replace its table's output for the length of this call.
-        hook = input_embeddings(self.encoder).register_forward_hook(lambda *_: given)
-        try:
-            return Condition(self.encoder(input_ids=encoding.input_ids)[0])
-        finally:
-            hook.remove()
-
-    def latents(self, pixels: Float[torch.Tensor, "batch 3 height width"]) -> Float[torch.Tensor, "batch channels h w"]:
-        """The posterior's mean (VQ: the unquantised code) times the scaling factor."""
-        with torch.no_grad():
-            encoded = self.autoencoder.encode(pixels.to(self.device, torch.float32))
-            latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mean
-        scaled: torch.Tensor = latents * self.autoencoder.config.scaling_factor
-        return scaled
-
-    def _pass(
-        self,
-        latents: Float[torch.Tensor, "rows channels h w"],
-        timesteps: torch.Tensor,
-        condition: Condition,
-        reads: Sequence[Read],
-        *,
-        stop: bool,
-    ) -> tuple[Float[torch.Tensor, "rows channels h w"] | None, Readings]:
-        dtype = self.unet.dtype
-        latents = latents.to(dtype)
-        if self.device.type != "cpu":  # on a CPU, bfloat16 group norms lose more by it than convolutions gain
-            latents = latents.contiguous(memory_format=torch.channels_last)
-
-        def predict() -> torch.Tensor:
-            context = condition.context.to(dtype)
-            predicted: torch.Tensor = self.unet(latents, timesteps, context, return_dict=False)[0].float()
-            return predicted
-
-        if not reads:
-            return predict(), {}
-        predicted = None
-        with Recorder(self.unet, self.layers, reads, stop=stop) as recorder:
-            with suppress(Stop):
-                predicted = predict()
-            return predicted, recorder.readings()
-
-    def facts(self) -> dict[str, str]:
-        channels = self.unet.config.in_channels
-        table = self.tables[0]
-        return {
-            "images": f"{self.image_size[1]}x{self.image_size[0]} pixels",
-            "latents": f"{self.latent_size[1]}x{self.latent_size[0]}x{channels} ({type(self.autoencoder).__name__})",
-            "unet": f"{_millions(self.unet)} parameters",
-            **self.path.facts(),
-            "text encoder": f"{type(self.encoder).__name__}, {_millions(self.encoder)} parameters, "
-            f"embeddings {table.shape[0]}x{table.shape[1]} of spread {float(table.std()):.4g}",
-            "window": f"{self.tokenizer.window} tokens",
-        }
-
-
-def _millions(module: Any) -> str:
-    return f"{sum(parameter.numel() for parameter in module.parameters()) / 1e6:.1f} M"
-
-
-def input_embeddings(encoder: Any) -> Any:
-    """The table of input embeddings; LDMBert keeps it one level down, where transformers' own lookup may not see it."""
-    inner = encoder.model if hasattr(encoder, "model") else encoder
-    return inner.get_input_embeddings()
+        return Condition(states_of(self.encoder, encoding.input_ids, given)[0])

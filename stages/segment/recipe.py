@@ -54,6 +54,35 @@ class SamRecipe(SegmenterRecipe):
         return values
 
 
+class TransformersRecipe(SegmenterRecipe):
+    """Any model of transformers that takes points: SAM, SAM-HQ, SAM 2 and 2.1, SAM 3's tracker, EdgeTAM. Each image is
+    encoded once, and all its targets are prompted by their points."""
+
+    MODULE: ClassVar = "stages.segment.points"
+    READS: ClassVar = ("points", "maps", "phrases")
+    OPTIONAL: ClassVar = ("maps", "phrases")
+
+    kind: Literal["transformers"] = "transformers"
+    path: Annotated[str, Weights(recorded=False)] = Field(description="The model: a local folder, or a hub id.")
+    revision: Annotated[str | None, Execution()] = Field(None, description="Commit, tag or branch of a hub id.")
+    offline: Annotated[bool, Execution()] = Field(
+        True, description="Never touch the network: local folders and the hub cache only."
+    )
+    answer: Literal["best", "single", "multi"] = Field(
+        "best",
+        description="Which mask is taken, as with `segment-anything`; where there is a box or a mask beside the "
+        "points, best is the single mask.",
+    )
+    box: Annotated[float | None, Field(gt=0.0, le=1.0)] = Field(
+        None,
+        description="Also prompt with a box: around the largest region of the phrase's map (its words' mean, "
+        "min-max-scaled) at or above this.",
+    )
+    mask: bool = Field(
+        False, description="Also prompt with the phrase's map as a mask: its values as the mask's log odds."
+    )
+
+
 class AttentionRecipe(SegmenterRecipe):
     """No SAM: a phrase's attention map, thresholded (the paper's "plain" variant, appendix)."""
 

@@ -46,10 +46,10 @@ def load(recipe: GroundingDinoRecipe | Sam3Recipe, device: str) -> TextPrompted:
 
 
 def records(recipe: GroundingDinoRecipe | Sam3Recipe) -> Mapping[str, ModelRecord]:
-    from stages.models.records import segment_anything, text_prompted
+    from stages.models.records import segment_anything, transformers_folder
 
     def own(what: str) -> ModelRecord:
-        return text_prompted(recipe.path, recipe.revision, offline=recipe.offline, what=what)
+        return transformers_folder(recipe.path, recipe.revision, offline=recipe.offline, what=what)
 
     if isinstance(recipe, Sam3Recipe):
         return {"sam3": own("SAM 3")}
