@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import numpy as np
 from stages.artifacts import ArtifactError, Failure, ModelRecord, Outcome, Result, ShardReader, ShardWriter, unchanged
 from stages.artifacts.embeddings import NAME, Embeddings
 from stages.artifacts.language import words
-from stages.artifacts.maps import WordMaps, write_maps
+from stages.artifacts.maps import WordMaps, read_maps, write_maps
 from stages.artifacts.recipes import implementation, validated
 from stages.attend.attender import Module
 from stages.attend.recipe import STAGE, AttenderRecipe
@@ -84,9 +85,20 @@ def run(
                 results[index] = Failure("attention is not finite. Give the backbone dtype: float32.")
         return [results[index] for index in range(len(batch))]
 
-    writer.run(process, batch_size=batch_size)
+    writer.run(process, batch_size=batch_size, earlier=partial(_earlier, keep_steps=settings.keep_steps))
     maps = pack(writer.outcomes, reader.grid, settings.keep_steps)
     writer.publish({"maps.zarr": lambda path: write_maps(path, maps)}, summary={"words": len(maps.maps)})
+
+
+def _earlier(shard: ShardReader, *, keep_steps: bool) -> Callable[[int], Outcome]:
+    maps = read_maps(shard.file("maps.zarr"), steps=keep_steps)
+
+    def of(position: int) -> Outcome:
+        own = maps.sample == position
+        steps = {"steps": maps.steps[own]} if maps.steps is not None else {}
+        return Outcome(tensors={"maps": maps.maps[own], "start": maps.start[own], "end": maps.end[own], **steps})
+
+    return of
 
 
 def pack(outcomes: Mapping[int, Outcome], grid: tuple[int, int], keep_steps: bool) -> WordMaps:

@@ -105,7 +105,7 @@ def run(
     if chooser is not None:
         settings["filter"] = identity(chooser.recipe)
     models = chooser.models if chooser is not None else {}
-    writer = ShardWriter(STAGE, settings, output, inputs={"index": listed}, models=models)
+    writer = ShardWriter(STAGE, settings, output, inputs={"index": listed}, models=models, observed=True)
 
     def process(batch: Sequence[int]) -> list[Result]:
         if chooser is None:
