@@ -28,8 +28,15 @@ PARTS = ".parts"
 def published(output: Path, stage: str) -> ShardReader | None:
     """What stands published at the manifest `output`, whether or not Snakemake took the manifest away; None where
     there is nothing of this stage that can be read."""
+    sweep(output.parent)
     settle(output.parent)
     return _standing(output.parent, stage)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed writer had begun to write aside."""
+    for path in folder.glob(".*.partial"):
+        remove(path)
 
 
 def _standing(folder: Path, stage: str) -> ShardReader | None:
@@ -54,6 +61,7 @@ def write_aside(
 ) -> Manifest:
     """The files, each by its writer, and their manifest into `.new/`. manifest: makes it from the files' records."""
     new = folder / NEW
+    sweep(folder)
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     for name, write in writers.items():
@@ -70,6 +78,7 @@ def settle(folder: Path) -> None:
     """
     new = folder / NEW
     if not (new / NAME).is_file():
+        shutil.rmtree(new, ignore_errors=True)
         return
     data = (new / NAME).read_bytes()
     try:
@@ -78,8 +87,8 @@ def settle(folder: Path) -> None:
         shutil.rmtree(new)
         return
     if _is_there(folder, manifest, data):
-        shutil.rmtree(new)
         shutil.rmtree(folder / PARTS, ignore_errors=True)
+        shutil.rmtree(new)
         return
     earlier = _standing(folder, manifest.stage.name)
     moving = {path.name for path in new.iterdir()} - {NAME}
@@ -91,10 +100,10 @@ def settle(folder: Path) -> None:
         (new / name).replace(folder / name)
     sync(folder)
     write_bytes(folder / COPY, data)  # its list of files stood till now, for whoever does the rest after a kill
+    shutil.rmtree(folder / PARTS, ignore_errors=True)
     (new / NAME).replace(folder / NAME)
     sync(folder)
-    shutil.rmtree(new)
-    shutil.rmtree(folder / PARTS, ignore_errors=True)
+    new.rmdir()
 
 
 def _is_there(folder: Path, manifest: Manifest, data: bytes) -> bool:

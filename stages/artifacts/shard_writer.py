@@ -56,6 +56,7 @@ def unchanged(
     *,
     inputs: Mapping[str, ShardReader],
     models: Callable[[], Mapping[str, ModelRecord]] = dict,
+    ids: Sequence[str] | None = None,
 ) -> bool:
     """Whether what stands published at `output` is what this stage would publish, whole: asked before models are
     loaded. Its manifest is put back where Snakemake, about to run the job again, took it away.
@@ -67,7 +68,7 @@ def unchanged(
     if there is None:
         return False
     try:
-        found = ShardWriter(stage, recipe, output, inputs=inputs, models=models())
+        found = ShardWriter(stage, recipe, output, inputs=inputs, models=models(), ids=ids)
         if there.manifest.fingerprint != found.fingerprint:
             return False
         before = {found.ids[position] for position in found.results}
