@@ -21,6 +21,7 @@ from stages.commands.export import export
 from stages.commands.parse import parse, parsers
 from stages.commands.results import results
 from stages.commands.segment import segment
+from stages.commands.verify import verify
 
 app = typer.Typer(
     name="anyword",
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(segment)
 app.command()(results)
 app.command()(backbone)
+app.command()(verify)
 app.command()(export)
 app.command()(parse)
 app.command()(parsers)

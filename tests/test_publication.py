@@ -9,7 +9,7 @@ import pytest
 from test_artifacts import TOY, make
 
 from stages.artifacts import Outcome, ShardReader, ShardWriter, Stage, unchanged
-from stages.artifacts.publication import COPY, published
+from stages.artifacts.publication import COPY, NEW, published
 
 FIRST = Stage(name="first", version="1")
 
@@ -80,11 +80,16 @@ def _batch(batch):
     return [Outcome([{"p": p}], {"v": np.full(2, p)}) for p in batch]
 
 
+def _kill_where_whole(folder):
+    if (folder / NEW / "manifest.json").is_file():
+        raise Killed
+
+
 def test_what_stands_whole_is_not_computed_again_after_a_kill(tmp_path, monkeypatch):
     make(tmp_path / "first" / "manifest.json", stage=FIRST)
     output = tmp_path / "toy" / "manifest.json"
     with monkeypatch.context() as patch:
-        patch.setattr("stages.artifacts.shard_writer.settle", lambda folder: (_ for _ in ()).throw(Killed()))
+        patch.setattr("stages.artifacts.publication.settle", _kill_where_whole)
         with pytest.raises(Killed):
             job(output)
     assert not output.exists()

@@ -5,6 +5,7 @@ Two shards of two samples each. Every mask is a rectangle, so a test can say the
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def _write_shard(root, shard, name, experiment, parser):
         "prompt": root / "experiments" / experiment / "prompt" / name,
         "segment": root / "experiments" / experiment / "segment" / name,
     }
-    images = folders["samples"] / "images"
+    images = root / "drawn"
     images.mkdir(parents=True)
     rows = []
     for number, toy in enumerate(shard):
@@ -147,8 +148,10 @@ def _write_shard(root, shard, name, experiment, parser):
         {
             "samples.parquet": lambda path: write_table(path, "samples", rows),
             "truth.parquet": lambda path: write_table(path, "truth", truth),
+            "images": lambda path: shutil.copytree(images, path),
         }
     )
+    shutil.rmtree(images)
     source = ShardReader(folders["samples"], "samples")
 
     def publish(stage, writers, failing=False, **inputs):

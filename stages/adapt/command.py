@@ -46,9 +46,10 @@ def run(
     rows: dict[str, Any] = {}
     roots: dict[str, Path] = {}
     for folder in folders:
+        place = folder.images(images)
         for row in folder.table("samples"):
             rows[row["sample_id"]] = row
-            roots[row["sample_id"]] = images or folder.path
+            roots[row["sample_id"]] = place
     ids = choose(sorted(rows), settings)
     identity = settings.model_dump(mode="json")
     given = {f"samples-{number:05d}": folder for number, folder in enumerate(folders)}

@@ -56,10 +56,11 @@ def restore(found: ShardReader) -> None:
         write_bytes(found.path / name, (found.path / right[0]).read_bytes())
 
 
-def write_aside(
+def publish(
     folder: Path, writers: Mapping[str, Callable[[Path], None]], manifest: Callable[[dict[str, FileRecord]], Manifest]
 ) -> Manifest:
-    """The files, each by its writer, and their manifest into `.new/`. manifest: makes it from the files' records."""
+    """A result in its place: files, each by its writer, and what `manifest` makes of their records. An equal result
+    that is there already stays untouched."""
     new = folder / NEW
     sweep(folder)
     shutil.rmtree(new, ignore_errors=True)
@@ -68,6 +69,7 @@ def write_aside(
         write(new / name)
     made = manifest(files_of(new))
     write_manifest(new / NAME, made)
+    settle(folder)
     return made
 
 

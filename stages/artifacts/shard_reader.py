@@ -40,6 +40,15 @@ class ShardReader:
         """The rows of `{table}.parquet`, verified."""
         return read_table(self.file(f"{table}.parquet"), table)
 
+    def images(self, elsewhere: Path | None) -> Path:
+        """The folder that the samples' image paths are relative to: `elsewhere`, where it is given, or the shard's own,
+        once the images that were drawn there are those recorded."""
+        if elsewhere is not None:
+            return elsewhere
+        for name in {name.partition("/")[0] for name in self.manifest.files if "/" in name}:
+            self.file(name)
+        return self.path
+
     @property
     def ids(self) -> list[str]:
         return [sample.id for sample in self.manifest.samples]

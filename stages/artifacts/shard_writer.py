@@ -20,7 +20,7 @@ from stages.artifacts.atomic import sha256_of, write_bytes
 from stages.artifacts.errors import AnywordError, SampleError
 from stages.artifacts.manifest import FileRecord, Manifest, ModelRecord, SampleState, Stage, fingerprint
 from stages.artifacts.progress import track
-from stages.artifacts.publication import PARTS, published, restore, settle, write_aside
+from stages.artifacts.publication import PARTS, publish, published, restore
 from stages.artifacts.sample_keys import content_key, made_keys
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 
@@ -182,9 +182,7 @@ class ShardWriter:
                 summary=dict(summary or {}),
             )
 
-        made = write_aside(self.folder, writers, manifest)
-        settle(self.folder)
-        return made
+        return publish(self.folder, writers, manifest)
 
     @property
     def outcomes(self) -> dict[int, Outcome]:

@@ -58,12 +58,13 @@ def run(
     learned = Embeddings(inputs["embeddings"].file(NAME))
     attender = cast(Module, implementation(settings))
     reader = AttentionReader(model, scales=settings.scales, layers=settings.layers, own=settings.refine > 0)
+    place = inputs["samples"].images(images)
     models = {"backbone": model.record}
     writer = ShardWriter(STAGE, identity, output, inputs=inputs, models=models)
 
     def process(batch: Sequence[int]) -> list[Result]:
         own = [rows[writer.ids[position]] for position in batch]
-        prepared = prepare(model, own, images or inputs["samples"].path)
+        prepared = prepare(model, own, place)
         results: dict[int, Result] = dict(prepared.failures)
         if prepared.owner:
             windows_of = [(batch[index], part) for index, part in zip(prepared.owner, prepared.part, strict=True)]

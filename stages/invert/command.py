@@ -49,13 +49,14 @@ def run(
     identity = settings.model_dump(mode="json")
     if unchanged(STAGE, identity, output, inputs=given, models=lambda: records.backbone(settings.backbone, adapter)):
         return
+    place = folder.images(images)
     inverter = cast(Module, implementation(settings))
     model = merge(load(settings.backbone, choose_device(device)), adapter)
     writer = ShardWriter(STAGE, identity, output, inputs=given, models={"backbone": model.record})
 
     def process(batch: Sequence[int]) -> list[Result]:
         own = [rows[writer.ids[position]] for position in batch]
-        inputs = prepare(model, own, images or folder.path)
+        inputs = prepare(model, own, place)
         results: dict[int, Result] = dict(inputs.failures)
         if inputs.owner:
             texts = [own[index]["text"] for index in inputs.owner]

@@ -163,12 +163,13 @@ def _cards(
     truth = _grouped(inputs["samples"].table("truth")) if lines else {}  # who answers whom is the score's to say
     points = _grouped(inputs["points"].table("points")) if "points" in inputs else {}
     maps: WordMaps | None = read_maps(inputs["maps"].file("maps.zarr")) if "maps" in inputs else None
+    place = inputs["samples"].images(images)
     for position, name in enumerate(inputs["samples"].ids[: chosen.max_samples - before]):
         row = rows.get(name)
         card = view.Card(before + position + 1, name, row["text"] if row else "", reason=failures.get(name))
         if row is not None:
             card.width, card.height = row["width"], row["height"]
-            _picture(card, row, folder, images or inputs["samples"].path, chosen.picture_size)
+            _picture(card, row, folder, place, chosen.picture_size)
         if row is not None and card.reason is None:
             targets = targets_of(name, parses[name])
             card.words, cells = view.sentence(row["text"], targets, maps.of_sample(position) if maps else {})

@@ -13,7 +13,8 @@ import numpy as np
 
 from stages.artifacts.atomic import aside, write_json
 from stages.artifacts.images import read_image
-from stages.artifacts.manifest import NAME, Manifest, fingerprint, write_manifest
+from stages.artifacts.manifest import NAME, Manifest, fingerprint
+from stages.artifacts.publication import publish
 from stages.artifacts.recipes import identity
 from stages.artifacts.shard_reader import ShardReader
 from stages.artifacts.shard_writer import Failure, Outcome, Result, ShardWriter, attempt
@@ -76,7 +77,7 @@ def index(*, recipe: Mapping[str, Any], output: Path, root: Path | None = None, 
             "files": place.read,
         },
     )
-    write_manifest(output, manifest)
+    publish(output.parent, {}, lambda files: manifest)
     log.info("%s", told(manifest))
     return manifest
 

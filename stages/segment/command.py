@@ -50,7 +50,7 @@ def run(
     module, decides = cast(Module, implementation(settings)), identity(settings)
     if unchanged(STAGE, decides, output, inputs=inputs, models=lambda: module.records(settings)):
         return
-    requests = _requests(inputs, images or inputs["samples"].path)
+    requests = _requests(inputs, inputs["samples"].images(images))
     segmenter = module.load(settings, device)
     writer = ShardWriter(STAGE, decides, output, inputs=inputs, models=segmenter.models)
 

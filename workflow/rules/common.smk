@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.manifest import read_manifest
 from stages.artifacts.results import (
     RESULTS,
     SHARD,
@@ -238,8 +239,10 @@ def scores_of(experiments):
 def summary_of(dataset):
     """What the index says of a dataset: shards, samples, truth."""
     manifest = checkpoints.index.get(dataset=dataset).output.manifest
-    with open(manifest) as file:
-        return json.load(file)["summary"]
+    try:
+        return read_manifest(Path(manifest), "index").summary
+    except AnywordError as error:
+        raise WorkflowError(str(error))
 
 
 def shards_of(dataset):
