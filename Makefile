@@ -1,6 +1,8 @@
 # make demo    set up .venv, run the embedded demo through every stage, print its scores and where the page is
 # make picture draw the README's picture anew, from scenes run through every stage
 # make test    set up .venv, run the tests, on up to four cores
+# make test-slurm  the workflow on a SLURM cluster that it sets up on this machine (Debian, as root)
+# make soak    kill a run at a hundred moments and see that nothing is lost (KILLS=100)
 # make lint    style, types, workflow
 # make train   train the embedded models anew (TREEBANK=folder of a Universal Dependencies English treebank)
 # make bench   seconds and memory: of the demo by stage, run afresh, and of scoring a large dataset
@@ -11,7 +13,7 @@ INSTALLED := .venv/.installed
 CORES ?= 2
 SNAKEMAKE := $(BIN)/snakemake --profile workflow/profiles/local --cores $(CORES)
 
-.PHONY: demo picture test lint train bench
+.PHONY: demo picture test test-slurm soak lint train bench
 
 demo: $(INSTALLED)
 	@$(SNAKEMAKE) --quiet rules host
@@ -22,6 +24,10 @@ picture: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+test-slurm: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[slurm]'
+	ANYWORD_SLURM=1 timeout -k 10 3000 $(BIN)/python -m pytest tests/slurm
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -21,6 +21,7 @@ from stages.commands.export import export
 from stages.commands.parse import parse, parsers
 from stages.commands.results import results
 from stages.commands.segment import segment
+from stages.commands.status import status
 from stages.commands.verify import verify
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command()(segment)
 app.command()(results)
 app.command()(backbone)
+app.command()(status)
 app.command()(verify)
 app.command()(export)
 app.command()(parse)

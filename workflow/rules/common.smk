@@ -1,6 +1,5 @@
 """What the rules share: the validated configuration, names, paths, and where a job finds this checkout's code."""
 
-import json
 import re
 import sys
 from functools import cache
@@ -10,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
+from stages import cluster
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.manifest import read_manifest
 from stages.artifacts.results import (
@@ -180,6 +180,30 @@ def execution(stage):
         ]
 
     return options
+
+
+def minutes(stage):
+    """Resources function: minutes for one shard of a stage, growing with each attempt."""
+
+    def asked(wildcards, attempt):
+        inverter = wildcards.get("inverter", "")
+        return cluster.minutes(wf, stage, wildcards.dataset, inverter, attempt)
+
+    return asked
+
+
+def fixed_minutes(first):
+    """Resources function: the same, where the work has no shards."""
+    return lambda wildcards, attempt: cluster.grown(
+        first, attempt, wf.config.execution.limits.minutes
+    )
+
+
+def memory(first):
+    """Resources function: MB for a job, growing with each attempt."""
+    return lambda wildcards, attempt: cluster.grown(
+        first, attempt, wf.config.execution.limits.memory_mb
+    )
 
 
 def mapped(pattern):
