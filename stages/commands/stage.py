@@ -14,6 +14,7 @@ import typer
 
 from stages.artifacts.claim import claimed
 from stages.artifacts.errors import AnywordError
+from stages.environment import fix_threads
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -196,6 +197,7 @@ def report(
 
 
 def _run(room: str, *, output: Path, **arguments: Any) -> None:
+    fix_threads()
     command = importlib.import_module(f"stages.{room}.command")
     with claimed(output.parent):
         command.run(output=output, **arguments)
