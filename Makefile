@@ -29,6 +29,9 @@ test-slurm: $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[slurm]'
 	ANYWORD_SLURM=1 timeout -k 10 3000 $(BIN)/python -m pytest tests/slurm
 
+soak: $(INSTALLED)
+	KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest tests/test_soak.py
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

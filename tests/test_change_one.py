@@ -5,46 +5,19 @@ import logging
 
 import numpy as np
 import pytest
-from PIL import Image
 from safetensors.numpy import load_file
-from tiny_workflow import tiny_config
+from tiny_shard import ROWS, prepare, run
 
 from stages.artifacts import ShardReader
 from stages.artifacts.embeddings import unpack
 from stages.artifacts.maps import read_maps
-from stages.artifacts.results import Results
-from stages.config import Workflow, complete_config, merged
-from stages.plan import steps
 
-ROWS = [("a", "a red circle on grass"), ("b", "a blue star"), ("c", "a circle"), ("d", "a green square")]
 COSTLY = ("invert", "attend", "segment")
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("base")
-    images = folder / "images"
-    images.mkdir()
-    for number, (name, _) in enumerate(ROWS):
-        pixels = np.random.default_rng(number).integers(0, 255, (30, 40, 3), np.uint8)
-        Image.fromarray(pixels).save(images / f"{name}.png")
-    config = merged(complete_config(), tiny_config(folder))
-    config["datasets"]["tiny"] = {"kind": "folder", "root": str(images), "texts": str(folder / "texts.jsonl")}
-    config["experiments"] = {"one": {**config["experiments"]["two"]}}
-    config["experiments"]["one"]["parser"] = "words"
-    return folder, Workflow(config)
-
-
-def run(base, root, rows, images=None):
-    """Every stage of a shard of these rows; the manifests of its stages."""
-    folder, workflow = base
-    texts = folder / "texts.jsonl"
-    texts.write_text("".join(json.dumps({"id": i, "image": f"{i}.png", "text": text}) + "\n" for i, text in rows))
-    made = {}
-    for step in steps(workflow, "one", Results(root), "00000", images=images or folder / "images", texts=texts):
-        step.run()
-        made[step.stage] = step.output
-    return made
+    return prepare(tmp_path_factory.mktemp("base"))
 
 
 def same(one, two):
@@ -103,10 +76,10 @@ def test_a_repaired_photo_is_the_only_one_computed(base, tmp_path, caplog):
     images = tmp_path / "images"
     images.mkdir()
     for name, _ in ROWS[:3]:
-        (images / f"{name}.png").write_bytes((base[0] / "images" / f"{name}.png").read_bytes())
+        (images / f"{name}.png").write_bytes((base / "images" / f"{name}.png").read_bytes())
     (images / "b.png").write_bytes(b"\x89PNG no picture")
     run(base, tmp_path / "out", ROWS[:3], images)
-    (images / "b.png").write_bytes((base[0] / "images" / "b.png").read_bytes())
+    (images / "b.png").write_bytes((base / "images" / "b.png").read_bytes())
     with caplog.at_level(logging.INFO, logger="anyword"):
         mended = run(base, tmp_path / "out", ROWS[:3], images)
     assert kept(caplog) == dict.fromkeys(COSTLY, 2)

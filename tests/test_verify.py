@@ -7,7 +7,7 @@ import shutil
 from functools import partial
 
 import pytest
-from test_change_one import base, run  # noqa: F401 (base is a fixture)
+from tiny_shard import prepare, run
 from toy_results import write_results
 from typer.testing import CliRunner
 
@@ -25,7 +25,12 @@ DAMAGES = ("flip", "truncate", "delete", "swap", "append")
 
 
 @pytest.fixture(scope="module")
-def whole(base, tmp_path_factory):  # noqa: F811
+def base(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def whole(base, tmp_path_factory):
     """Two datasets that went through every stage: a folder's, and one of drawn images with truth, adapter and score."""
     root = tmp_path_factory.mktemp("whole") / "results"
     run(base, root / "photos", ROWS)
@@ -155,7 +160,7 @@ def test_a_file_of_nobody_is_named_and_repair_takes_it_alone(results):
     assert verify(results).exit_code == 0
 
 
-def test_repair_removes_what_is_bad_and_the_next_run_makes_just_that(base, tmp_path, caplog):  # noqa: F811
+def test_repair_removes_what_is_bad_and_the_next_run_makes_just_that(base, tmp_path, caplog):
     made = run(base, tmp_path / "photos", ROWS)
     before = {path: path.read_bytes() for path in every_file(tmp_path)}
     bad = made["attend"].parent / "maps.zarr" / "zarr.json"
