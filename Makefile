@@ -2,6 +2,8 @@
 # make demo-invseg  the same scenes as label maps, by InvSeg and by what it starts from
 # make picture draw the README's picture anew, from scenes run through every stage
 # make test    set up .venv, run the tests, on up to four cores
+# make test-slurm  the workflow on a SLURM cluster that it sets up on this machine (Debian, as root)
+# make soak    kill a run at a hundred moments and see that nothing is lost (KILLS=100)
 # make lint    style, types, workflow
 # make train   train the embedded models anew (TREEBANK=folder of a Universal Dependencies English treebank)
 # make bench   seconds and memory: of the demo by stage, run afresh, and of scoring a large dataset
@@ -12,7 +14,7 @@ INSTALLED := .venv/.installed
 CORES ?= 2
 SNAKEMAKE := $(BIN)/snakemake --profile workflow/profiles/local --cores $(CORES)
 
-.PHONY: demo demo-invseg picture test lint train bench
+.PHONY: demo demo-invseg picture test test-slurm soak lint train bench
 
 demo: $(INSTALLED)
 	@$(SNAKEMAKE) --quiet rules host
@@ -27,6 +29,13 @@ picture: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+test-slurm: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[slurm]'
+	ANYWORD_SLURM=1 timeout -k 10 3000 $(BIN)/python -m pytest tests/slurm
+
+soak: $(INSTALLED)
+	KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest tests/test_soak.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -32,6 +32,10 @@ localrules:
     all,
 
 
+onstart:
+    cluster.know(workflow.executor_settings)
+
+
 rule all:
     default_target: True
     input:

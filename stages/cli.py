@@ -25,6 +25,8 @@ from stages.commands.picture import picture
 from stages.commands.results import results
 from stages.commands.run import init, run
 from stages.commands.segment import segment
+from stages.commands.status import status
+from stages.commands.verify import verify
 
 app = typer.Typer(
     name="anyword",
@@ -42,6 +44,8 @@ app.command()(explain)
 app.command()(compare)
 app.command()(picture)
 app.command()(backbone)
+app.command()(status)
+app.command()(verify)
 app.command()(export)
 app.command()(parse)
 app.command()(parsers)

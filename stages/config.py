@@ -65,6 +65,15 @@ class Experiment(Options):
     reporter: Name = Field("default", description="One of `reporters`: what the page shows.")
 
 
+class Limits(Options):
+    """The most that a job may ask of a cluster, whatever the attempt."""
+
+    minutes: int | None = Field(
+        default=None, ge=1, description="The partition's time limit; a job killed there goes on."
+    )
+    memory_mb: int | None = Field(default=None, ge=1, description="Memory of the partition's nodes.")
+
+
 class Execution(Options):
     """How work is carried out. Nothing here changes a result, so nothing here runs a stage again."""
 
@@ -72,6 +81,10 @@ class Execution(Options):
     batch_size: dict[Literal["samples", "adapt", "invert", "attend", "segment"], Annotated[int, Field(ge=1)]] = Field(
         default_factory=dict, description="Images a step of these stages; their defaults suit a 16 GB GPU."
     )
+    seconds_an_image: dict[
+        Literal["samples", "parse", "invert", "attend", "prompt", "segment"], Annotated[float, Field(gt=0)]
+    ] = Field(default_factory=dict, description="What these stages take on your device: the time asked of a cluster.")
+    limits: Limits = Field(default=Limits(), description="The most that a job may ask of a cluster.")
 
 
 class Configuration(Options):

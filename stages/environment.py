@@ -1,10 +1,23 @@
-"""What a job of the workflow inherits: where it finds `anyword` and the code behind it."""
+"""What a job of the workflow inherits: where it finds `anyword` and the code behind it, and how many threads it has."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+
+THREADS = 2
+"""Of a stage on a CPU, whatever the machine has: how sums are split over threads decides their last bits, and a result
+must not depend on where it was made. More processors are used by more shards at once."""
+_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def fix_threads() -> None:
+    """Let this process compute with `THREADS` threads, before or after torch is there."""
+    os.environ.update(dict.fromkeys(_VARIABLES, str(THREADS)))
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(THREADS)
 
 
 def jobs_run_code_of(checkout: Path) -> None:

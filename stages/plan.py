@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.claim import claimed
 from stages.artifacts.results import Results
 from stages.config import Workflow
+from stages.environment import fix_threads
 
 READS = {
     "phrases": ("samples",),
@@ -48,7 +50,9 @@ class Step:
         """Run the stage in this process; one whose result is there already, unchanged, says so and returns."""
         room, function = ("samples", "index") if self.stage == "index" else (self.stage, "run")
         command = getattr(importlib.import_module(f"stages.{room}.command"), function)
-        command(output=self.output, **self.arguments)
+        fix_threads()
+        with claimed(self.output.parent):
+            command(output=self.output, **self.arguments)
 
 
 def steps(

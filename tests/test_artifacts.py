@@ -108,7 +108,7 @@ def test_readers_refuse_a_file_that_is_not_the_manifest_s(tmp_path, damage):
         path.write_bytes(data[:-3])
     else:
         path.unlink()
-    with pytest.raises(ArtifactError, match=r"phrases\.parquet.*run toy again"):
+    with pytest.raises(ArtifactError, match=r"phrases\.parquet.*--repair.*run toy again"):
         folder.table("phrases")
 
 

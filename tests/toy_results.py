@@ -5,6 +5,7 @@ Two shards of two samples each. Every mask is a rectangle, so a test can say the
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,9 +118,9 @@ def _write_shard(root, shard, name, experiment, parser):
         "prompt": root / "experiments" / experiment / "prompt" / name,
         "segment": root / "experiments" / experiment / "segment" / name,
     }
-    images = folders["samples"] / "images"
-    shared = images.is_dir()
-    images.mkdir(parents=True, exist_ok=True)
+    shared = folders["samples"].is_dir()
+    images = root / "drawn"
+    images.mkdir(parents=True)
     rows = []
     for number, toy in enumerate(shard):
         pixels = np.full((HEIGHT, WIDTH, 3), 230, dtype=np.uint8)
@@ -152,9 +153,11 @@ def _write_shard(root, shard, name, experiment, parser):
     tables = {
         "samples.parquet": lambda path: write_table(path, "samples", rows),
         "truth.parquet": lambda path: write_table(path, "truth", truth),
+        "images": lambda path: shutil.copytree(images, path),
     }
     if not shared:
         writer.publish(tables)
+    shutil.rmtree(images)
     source = ShardReader(folders["samples"], "samples")
 
     def publish(stage, writers, failing=False, **inputs):

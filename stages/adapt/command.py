@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.adapt.recipe import STAGE, LoraRecipe
-from stages.artifacts import AnywordError, Failure, ShardReader, ShardWriter
+from stages.artifacts import AnywordError, Failure, ShardReader, ShardWriter, unchanged
 from stages.artifacts.atomic import aside, write_json
 from stages.artifacts.recipes import validated
 
@@ -35,6 +35,7 @@ def run(
 
     from stages.adapt.lora import Pairs, choose, train
     from stages.learning.trainable_tokens import trainable_tokens
+    from stages.models import records
     from stages.models.devices import choose_device
     from stages.models.diffusion import load
     from stages.models.inputs import prepare
@@ -45,19 +46,17 @@ def run(
     rows: dict[str, Any] = {}
     roots: dict[str, Path] = {}
     for folder in folders:
+        place = folder.images(images)
         for row in folder.table("samples"):
             rows[row["sample_id"]] = row
-            roots[row["sample_id"]] = images or folder.path
+            roots[row["sample_id"]] = place
     ids = choose(sorted(rows), settings)
+    identity = settings.model_dump(mode="json")
+    given = {f"samples-{number:05d}": folder for number, folder in enumerate(folders)}
+    if unchanged(STAGE, identity, output, inputs=given, models=lambda: records.backbone(settings.backbone), ids=ids):
+        return
     model = load(settings.backbone, choose_device(device))
-    writer = ShardWriter(
-        STAGE,
-        settings.model_dump(mode="json"),
-        output,
-        inputs={f"samples-{number:05d}": folder for number, folder in enumerate(folders)},
-        models={"backbone": model.record},
-        ids=ids,
-    )
+    writer = ShardWriter(STAGE, identity, output, inputs=given, models={"backbone": model.record}, ids=ids)
     latents: list[torch.Tensor] = []
     tokens: list[Tokens] = []
     owners: list[str] = []

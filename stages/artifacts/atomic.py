@@ -33,7 +33,7 @@ def aside(path: Path) -> Iterator[Path]:
             # A folder cannot replace a filled one in one step. The manifest, not the folder, says what is valid.
             shutil.rmtree(path)
         partial.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except BaseException:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
@@ -57,7 +57,11 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """JSON for people: sorted keys, two spaces, final newline, so that equal values are equal bytes."""
-    write_bytes(path, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def canonical(value: Any) -> str:
@@ -77,11 +81,12 @@ def sha256_file(path: Path) -> str:
 def _sync_tree(path: Path) -> None:
     if path.is_dir():
         for child in sorted(path.rglob("*")):
-            _sync(child)
-    _sync(path)
+            sync(child)
+    sync(path)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's entries, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -12,7 +12,7 @@ given of the text, and `token` counts its columns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -70,6 +70,27 @@ def pack(
         tensors[_name("token", n)] = np.concatenate(token)
         tensors[_name("joined", n)] = np.concatenate(joined)
     return tensors
+
+
+def unpack(path: Path) -> Callable[[int], dict[str, np.ndarray]]:
+    """The opposite of `pack`: gives a sample's tensors by its position in the file's shard."""
+    from safetensors.numpy import load_file
+
+    tensors = load_file(path)
+    encoders = sum(name.partition(".")[0] == "vectors" for name in tensors)
+
+    def of(position: int) -> dict[str, np.ndarray]:
+        loss = tensors["loss"][position]
+        found = {"loss": loss[~np.isnan(loss)]}
+        for n in range(encoders):
+            own = tensors[_name("sample", n)] == position
+            words = tensors[_name("joined", n)]
+            found[_name("vectors", n)] = tensors[_name("vectors", n)][own]
+            found[_name("token", n)] = tensors[_name("token", n)][own]
+            found[_name("joined", n)] = words[words[:, 0] == position, 1:]
+        return found
+
+    return of
 
 
 def write_embeddings(path: Path, tensors: Mapping[str, np.ndarray], *, space: Space = "input") -> None:

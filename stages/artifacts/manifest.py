@@ -6,12 +6,13 @@ same result is the same bytes, and a rerun that changes nothing changes no conte
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stages.artifacts.atomic import canonical, sha256_file, sha256_of, write_json
+from stages.artifacts.atomic import canonical, json_bytes, sha256_file, sha256_of, write_json
 from stages.artifacts.errors import ArtifactError
 
 SCHEMA: Literal[1] = 1
@@ -33,6 +34,9 @@ class SampleState(_Strict):
     id: str
     state: Literal["done", "failed"]
     reason: str | None = None
+    key: str | None = None
+    """What this sample's own result was made from: see `sample_keys`. None where it failed, and of a stage whose
+    results are not a sample's own."""
 
 
 class FileRecord(_Strict):
@@ -60,6 +64,8 @@ class Manifest(_Strict):
     samples: tuple[SampleState, ...] = ()
     files: dict[str, FileRecord] = {}
     summary: dict[str, Any] = {}
+    seal: str | None = None
+    """Hash of all the rest, written with it; None in memory, and in files older than it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -91,24 +97,43 @@ def files_of(folder: Path) -> dict[str, FileRecord]:
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    write_json(path, manifest.model_dump(mode="json", by_alias=True))
+    value = manifest.model_dump(mode="json", by_alias=True, exclude={"seal"})
+    write_json(path, {**value, "seal": sha256_of(json_bytes(value))})
 
 
-def read_manifest(path: Path, stage: str) -> Manifest:
-    """The manifest at `path`; ArtifactError if it is missing, broken, or another stage's."""
+def read_manifest(path: Path, stage: str | None = None) -> Manifest:
+    """The manifest at `path`; ArtifactError if it is missing, broken, altered, or of another stage than `stage`."""
     if path.is_dir():
         path = path / NAME
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        data = path.read_bytes()
+        manifest = Manifest.model_validate_json(data)
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: no {stage} here.", remedy="Run that stage first.") from None
+        raise ArtifactError(f"{path}: no {stage or 'manifest'} here.", remedy="Run that stage first.") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ArtifactError(
-            f"{path}: not a manifest of this version ({where or 'file'}: {first['msg']}).",
-            remedy="Delete the file and run the stage again.",
+            f"{path}: not a manifest of this version ({where or 'file'}: {first['msg']}).", remedy=_remedy(path)
         ) from None
-    if manifest.stage.name != stage:
+    if stage is not None and manifest.stage.name != stage:
         raise ArtifactError(f"{path}: a manifest of stage '{manifest.stage.name}' where '{stage}' is expected.")
+    if not _as_written(data, manifest):
+        raise ArtifactError(f"{path}: was altered after it was written.", remedy=_remedy(path))
     return manifest
+
+
+def _as_written(data: bytes, manifest: Manifest) -> bool:
+    """Whether a manifest says what it said when it was written: its fingerprint is that of what it names, and, where
+    it bears a seal, every byte is as it was."""
+    named = fingerprint(manifest.stage, manifest.recipe, manifest.models, manifest.inputs)
+    if manifest.fingerprint != named:
+        return False
+    if manifest.seal is None:
+        return True
+    value = json.loads(data)
+    return data == json_bytes(value) and value.pop("seal") == sha256_of(json_bytes(value))
+
+
+def _remedy(path: Path) -> str:
+    return f"Take it away with `anyword verify {path.parent} --repair`, then run the workflow again."

@@ -109,7 +109,7 @@ def read_maps(path: Path, *, steps: bool = False) -> WordMaps:
             if array.nchunks_initialized != expected:
                 raise ArtifactError(
                     f"{path}: '{name}' has {array.nchunks_initialized} of {expected} chunks.",
-                    remedy="Delete the shard's manifest.json and run attend again.",
+                    remedy="Take it away with `anyword verify --repair` and run attend again.",
                 )
             values[name] = np.asarray(array[...])
     except ArtifactError:
@@ -117,6 +117,6 @@ def read_maps(path: Path, *, steps: bool = False) -> WordMaps:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ArtifactError(
             f"{path}: cannot be read ({error}).",
-            remedy="Delete the shard's manifest.json and run attend again.",
+            remedy="Take it away with `anyword verify --repair` and run attend again.",
         ) from error
     return WordMaps(**values)

@@ -15,11 +15,12 @@ class ShardReader:
     """One stage's result for one shard (or, for score and report, for all of them)."""
 
     def __init__(self, manifest: Path, stage: str) -> None:
-        """Open by the path of the folder or of its `manifest.json`; ArtifactError if it is not `stage`'s."""
-        self.path = manifest if manifest.is_dir() else manifest.parent
+        """Open by the path of the folder or of its manifest; ArtifactError if it is not `stage`'s."""
+        manifest = manifest / NAME if manifest.is_dir() else manifest
+        self.path = manifest.parent
         self.stage = stage
-        self.manifest: Manifest = read_manifest(self.path / NAME, stage)
-        self.sha256 = sha256_file(self.path / NAME)
+        self.manifest: Manifest = read_manifest(manifest, stage)
+        self.sha256 = sha256_file(manifest)
 
     def file(self, name: str) -> Path:
         """The path of a file or, for a Zarr group, of a folder, once its size and hash are those recorded."""
@@ -39,9 +40,23 @@ class ShardReader:
         """The rows of `{table}.parquet`, verified."""
         return read_table(self.file(f"{table}.parquet"), table)
 
+    def images(self, elsewhere: Path | None) -> Path:
+        """The folder that the samples' image paths are relative to: `elsewhere`, where it is given, or the shard's own,
+        once the images that were drawn there are those recorded."""
+        if elsewhere is not None:
+            return elsewhere
+        for name in {name.partition("/")[0] for name in self.manifest.files if "/" in name}:
+            self.file(name)
+        return self.path
+
     @property
     def ids(self) -> list[str]:
         return [sample.id for sample in self.manifest.samples]
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Key by id of the samples whose results have an identity of their own."""
+        return {sample.id: sample.key for sample in self.manifest.samples if sample.key is not None}
 
     @property
     def failures(self) -> dict[str, str]:
@@ -50,7 +65,7 @@ class ShardReader:
 
     @property
     def _remedy(self) -> str:
-        return f"Delete {self.path / NAME} and run {self.stage} again."
+        return f"Take it away with `anyword verify {self.path} --repair` and run {self.stage} again."
 
 
 def check_lineage(inputs: dict[str, ShardReader]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +18,10 @@ import numpy as np
 
 from stages.artifacts.atomic import sha256_of, write_bytes
 from stages.artifacts.errors import AnywordError, SampleError
-from stages.artifacts.manifest import (
-    Manifest,
-    ModelRecord,
-    SampleState,
-    Stage,
-    files_of,
-    fingerprint,
-    read_manifest,
-    write_manifest,
-)
+from stages.artifacts.manifest import FileRecord, Manifest, ModelRecord, SampleState, Stage, fingerprint
 from stages.artifacts.progress import track
+from stages.artifacts.publication import PARTS, publish, published, restore
+from stages.artifacts.sample_keys import content_key, made_keys
 from stages.artifacts.shard_reader import ShardReader, check_lineage
 
 log = logging.getLogger("anyword")
@@ -55,6 +47,8 @@ class Failure:
 Result = Outcome | Failure
 Process = Callable[[Sequence[int]], Sequence[Result]]
 """Positions of a batch's samples in the shard to their results, in the same order."""
+Earlier = Callable[[ShardReader], Callable[[int], Outcome]]
+"""Opens an earlier result of the same stage; what it gives tells a sample's outcome by its position there."""
 
 
 def unchanged(
@@ -64,18 +58,19 @@ def unchanged(
     *,
     inputs: Mapping[str, ShardReader],
     models: Callable[[], Mapping[str, ModelRecord]] = dict,
+    ids: Sequence[str] | None = None,
 ) -> bool:
-    """Whether the manifest at `output` is already what this stage would publish, whole: asked before models are loaded.
+    """Whether what stands published at `output` is what this stage would publish, whole: asked before models are
+    loaded. Its manifest is put back where Snakemake, about to run the job again, took it away.
 
-    models: gives the records of what would be loaded; asked only where there is a manifest of the same stage. A result
-    in which a sample failed here, not before, is not kept: the cause may be mended. (Snakemake deletes a job's manifest
-    before it runs the job, so what the workflow runs again is computed again.)
+    models: gives the records of what would be loaded; asked only where there is a result of the same stage. A result
+    in which a sample failed here, not before, is not kept: the cause may be mended.
     """
-    if not output.is_file():
+    there = published(output, stage.name)
+    if there is None:
         return False
     try:
-        there = ShardReader(output, stage.name)
-        found = ShardWriter(stage, recipe, output, inputs=inputs, models=models())
+        found = ShardWriter(stage, recipe, output, inputs=inputs, models=models(), ids=ids)
         if there.manifest.fingerprint != found.fingerprint:
             return False
         before = {found.ids[position] for position in found.results}
@@ -83,6 +78,7 @@ def unchanged(
             return False
         for name in there.manifest.files:
             there.file(name)
+        restore(there)
     except (AnywordError, OSError):
         return False  # what is wrong shows, with its remedy, when the stage runs
     log.info("%s: unchanged, kept", stage.name)
@@ -109,8 +105,13 @@ class ShardWriter:
         inputs: Mapping[str, ShardReader],
         models: Mapping[str, ModelRecord] | None = None,
         ids: Sequence[str] | None = None,
+        observed: bool = False,
     ) -> None:
-        """`output` is the path of the manifest to write; `ids` default to those of the first input."""
+        """`output` is the path of the manifest to write.
+
+        ids: of the samples, by default those of the first input. With ids of its own a result is not one of each
+        sample: it is kept, or made again, as a whole. observed: see `sample_keys`.
+        """
         check_lineage(dict(inputs))
         self.stage = stage
         self.recipe = dict(recipe)
@@ -120,6 +121,10 @@ class ShardWriter:
         self.inputs = {name: one.sha256 for name, one in inputs.items()}
         self.fingerprint = fingerprint(stage, self.recipe, self.models, self.inputs)
         self.ids = list(ids) if ids is not None else next(iter(inputs.values())).ids
+        self.observed = observed
+        self.made: list[str | None] = [None] * len(self.ids)
+        if ids is None and not observed:
+            self.made = made_keys(stage, self.recipe, self.models, inputs, self.ids)
         self.results: dict[int, Result] = {}
         places = {sample_id: position for position, sample_id in enumerate(self.ids)}
         for one in inputs.values():
@@ -127,12 +132,17 @@ class ShardWriter:
                 if sample_id in places:
                     self.results.setdefault(places[sample_id], Failure(_once(one.stage, reason)))
 
-    def run(self, process: Process, *, batch_size: int, description: str | None = None) -> list[Result]:
-        """Every sample's result in order, batch by batch; batches that an earlier run finished are read back.
+    def run(
+        self, process: Process, *, batch_size: int, description: str | None = None, earlier: Earlier | None = None
+    ) -> list[Result]:
+        """Every sample's result in order, batch by batch; batches that an earlier run finished are read back, and with
+        `earlier` the samples of the result published here whose keys are the same.
 
         A SampleError belongs to its sample and must be returned by `process` as a Failure (see `attempt`). Any other
         exception is this program's or the machine's fault and ends the job; its finished batches stay.
         """
+        if earlier is not None:
+            self.results.update(self._kept(earlier))
         pending = [position for position in range(len(self.ids)) if position not in self.results]
         batches = [pending[i : i + batch_size] for i in range(0, len(pending), batch_size)]
         found = self._read_parts()
@@ -151,10 +161,7 @@ class ShardWriter:
     def publish(
         self, writers: Mapping[str, Callable[[Path], None]], *, summary: Mapping[str, Any] | None = None
     ) -> Manifest:
-        """Write the shard's files, then its manifest; the parts of unfinished work go last."""
-        self._retract()
-        for name, write in writers.items():
-            write(self.folder / name)
+        """Write the shard's files and its manifest, and put them in their place; an equal result stays untouched."""
         states = []
         for position, sample_id in enumerate(self.ids):
             result = self.results.get(position, Outcome())
@@ -162,43 +169,55 @@ class ShardWriter:
                 log.warning("%s: sample '%s' failed: %s", self.stage.name, sample_id, result.reason)
                 states.append(SampleState(id=sample_id, state="failed", reason=result.reason))
             else:
-                states.append(SampleState(id=sample_id, state="done"))
-        manifest = Manifest(
-            stage=self.stage,
-            recipe=self.recipe,
-            models=self.models,
-            inputs=self.inputs,
-            fingerprint=self.fingerprint,
-            samples=tuple(states),
-            files=files_of(self.folder),
-            summary=dict(summary or {}),
-        )
-        write_manifest(self.output, manifest)
-        shutil.rmtree(self.folder / ".parts", ignore_errors=True)
-        return manifest
+                key = content_key(result.rows) if self.observed else self.made[position]
+                states.append(SampleState(id=sample_id, state="done", key=key))
+
+        def manifest(files: dict[str, FileRecord]) -> Manifest:
+            return Manifest(
+                stage=self.stage,
+                recipe=self.recipe,
+                models=self.models,
+                inputs=self.inputs,
+                fingerprint=self.fingerprint,
+                samples=tuple(states),
+                files=files,
+                summary=dict(summary or {}),
+            )
+
+        return publish(self.folder, writers, manifest)
 
     @property
     def outcomes(self) -> dict[int, Outcome]:
         """The results of the samples that did not fail, by position."""
         return {p: r for p, r in sorted(self.results.items()) if isinstance(r, Outcome)}
 
-    def _retract(self) -> None:
-        """Take back an earlier result: its manifest first, then the files that it lists (and no others)."""
+    def _kept(self, earlier: Earlier) -> dict[int, Outcome]:
+        """Outcomes, by position here, of the samples whose published results were made from the same."""
+        there = published(self.output, self.stage.name)
+        if there is None:
+            return {}
+        places = {sample_id: position for position, sample_id in enumerate(there.ids)}
+        keys = there.keys
+        same = [
+            position
+            for position, (sample_id, made) in enumerate(zip(self.ids, self.made, strict=True))
+            if made is not None and position not in self.results and keys.get(sample_id) == made
+        ]
+        if not same:
+            return {}
         try:
-            earlier = read_manifest(self.output, self.stage.name)
-        except AnywordError:
-            earlier = None
-        self.output.unlink(missing_ok=True)
-        for name in earlier.files if earlier else ():
-            path = (self.folder / name).resolve()
-            if path.is_relative_to(self.folder.resolve()):  # names in a file are data: never leave the folder
-                path.unlink(missing_ok=True)
+            read = earlier(there)
+        except (AnywordError, OSError) as error:
+            log.warning("%s: what is published cannot be used: %s", self.stage.name, error)
+            return {}
+        log.info("%s: %d of %d samples are unchanged, kept", self.stage.name, len(same), len(self.ids))
+        return {position: read(places[self.ids[position]]) for position in same}
 
     # Parts: a finished batch as one safetensors file, named by its own hash, so a torn or foreign one is not used.
 
     @property
     def _parts(self) -> Path:
-        return self.folder / ".parts" / self.fingerprint[:16]
+        return self.folder / PARTS / self.fingerprint[:16]
 
     def _write_part(self, batch: Sequence[int], results: Sequence[Result]) -> None:
         from safetensors.numpy import save

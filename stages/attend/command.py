@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +22,7 @@ from stages.artifacts import (
 )
 from stages.artifacts.embeddings import NAME, Embeddings
 from stages.artifacts.language import words
-from stages.artifacts.maps import WordMaps, write_maps
+from stages.artifacts.maps import WordMaps, read_maps, write_maps
 from stages.artifacts.recipes import implementation, validated
 from stages.attend.attender import Module
 from stages.attend.recipe import STAGE, AttenderRecipe
@@ -78,12 +78,13 @@ def run(
     reader = AttentionReader(
         model, scales=settings.scales, layers=settings.layers, own=settings.refine > 0, heads=settings.heads
     )
+    place = inputs["samples"].images(images)
     models = {"backbone": model.record}
     writer = ShardWriter(STAGE, identity, output, inputs=inputs, models=models)
 
     def process(batch: Sequence[int]) -> list[Result]:
         own = [rows[writer.ids[position]] for position in batch]
-        prepared = prepare(model, own, images or inputs["samples"].path, tokenize)
+        prepared = prepare(model, own, place, tokenize)
         results: dict[int, Result] = dict(prepared.failures)
         if prepared.owner:
             windows_of = [(batch[index], part) for index, part in zip(prepared.owner, prepared.part, strict=True)]
@@ -108,9 +109,20 @@ def run(
                 results[index] = Failure("attention is not finite. Give the backbone dtype: float32.")
         return [results[index] for index in range(len(batch))]
 
-    writer.run(process, batch_size=batch_size)
+    writer.run(process, batch_size=batch_size, earlier=partial(_earlier, keep_steps=settings.keep_steps))
     maps = pack(writer.outcomes, reader.grid, settings.keep_steps)
     writer.publish({"maps.zarr": lambda path: write_maps(path, maps)}, summary={"words": len(maps.maps)})
+
+
+def _earlier(shard: ShardReader, *, keep_steps: bool) -> Callable[[int], Outcome]:
+    maps = read_maps(shard.file("maps.zarr"), steps=keep_steps)
+
+    def of(position: int) -> Outcome:
+        own = maps.sample == position
+        steps = {"steps": maps.steps[own]} if maps.steps is not None else {}
+        return Outcome(tensors={"maps": maps.maps[own], "start": maps.start[own], "end": maps.end[own], **steps})
+
+    return of
 
 
 def pack(outcomes: Mapping[int, Outcome], grid: tuple[int, int], keep_steps: bool) -> WordMaps:

@@ -12,16 +12,19 @@ from typing import Annotated, Any
 
 import typer
 
+from stages.artifacts.claim import claimed
 from stages.artifacts.errors import AnywordError
+from stages.environment import fix_threads
 
 app = typer.Typer(
     no_args_is_help=True,
     help="""Run one stage on one shard: what the workflow's rules call, also by hand.
 
-    A shard is a folder with a `manifest.json`. Inputs and output are named by it, and it is written last: a killed
-    stage, started again with the same arguments, goes on after its last finished batch, and parse, invert, attend,
-    prompt and segment keep a result that they would only make again (delete its manifest to force them). The recipe is
-    JSON with a `kind`, as the rule prints it (`snakemake -np`) and every manifest keeps it.
+    A shard is a folder with a `manifest.json`. Inputs and output are named by it, and it is written last. A killed
+    stage, started again with the same arguments, goes on after its last finished batch; parse, invert, attend, prompt
+    and segment keep a result, or those of its samples, that they would only make again (remove its folder to force
+    them). One writer works on a folder at a time: a second one waits. The recipe is JSON with a `kind`, as the rule
+    prints it (`snakemake -np`) and every manifest keeps it.
     """,
     epilog="Example: anyword stage parse --samples results/demo/samples/00000/manifest.json "
     '--recipe \'{"kind": "spacy"}\' --output out/manifest.json',
@@ -55,7 +58,8 @@ def index(
     """List a dataset once: how many shards it has, and which rows each holds."""
     from stages.samples.command import index
 
-    index(recipe=_recipe(recipe), output=output, root=root, texts=texts)
+    with claimed(output.parent):
+        index(recipe=_recipe(recipe), output=output, root=root, texts=texts)
 
 
 @app.command()
@@ -188,8 +192,11 @@ def report(
     _run("report", **places, recipe=_recipe(recipe), output=output)
 
 
-def _run(room: str, **arguments: Any) -> None:
-    importlib.import_module(f"stages.{room}.command").run(**arguments)
+def _run(room: str, *, output: Path, **arguments: Any) -> None:
+    fix_threads()
+    command = importlib.import_module(f"stages.{room}.command")
+    with claimed(output.parent):
+        command.run(output=output, **arguments)
 
 
 def _execution(batch_size: int | None, device: str) -> dict[str, Any]:

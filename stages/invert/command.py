@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from stages.artifacts import AnywordError, Failure, Outcome, Result, ShardReader, ShardWriter, unchanged
-from stages.artifacts.embeddings import NAME, LearnedText, named, pack, write_embeddings
+from stages.artifacts.embeddings import NAME, LearnedText, named, pack, unpack, write_embeddings
 from stages.artifacts.recipes import implementation, validated
 from stages.invert.inverter import Learned, Module
 from stages.invert.recipe import STAGE, InverterRecipe
@@ -49,13 +49,14 @@ def run(
     identity = settings.model_dump(mode="json")
     if unchanged(STAGE, identity, output, inputs=given, models=lambda: records.backbone(settings.backbone, adapter)):
         return
+    place = folder.images(images)
     inverter = cast(Module, implementation(settings))
     model = merge(load(settings.backbone, choose_device(device)), adapter)
     writer = ShardWriter(STAGE, identity, output, inputs=given, models={"backbone": model.record})
 
     def process(batch: Sequence[int]) -> list[Result]:
         own = [rows[writer.ids[position]] for position in batch]
-        inputs = prepare(model, own, images or folder.path)
+        inputs = prepare(model, own, place)
         results: dict[int, Result] = dict(inputs.failures)
         if inputs.owner:
             texts = [own[index]["text"] for index in inputs.owner]
@@ -66,7 +67,7 @@ def run(
             results[index] = _diverged(parts) or _outcome(parts, inputs.tokens.positions(settings.SPACE))
         return [results[index] for index in range(len(batch))]
 
-    writer.run(process, batch_size=batch_size)
+    writer.run(process, batch_size=batch_size, earlier=_earlier)
     own = {position: outcome.tensors for position, outcome in writer.outcomes.items()}
     tensors = pack(own, len(writer.ids), settings.steps, model.widths(settings.SPACE))
     steps = {writer.ids[position]: len(one["loss"]) for position, one in own.items()}
@@ -79,6 +80,11 @@ def run(
             "settled": {name: taken for name, taken in steps.items() if 0 < taken < settings.steps},
         },
     )
+
+
+def _earlier(shard: ShardReader) -> Callable[[int], Outcome]:
+    of = unpack(shard.file(NAME))
+    return lambda position: Outcome(tensors=of(position))
 
 
 def _diverged(parts: Sequence[Learned]) -> Failure | None:

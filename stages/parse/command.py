@@ -28,7 +28,7 @@ def run(*, samples: Path, recipe: Mapping[str, Any], output: Path) -> Manifest:
     decides = identity(validated("parse", recipe, Recipe))
     if unchanged(STAGE, decides, output, inputs={"samples": given}, models=lambda: parser.models):
         return read_manifest(output, STAGE.name)
-    writer = ShardWriter(STAGE, decides, output, inputs={"samples": given}, models=parser.models)
+    writer = ShardWriter(STAGE, decides, output, inputs={"samples": given}, models=parser.models, observed=True)
 
     def process(batch: Sequence[int]) -> list[Result]:
         ids = [writer.ids[position] for position in batch]

@@ -73,7 +73,7 @@ def _sample(
     found |= {"width": row["width"], "height": row["height"], "split": row["split"], "tags": row["tags"]}
     found["truth"] = detail.truth(list(first.truth.get(name, {}).values()), row["text"], size)
     try:
-        pixels = read_image(images or first.inputs["samples"].path, row["image"], row["image_sha256"])
+        pixels = read_image(first.inputs["samples"].images(images), row["image"], row["image_sha256"])
     except SampleError as error:
         log.warning("report: sample '%s' is shown without its image: %s", name, error)
         return found, (None, None)

@@ -15,7 +15,8 @@ import numpy as np
 from stages.artifacts.atomic import write_folder, write_json
 from stages.artifacts.errors import AnywordError, SampleError
 from stages.artifacts.images import read_image
-from stages.artifacts.manifest import NAME, Manifest, fingerprint, write_manifest
+from stages.artifacts.manifest import NAME, Manifest, fingerprint
+from stages.artifacts.publication import publish
 from stages.artifacts.recipes import identity
 from stages.artifacts.rows import attempted
 from stages.artifacts.shard_reader import ShardReader
@@ -79,7 +80,7 @@ def index(*, recipe: Mapping[str, Any], output: Path, root: Path | None = None, 
             "files": place.read,
         },
     )
-    write_manifest(output, manifest)
+    publish(output.parent, {}, lambda files: manifest)
     log.info("%s", told(manifest))
     return manifest
 
@@ -110,7 +111,7 @@ def run(
     if chooser is not None:
         settings["filter"] = identity(chooser.recipe)
     models = chooser.models if chooser is not None else {}
-    writer = ShardWriter(STAGE, settings, output, inputs={"index": listed}, models=models)
+    writer = ShardWriter(STAGE, settings, output, inputs={"index": listed}, models=models, observed=True)
 
     def process(batch: Sequence[int]) -> list[Result]:
         if chooser is None:

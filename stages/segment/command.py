@@ -50,7 +50,7 @@ def run(
     module, decides = cast(Module, implementation(settings)), identity(settings)
     if unchanged(STAGE, decides, output, inputs=inputs, models=lambda: module.records(settings)):
         return
-    requests = _requests(inputs, images or inputs["samples"].path)
+    requests = _requests(inputs, inputs["samples"].images(images))
     segmenter = module.load(settings, device)
     writer = ShardWriter(STAGE, decides, output, inputs=inputs, models=segmenter.models)
 
@@ -59,12 +59,19 @@ def run(
         for request, found in zip(own, segmenter.cuts(own), strict=True):
             yield Failure(str(found)) if isinstance(found, SampleError) else Outcome(list(_rows(request, found)))
 
-    writer.run(lambda batch: list(process(batch)), batch_size=batch_size)
+    writer.run(lambda batch: list(process(batch)), batch_size=batch_size, earlier=_earlier)
     rows = [row for outcome in writer.outcomes.values() for row in outcome.rows]
     writer.publish(
         {"masks.parquet": lambda path: write_table(path, "masks", rows)},
         summary={"targets": len(rows), "empty": sum(row["score"] == 0 for row in rows)},
     )
+
+
+def _earlier(shard: ShardReader) -> Callable[[int], Outcome]:
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in shard.table("masks"):
+        rows.setdefault(row["sample_id"], []).append(row)
+    return lambda position: Outcome(rows.get(shard.ids[position], []))
 
 
 def _requests(inputs: Mapping[str, ShardReader], images: Path) -> Callable[[int, str], Request]:

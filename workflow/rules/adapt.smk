@@ -16,8 +16,8 @@ rule adapt:
         "../../envs/diffusion.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 16000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=memory(16000),
+        runtime=fixed_minutes(240),
     params:
         recipe=recipe("adapters", "adapter"),
         version=version("adapt"),

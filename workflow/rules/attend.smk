@@ -16,8 +16,8 @@ rule attend:
         "../../envs/diffusion.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 16000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=memory(16000),
+        runtime=minutes("attend"),
     params:
         recipe=lambda wildcards: wf.attend_recipe(
             wildcards.inverter, wildcards.attender

@@ -1,6 +1,5 @@
 """What the rules share: the validated configuration, names, paths, and where a job finds this checkout's code."""
 
-import json
 import re
 import sys
 from functools import cache
@@ -10,7 +9,9 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
+from stages import cluster
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.manifest import read_manifest
 from stages.artifacts.summary import outcome
 from stages.artifacts.results import (
     RESULTS,
@@ -207,6 +208,30 @@ def execution(stage):
     return options
 
 
+def minutes(stage):
+    """Resources function: minutes for one shard of a stage, growing with each attempt."""
+
+    def asked(wildcards, attempt):
+        inverter = wildcards.get("inverter", "")
+        return cluster.minutes(wf, stage, wildcards.dataset, inverter, attempt)
+
+    return asked
+
+
+def fixed_minutes(first):
+    """Resources function: the same, where the work has no shards."""
+    return lambda wildcards, attempt: cluster.grown(
+        first, attempt, wf.config.execution.limits.minutes
+    )
+
+
+def memory(first):
+    """Resources function: MB for a job, growing with each attempt."""
+    return lambda wildcards, attempt: cluster.grown(
+        first, attempt, wf.config.execution.limits.memory_mb
+    )
+
+
 def mapped(pattern):
     """Input function: the experiment's own choice of recipes filled into a path."""
 
@@ -271,8 +296,10 @@ def scores_of(experiments):
 def summary_of(dataset):
     """What the index says of a dataset: shards, samples, truth."""
     manifest = checkpoints.index.get(dataset=dataset).output.manifest
-    with open(manifest) as file:
-        return json.load(file)["summary"]
+    try:
+        return read_manifest(Path(manifest), "index").summary
+    except AnywordError as error:
+        raise WorkflowError(str(error))
 
 
 def shards_of(dataset):

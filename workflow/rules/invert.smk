@@ -15,8 +15,8 @@ rule invert:
         "../../envs/diffusion.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 16000 * attempt,
-        runtime=lambda wildcards, attempt: 720 * attempt,
+        mem_mb=memory(16000),
+        runtime=minutes("invert"),
     params:
         recipe=recipe("inverters", "inverter"),
         version=version("invert"),

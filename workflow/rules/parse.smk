@@ -14,8 +14,8 @@ rule parse:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=memory(4000),
+        runtime=minutes("parse"),
     params:
         identity=lambda wildcards: wf.identity("parsers", wildcards.parser),
         recipe=recipe_as_run("parsers", "parser"),

@@ -16,8 +16,8 @@ rule prompt:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=memory(4000),
+        runtime=minutes("prompt"),
     params:
         recipe=chosen_recipe("prompter", "prompters"),
         version=version("prompt"),

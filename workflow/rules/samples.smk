@@ -14,8 +14,8 @@ checkpoint index:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=memory(2000),
+        runtime=fixed_minutes(60),
     params:
         recipe=recipe("datasets", "dataset"),
         version=version("samples", "INDEX"),
@@ -40,8 +40,8 @@ rule samples:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=memory(4000),
+        runtime=minutes("samples"),
     params:
         recipe=lambda wildcards: wf.reader(wildcards.dataset),
         version=version("samples"),
@@ -67,8 +67,8 @@ rule samples_by_models:
         "../../envs/segment.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 16000 * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=memory(16000),
+        runtime=minutes("samples"),
     params:
         recipe=lambda wildcards: wf.reader(wildcards.dataset),
         version=version("samples"),

@@ -17,8 +17,8 @@ rule score:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=memory(4000),
+        runtime=fixed_minutes(60),
     params:
         recipe=chosen_recipe("scorer", "scorers"),
         version=version("score"),

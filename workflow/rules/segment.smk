@@ -13,10 +13,10 @@ rule segment:
         benchmark_for(MASKS)
     conda:
         "../../envs/segment.yaml"
-    threads: 1
+    threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 16000 * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=memory(16000),
+        runtime=minutes("segment"),
     params:
         recipe=chosen_recipe("segmenter", "segmenters"),
         version=version("segment"),
