@@ -50,6 +50,8 @@ CHOICES = {
     "reporter": "reporters",
 }
 """Key of an experiment to the section that it chooses from."""
+LIMITED = ("adapt", "invert", "attend", "segment")
+"""Stages whose models keep to `execution.memory`."""
 
 
 class Experiment(Options):
@@ -70,7 +72,13 @@ class Execution(Options):
 
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU if torch sees one.")
     batch_size: dict[Literal["samples", "adapt", "invert", "attend", "segment"], Annotated[int, Field(ge=1)]] = Field(
-        default_factory=dict, description="Images a step of these stages; their defaults suit a 16 GB GPU."
+        default_factory=dict, description="Images a step of these stages."
+    )
+    memory: float | None = Field(
+        default=None,
+        gt=0,
+        description="GiB of the device that a job may take, weights included; default: on a GPU what it has free, on a "
+        "CPU no bound while what is free suffices. How many rows a call of a model holds follows from it.",
     )
 
 
@@ -172,6 +180,19 @@ class Workflow:
     def chooses(self, dataset: str) -> bool:
         """Whether models choose the candidate classes of a dataset's images."""
         return self.recipes["datasets"][dataset].get("candidates") == "blip-clip"
+
+    def execution(self, stage: str) -> list[str]:
+        """Options of a stage's command that say how it is carried out."""
+        chosen = self.config.execution
+        given = {
+            "--batch-size": chosen.batch_size.get(stage),  # type: ignore[call-overload]
+            "--memory": chosen.memory if stage in LIMITED else None,
+        }
+        return [
+            "--device",
+            chosen.device,
+            *(part for name, value in given.items() if value for part in (name, str(value))),
+        ]
 
     def segment_reads(self, experiment: str) -> tuple[str, ...]:
         """What the experiment's segmenter reads beside samples: points, maps or phrases, as its model declares."""

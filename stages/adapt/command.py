@@ -23,6 +23,7 @@ def run(
     images: Path | None = None,
     batch_size: int = 8,
     device: str = "auto",
+    memory: float | None = None,
 ) -> None:
     """Write `adapter_model.safetensors` and `adapter_config.json`.
 
@@ -38,6 +39,7 @@ def run(
     from stages.models.devices import choose_device
     from stages.models.diffusion import load
     from stages.models.inputs import prepare
+    from stages.models.limit import limit_memory
     from stages.models.tokens import Tokens
 
     settings = validated("adapt", recipe, LoraRecipe)
@@ -49,6 +51,7 @@ def run(
             rows[row["sample_id"]] = row
             roots[row["sample_id"]] = images or folder.path
     ids = choose(sorted(rows), settings)
+    limit_memory(memory)
     model = load(settings.backbone, choose_device(device))
     writer = ShardWriter(
         STAGE,

@@ -81,23 +81,32 @@ def train(model: DiffusionModel, pairs: Pairs, recipe: LoraRecipe) -> Adapter:
             timestep_range(model, recipe.timesteps),
             model.device,
         )
-        given = pairs.texts.tokens.select(chosen), [one[index] for one in embeddings]
-        condition = model.condition(*given)
-        error, maps = prediction_error(model, pairs.latents[index], condition, timesteps, noise, reader)
-        loss = error.square().mean()
-        total = loss
-        if maps is not None and recipe.entropy is not None:
-            total = loss + recipe.entropy.weight * entropy(maps, content.of(chosen)).mean()
-        if recipe.keep:
-            with torch.no_grad(), lora.disabled():
-                before = model.condition(*given).context
-            total = total + recipe.keep * (condition.context - before)[known[index]].square().mean()
+
+        def descend(
+            chosen: list[int] = chosen,
+            index: torch.Tensor = index,
+            timesteps: torch.Tensor = timesteps,
+            noise: torch.Tensor = noise,
+        ) -> float:
+            optimiser.zero_grad(set_to_none=True)
+            given = pairs.texts.tokens.select(chosen), [one[index] for one in embeddings]
+            condition = model.condition(*given)
+            error, maps = prediction_error(model, pairs.latents[index], condition, timesteps, noise, reader)
+            loss = error.square().mean()
+            total = loss
+            if maps is not None and recipe.entropy is not None:
+                total = loss + recipe.entropy.weight * entropy(maps, content.of(chosen)).mean()
+            if recipe.keep:
+                with torch.no_grad(), lora.disabled():
+                    before = model.condition(*given).context
+                total = total + recipe.keep * (condition.context - before)[known[index]].square().mean()
+            total.backward()
+            return float(loss.detach())
+
         if recipe.schedule == "linear":
             optimiser.param_groups[0]["lr"] = recipe.lr * (1 - step / recipe.steps)
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        losses.append(model.memory.until_it_fits(descend, spare=model.spare))
         optimiser.step()
-        losses.append(float(loss.detach()))
     return Adapter(lora.weights(), lora.config(), tuple(losses))
 
 

@@ -30,6 +30,7 @@ def run(
     adapter: Path | None = None,
     batch_size: int = 8,
     device: str = "auto",
+    memory: float | None = None,
 ) -> None:
     """Write `maps.zarr` for one shard: a map for every word of every text.
 
@@ -44,6 +45,7 @@ def run(
     from stages.models.devices import choose_device
     from stages.models.diffusion import load
     from stages.models.inputs import prepare
+    from stages.models.limit import limit_memory
     from stages.models.reading import AttentionReader
 
     settings = validated("attend", recipe, AttenderRecipe)
@@ -52,6 +54,7 @@ def run(
     identity = settings.model_dump(mode="json")
     if unchanged(STAGE, identity, output, inputs=inputs, models=lambda: records.backbone(settings.backbone, adapter)):
         return
+    limit_memory(memory)
     model = merge(load(settings.backbone, choose_device(device)), adapter)
     _check_backbone(inputs["embeddings"], model.record)
     learned = Embeddings(inputs["embeddings"].file(NAME))

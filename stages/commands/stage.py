@@ -40,6 +40,10 @@ BatchSize = Annotated[
     int | None, typer.Option(help="Images a step. Decides memory and speed, never the result.", min=1)
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Memory = Annotated[
+    float | None,
+    typer.Option(help="GiB of the device to use, weights included; default: what is free. Never changes the result."),
+]
 Root = Annotated[Path, typer.Option(help="The dataset's results, with one folder a stage: results/DATASET.")]
 Experiment = Annotated[str, typer.Option(help="Name of the experiment.")]
 Shards = Annotated[int, typer.Option(help="How many shards the dataset has.", min=0)]
@@ -89,9 +93,10 @@ def adapt(
     images: Images = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
+    memory: Memory = None,
 ) -> None:
     """Fit a small adapter of the text encoder to a dataset's training pairs, so that inversion needs few steps."""
-    options = _execution(batch_size, device)
+    options = _execution(batch_size, device, memory)
     _run("adapt", samples=samples, images=images, recipe=_recipe(recipe), output=output, **options)
 
 
@@ -104,9 +109,10 @@ def invert(
     adapter: Adapter = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
+    memory: Memory = None,
 ) -> None:
     """Fit the words' token embeddings to each image under the diffusion loss, encoder and UNet frozen."""
-    options = _execution(batch_size, device)
+    options = _execution(batch_size, device, memory)
     _run("invert", samples=samples, images=images, adapter=adapter, recipe=_recipe(recipe), output=output, **options)
 
 
@@ -120,9 +126,10 @@ def attend(
     adapter: Adapter = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
+    memory: Memory = None,
 ) -> None:
     """Average the cross-attention of every word over a DDIM inversion of its image."""
-    options = _execution(batch_size, device)
+    options = _execution(batch_size, device, memory)
     paths = {"samples": samples, "images": images, "embeddings": embeddings, "adapter": adapter}
     _run("attend", **paths, recipe=_recipe(recipe), output=output, **options)
 
@@ -150,10 +157,11 @@ def segment(
     images: Images = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
+    memory: Memory = None,
 ) -> None:
     """Cut one mask a phrase, each image encoded once. What is read depends on the recipe's kind."""
     reads = {"points": points, "maps": maps, "phrases": phrases}
-    options = {name: path for name, path in reads.items() if path} | _execution(batch_size, device)
+    options = {name: path for name, path in reads.items() if path} | _execution(batch_size, device, memory)
     _run("segment", samples=samples, images=images, recipe=_recipe(recipe), output=output, **options)
 
 
@@ -196,9 +204,10 @@ def _run(room: str, **arguments: Any) -> None:
     importlib.import_module(f"stages.{room}.command").run(**arguments)
 
 
-def _execution(batch_size: int | None, device: str) -> dict[str, Any]:
-    """Options of execution; the stage's own default stands where no batch size was given."""
-    return {"device": device} | ({"batch_size": batch_size} if batch_size else {})
+def _execution(batch_size: int | None, device: str, memory: float | None = None) -> dict[str, Any]:
+    """Options of execution; the stage's own default stands where nothing was given."""
+    given = {"batch_size": batch_size, "memory": memory}
+    return {"device": device} | {name: value for name, value in given.items() if value is not None}
 
 
 def _recipe(text: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def run(
     adapter: Path | None = None,
     batch_size: int = 8,
     device: str = "auto",
+    memory: float | None = None,
 ) -> None:
     """Write `embeddings.safetensors` for one shard; `stages.artifacts.embeddings` says what it holds.
 
@@ -36,6 +37,7 @@ def run(
     from stages.models.devices import choose_device
     from stages.models.diffusion import load
     from stages.models.inputs import prepare
+    from stages.models.limit import limit_memory
 
     settings = validated("invert", recipe, InverterRecipe)
     if settings.adapter and adapter is None:
@@ -50,6 +52,7 @@ def run(
     if unchanged(STAGE, identity, output, inputs=given, models=lambda: records.backbone(settings.backbone, adapter)):
         return
     inverter = cast(Module, implementation(settings))
+    limit_memory(memory)
     model = merge(load(settings.backbone, choose_device(device)), adapter)
     writer = ShardWriter(STAGE, identity, output, inputs=given, models={"backbone": model.record})
 

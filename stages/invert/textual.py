@@ -21,6 +21,7 @@ from stages.invert.vectors import Learner, Vectors
 from stages.learning.draws import draw_batch, prediction_error, timestep_range
 from stages.learning.entropy import entropy
 from stages.learning.mcpl import attended, contrast
+from stages.learning.microbatches import Group, add_gradients, groups
 from stages.learning.token_groups import TokenGroups
 from stages.learning.trainable_tokens import TrainableTokens, trainable_tokens
 from stages.models.face import Condition, DiffusionModel
@@ -125,30 +126,16 @@ def _descend(
     trace: list[torch.Tensor] = []
     members: list[list[int]] = []
     for step in range(recipe.steps):
-        index = torch.tensor(active, device=model.device)
-        condition = learner.condition(active)
-        loss = diffusion_loss(
-            model,
-            latents[index],
-            condition,
-            [sample_ids[n] for n in active],
-            step,
-            recipe,
-            reader,
-            words=learner.words.of(active) if recipe.mask else None,
-            content=learner.content.of(active) if recipe.entropy else None,
-        )  # [active]
-        total = loss.sum()
-        if recipe.contrast:
-            words = learner.words.of(active)
-            total = total + recipe.contrast.weight * contrast(condition.context, words, recipe.contrast).sum()
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()
+
+        def gradients(step: int = step, active: list[int] = active) -> torch.Tensor:
+            return _gradients(learner, latents, sample_ids, active, step, recipe, reader)
+
+        loss = model.memory.until_it_fits(gradients, spare=model.spare)
         if recipe.schedule == "linear":
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * (1 - step / recipe.steps)
         _update(optimiser, learner.encoders, active)
-        trace.append(loss.detach())
+        trace.append(loss)
         members.append(active)
         if stopping is not None and (step + 1) % stopping.every == 0:
             active = stopping.going_on(active)
@@ -158,6 +145,53 @@ def _descend(
     for values, own in zip(trace, members, strict=True):
         for n, value in zip(own, values.tolist(), strict=True):
             losses[n].append(value)
+    return losses
+
+
+def _gradients(
+    learner: Learner,
+    latents: Float[torch.Tensor, "images channels h w"],
+    sample_ids: Sequence[str],
+    active: list[int],
+    step: int,
+    recipe: TextualRecipe,
+    reader: AttentionReader | None,
+) -> Float[torch.Tensor, " active"]:
+    """The loss of each active image; its gradients are left with the vectors."""
+    for one in learner.encoders:
+        one.now.grad = None
+    own = latents[torch.tensor(active, device=latents.device)]
+    condition = learner.condition(active)
+    most = learner.model.rows_that_fit(
+        own[:1].expand(len(active) * recipe.draws, -1, -1, -1),
+        condition,
+        reader.reads if reader else (),
+        beside=lambda: learner.condition(active),
+    )
+
+    def loss(given: Condition, part: Group) -> torch.Tensor:
+        texts = active[part.images]
+        return diffusion_loss(
+            learner.model,
+            own[part.images],
+            given,
+            [sample_ids[n] for n in texts],
+            step,
+            recipe,
+            reader,
+            words=learner.words.of(texts) if recipe.mask else None,
+            content=learner.content.of(texts) if recipe.entropy else None,
+            draws=part.draws,
+        )
+
+    parts = groups(len(active), recipe.draws, most, whole=recipe.entropy is not None)
+    losses, gradients = add_gradients(condition, parts, loss)
+    ends, sums = [*condition.learning], [*gradients]
+    if recipe.contrast:
+        words = learner.words.of(active)
+        ends.append(recipe.contrast.weight * contrast(condition.context, words, recipe.contrast).sum())
+        sums.append(torch.ones_like(ends[-1]))
+    torch.autograd.backward(ends, sums)
     return losses
 
 
@@ -184,8 +218,11 @@ def diffusion_loss(
     *,
     words: TokenGroups | None = None,
     content: TokenGroups | None = None,
+    draws: slice = slice(None),
 ) -> Float[torch.Tensor, " images"]:
     """L_DM (equation 2), an image: mean over its draws, channels and pixels of the squared error.
+
+    draws: of the recipe's, those that are taken; the others count 0.
 
     With a recipe that has `mask`, the error counts where `words`, those that learn, attend (MCPL's Attn-Mask); with one
     that has `entropy`, that of the runs of `content` words, whether they learn or not, is added. Both need a reader.
@@ -202,11 +239,14 @@ def diffusion_loss(
         antithetic=recipe.antithetic,
         stratified=recipe.stratified,
     )
+    timesteps, noise = (
+        one.unflatten(0, (len(latents), recipe.draws))[:, draws].flatten(0, 1) for one in (timesteps, noise)
+    )
     error, maps = prediction_error(model, latents, condition, timesteps, noise, reader)
     if maps is not None and words is not None and recipe.mask is not None:
         # As MCPL: the mean runs over all pixels, masked or not.
         error = error * attended(maps.detach(), words, recipe.mask, (latents.shape[-2], latents.shape[-1]))
-    loss = error.square().flatten(1).mean(dim=1)
+    loss = error.square().flatten(1).mean(dim=1) * (error.shape[1] / recipe.draws)
     if maps is not None and content is not None and recipe.entropy is not None:
         loss = loss + recipe.entropy.weight * entropy(maps, content)
     return loss

@@ -6,7 +6,8 @@ the processor they had (scaled_dot_product_attention), so the UNet's output stay
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -77,6 +78,7 @@ class Recorder:
         self._kept: dict[str, Any] = {}
         self._sums: dict[Read, torch.Tensor] = {}
         self._seen: list[str] = []
+        self._again = False
 
     def __enter__(self) -> Recorder:
         modules = dict(self._unet.named_modules())
@@ -91,6 +93,16 @@ class Recorder:
             module.processor = processor
         self._kept.clear()
 
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """For a part of the same pass that is computed once more, for its gradients: what was recorded stays."""
+        self._again = True
+        try:
+            with self:
+                yield
+        finally:
+            self._again = False
+
     def record(
         self,
         name: str,
@@ -103,8 +115,12 @@ class Recorder:
         shares = probabilities(attn, hidden_states, encoder_hidden_states, attention_mask)  # [B, h, Q, K]
         for read in self._wanted[name]:
             values = _value(read, attn, shares, hidden_states, encoder_hidden_states)
+            if self._again:
+                continue
             so_far = self._sums.get(read)
             self._sums[read] = values if so_far is None else so_far + values
+        if self._again:
+            return
         self._seen.append(name)
         if name == self._last:
             raise Stop

@@ -66,7 +66,7 @@ def prepare(model: DiffusionModel, rows: Sequence[Mapping[str, Any]], root: Path
     if not kept:
         return nothing
     images = torch.stack(pixels)
-    latents = model.latents(images)
+    latents = model.encode(images)
     finite = latents.isfinite().flatten(1).all(dim=1).tolist()
     broken = Failure("the backbone's autoencoder gives latents that are not finite.")
     failures.update((index, broken) for index, good in zip(kept, finite, strict=True) if not good)

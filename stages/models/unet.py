@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from stages.artifacts import ModelRecord
 from stages.models.attention import CpuAttention, Recorder, Stop, text_layers
@@ -56,6 +57,7 @@ class UNetModel(DiffusionModel):
         self.read_by_default: tuple[Layer, ...] = self.layers
         self.device = device
         self.world = world
+        self._recorder: Recorder | None = None
 
     @property
     def factor(self) -> int:
@@ -122,10 +124,28 @@ class UNetModel(DiffusionModel):
         if not reads:
             return predict(), {}
         predicted = None
-        with Recorder(self.unet, self.layers, reads, stop=stop) as recorder:
-            with suppress(Stop):
-                predicted = predict()
-            return predicted, recorder.readings()
+        with Recorder(self.unet, self.layers, reads, stop=stop) as self._recorder:
+            try:
+                with suppress(Stop):
+                    predicted = predict()
+                return predicted, self._recorder.readings()
+            finally:
+                self._recorder = None
+
+    def spare(self) -> bool:
+        if self.unet.is_gradient_checkpointing:
+            return False
+        self.unet.enable_gradient_checkpointing(self._block)
+        return True
+
+    def _block(self, block: Any, *arguments: Any) -> Any:
+        """A block of the UNet that keeps its inputs alone; what was read in it is read again on the way back."""
+        recorder = self._recorder
+
+        def contexts() -> tuple[Any, Any]:
+            return nullcontext(), recorder.again() if recorder else nullcontext()
+
+        return checkpoint(block, *arguments, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
 
     def facts(self) -> dict[str, str]:
         channels = self.unet.config.in_channels
