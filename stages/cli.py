@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.stopping import STATUS, Stopped, listen
 from stages.commands import stage
 from stages.commands.backbone import backbone
 from stages.commands.export import export
@@ -72,7 +73,8 @@ def set_up_logging(level: int) -> None:
 
 
 def main() -> None:
-    """Entry point. Status 2 for what the user can mend, 130 when interrupted."""
+    """Entry point. Status 2 for what the user can mend, 130 when interrupted, 143 when stopped by SIGTERM."""
+    listen()
     try:
         app(prog_name="anyword")
     except AnywordError as error:
@@ -83,6 +85,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("anyword: interrupted; finished batches are kept.\n")
         sys.exit(130)
+    except Stopped as stopped:
+        sys.stderr.write(f"anyword: {stopped}\n")
+        sys.exit(STATUS)
 
 
 def _debugging() -> bool:

@@ -18,6 +18,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from stages import REPOSITORY
 from stages.artifacts.atomic import canonical
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.kept import MINUTES
 from stages.artifacts.manifest import Stage
 from stages.artifacts.recipes import Location, Options, Recipe, complaint, identity, marked, models, validated, without
 
@@ -79,6 +80,11 @@ class Execution(Options):
         gt=0,
         description="GiB of the device that a job may take, weights included; default: on a GPU what it has free, on a "
         "CPU no bound while what is free suffices. How many rows a call of a model holds follows from it.",
+    )
+    checkpoint_minutes: float = Field(
+        default=MINUTES,
+        ge=0,
+        description="Minutes after which adapt and invert keep how far they have come, so that a kill costs no more.",
     )
 
 
@@ -187,11 +193,12 @@ class Workflow:
         given = {
             "--batch-size": chosen.batch_size.get(stage),  # type: ignore[call-overload]
             "--memory": chosen.memory if stage in LIMITED else None,
+            "--checkpoint-minutes": chosen.checkpoint_minutes if stage in ("adapt", "invert") else None,
         }
         return [
             "--device",
             chosen.device,
-            *(part for name, value in given.items() if value for part in (name, str(value))),
+            *(part for name, value in given.items() if value is not None for part in (name, str(value))),
         ]
 
     def segment_reads(self, experiment: str) -> tuple[str, ...]:

@@ -14,8 +14,9 @@ from stages.artifacts import AnywordError
 from stages.attend import null_text
 from stages.attend.averager import Averager
 from stages.attend.ddim import ddim_inversion
+from stages.invert.loss import step_gradients
 from stages.invert.recipe import Contrast, Entropy, Mask
-from stages.invert.textual import _gradients, optimise
+from stages.invert.textual import optimise
 from stages.invert.vectors import Learner
 from stages.learning.microbatches import groups
 from stages.learning.trainable_tokens import trainable_tokens
@@ -73,7 +74,7 @@ def gradients_of(backbone, recipe, texts=TEXTS[:3]):
     """Losses and gradients of a step. (What AdamW makes of them would turn a rounding error into a whole step.)"""
     learner = Learner(backbone, trainable_tokens(backbone, tokens_of(backbone, texts), texts, "content", join=False))
     reader = AttentionReader(backbone) if recipe.mask or recipe.entropy else None
-    losses = _gradients(learner, latents_of(len(texts)), ["a", "b", "c"], [0, 1, 2], 0, recipe, reader)
+    losses = step_gradients(learner, latents_of(len(texts)), ["a", "b", "c"], [0, 1, 2], 0, recipe, reader)
     return losses, learner.encoders[0].now.grad
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from stages.adapt.recipe import STAGE, LoraRecipe
 from stages.artifacts import AnywordError, Failure, ShardReader, ShardWriter
 from stages.artifacts.atomic import aside, write_json
+from stages.artifacts.kept import MINUTES
 from stages.artifacts.recipes import validated
 
 log = logging.getLogger("anyword")
@@ -24,6 +25,7 @@ def run(
     batch_size: int = 8,
     device: str = "auto",
     memory: float | None = None,
+    checkpoint_minutes: float = MINUTES,
 ) -> None:
     """Write `adapter_model.safetensors` and `adapter_config.json`.
 
@@ -82,7 +84,8 @@ def run(
         )
     texts = [rows[one]["text"] for one in owners]
     learning = trainable_tokens(model, Tokens.together(tokens), texts, "content", join=settings.pieces == "joined")
-    adapter = train(model, Pairs(owners, torch.cat(latents), learning), settings)
+    kept = writer.kept([], minutes=checkpoint_minutes)
+    adapter = train(model, Pairs(owners, torch.cat(latents), learning), settings, kept)
 
     def write_weights(path: Path) -> None:
         with aside(path) as partial:

@@ -44,6 +44,9 @@ Memory = Annotated[
     float | None,
     typer.Option(help="GiB of the device to use, weights included; default: what is free. Never changes the result."),
 ]
+CheckpointMinutes = Annotated[
+    float | None, typer.Option(help="Minutes after which the state is kept, so that a kill costs no more.", min=0)
+]
 Root = Annotated[Path, typer.Option(help="The dataset's results, with one folder a stage: results/DATASET.")]
 Experiment = Annotated[str, typer.Option(help="Name of the experiment.")]
 Shards = Annotated[int, typer.Option(help="How many shards the dataset has.", min=0)]
@@ -94,9 +97,10 @@ def adapt(
     batch_size: BatchSize = None,
     device: Device = "auto",
     memory: Memory = None,
+    checkpoint_minutes: CheckpointMinutes = None,
 ) -> None:
     """Fit a small adapter of the text encoder to a dataset's training pairs, so that inversion needs few steps."""
-    options = _execution(batch_size, device, memory)
+    options = _execution(batch_size, device, memory, checkpoint_minutes)
     _run("adapt", samples=samples, images=images, recipe=_recipe(recipe), output=output, **options)
 
 
@@ -110,9 +114,10 @@ def invert(
     batch_size: BatchSize = None,
     device: Device = "auto",
     memory: Memory = None,
+    checkpoint_minutes: CheckpointMinutes = None,
 ) -> None:
     """Fit the words' token embeddings to each image under the diffusion loss, encoder and UNet frozen."""
-    options = _execution(batch_size, device, memory)
+    options = _execution(batch_size, device, memory, checkpoint_minutes)
     _run("invert", samples=samples, images=images, adapter=adapter, recipe=_recipe(recipe), output=output, **options)
 
 
@@ -204,9 +209,11 @@ def _run(room: str, **arguments: Any) -> None:
     importlib.import_module(f"stages.{room}.command").run(**arguments)
 
 
-def _execution(batch_size: int | None, device: str, memory: float | None = None) -> dict[str, Any]:
+def _execution(
+    batch_size: int | None, device: str, memory: float | None = None, checkpoint_minutes: float | None = None
+) -> dict[str, Any]:
     """Options of execution; the stage's own default stands where nothing was given."""
-    given = {"batch_size": batch_size, "memory": memory}
+    given = {"batch_size": batch_size, "memory": memory, "checkpoint_minutes": checkpoint_minutes}
     return {"device": device} | {name: value for name, value in given.items() if value is not None}
 
 

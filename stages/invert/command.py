@@ -11,6 +11,7 @@ import numpy as np
 
 from stages.artifacts import AnywordError, Failure, Outcome, Result, ShardReader, ShardWriter, unchanged
 from stages.artifacts.embeddings import NAME, LearnedText, named, pack, write_embeddings
+from stages.artifacts.kept import MINUTES
 from stages.artifacts.recipes import implementation, validated
 from stages.invert.inverter import Learned, Module
 from stages.invert.recipe import STAGE, InverterRecipe
@@ -26,6 +27,7 @@ def run(
     batch_size: int = 8,
     device: str = "auto",
     memory: float | None = None,
+    checkpoint_minutes: float = MINUTES,
 ) -> None:
     """Write `embeddings.safetensors` for one shard; `stages.artifacts.embeddings` says what it holds.
 
@@ -63,7 +65,8 @@ def run(
         if inputs.owner:
             texts = [own[index]["text"] for index in inputs.owner]
             ids = [own[index]["sample_id"] for index in inputs.owner]
-            learned = inverter.learn(model, inputs, texts, ids, settings)
+            kept = writer.kept(batch, minutes=checkpoint_minutes)
+            learned = inverter.learn(model, inputs, texts, ids, settings, kept)
         for index, windows in inputs.rows_of().items():
             parts = [learned[row] for row in windows]
             results[index] = _diverged(parts) or _outcome(parts, inputs.tokens.positions(settings.SPACE))
