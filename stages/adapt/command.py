@@ -38,13 +38,15 @@ def run(
 
     from stages.adapt.lora import Pairs, choose, train
     from stages.learning.trainable_tokens import trainable_tokens
-    from stages.models.devices import choose_device
+    from stages.models.devices import choose_device, with_dtype
     from stages.models.diffusion import load
     from stages.models.inputs import prepare
     from stages.models.limit import limit_memory
     from stages.models.tokens import Tokens
 
     settings = validated("adapt", recipe, LoraRecipe)
+    place = choose_device(device)
+    settings = settings.model_copy(update={"backbone": with_dtype(settings.backbone, place)})
     folders = [ShardReader(path, "samples") for path in samples]
     rows: dict[str, Any] = {}
     roots: dict[str, Path] = {}
@@ -54,7 +56,7 @@ def run(
             roots[row["sample_id"]] = images or folder.path
     ids = choose(sorted(rows), settings)
     limit_memory(memory)
-    model = load(settings.backbone, choose_device(device))
+    model = load(settings.backbone, place)
     writer = ShardWriter(
         STAGE,
         settings.model_dump(mode="json"),

@@ -36,12 +36,14 @@ def run(
     """
     from stages.models import records
     from stages.models.adapter import merge
-    from stages.models.devices import choose_device
+    from stages.models.devices import choose_device, with_dtype
     from stages.models.diffusion import load
     from stages.models.inputs import prepare
     from stages.models.limit import limit_memory
 
     settings = validated("invert", recipe, InverterRecipe)
+    place = choose_device(device)
+    settings = settings.model_copy(update={"backbone": with_dtype(settings.backbone, place)})
     if settings.adapter and adapter is None:
         raise AnywordError(
             f"invert: the recipe names adapter '{settings.adapter}', and none is given.",
@@ -55,7 +57,7 @@ def run(
         return
     inverter = cast(Module, implementation(settings))
     limit_memory(memory)
-    model = merge(load(settings.backbone, choose_device(device)), adapter)
+    model = merge(load(settings.backbone, place), adapter)
     writer = ShardWriter(STAGE, identity, output, inputs=given, models={"backbone": model.record})
 
     def process(batch: Sequence[int]) -> list[Result]:

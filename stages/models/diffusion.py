@@ -55,6 +55,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     import transformers
     from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertModel
 
+    from stages.models.devices import with_dtype
     from stages.models.noise_path import DdpmPath
     from stages.models.tokens import check_fast
     from stages.models.unet import UNetModel
@@ -64,6 +65,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     transformers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
+    recipe = with_dtype(recipe, torch.device(device))
     folder = locate(recipe)
     index = _index(folder, recipe)
     unet_part, autoencoder_part, encoder_part = PARTS[recipe.kind]
