@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.stopping import STATUS, Stopped, listen
 from stages.commands import stage
 from stages.commands.backbone import backbone
 from stages.commands.compare import compare
@@ -85,7 +86,9 @@ def set_up_logging(level: int) -> None:
 
 
 def main() -> None:
-    """Entry point. Status 2 for what the user can mend (the machine's refusals among it), 130 when interrupted."""
+    """Entry point. Status 2 for what the user can mend (the machine's refusals among it), 130 when interrupted, 143 on
+    SIGTERM."""
+    listen()
     try:
         app(prog_name="anyword")
     except AnywordError as error:
@@ -102,6 +105,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("anyword: interrupted; finished batches are kept.\n")
         sys.exit(130)
+    except Stopped as stopped:
+        sys.stderr.write(f"anyword: {stopped}\n")
+        sys.exit(STATUS)
 
 
 def _debugging() -> bool:

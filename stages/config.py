@@ -18,6 +18,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from stages import REPOSITORY
 from stages.artifacts.atomic import canonical
 from stages.artifacts.errors import AnywordError
+from stages.artifacts.kept import MINUTES
 from stages.artifacts.manifest import Stage
 from stages.artifacts.recipes import Location, Options, Recipe, complaint, identity, marked, models, validated, without
 
@@ -50,6 +51,8 @@ CHOICES = {
     "reporter": "reporters",
 }
 """Key of an experiment to the section that it chooses from."""
+LIMITED = ("adapt", "invert", "attend", "segment")
+"""Stages whose models keep to `execution.memory`."""
 
 
 class Experiment(Options):
@@ -79,7 +82,18 @@ class Execution(Options):
 
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU if torch sees one.")
     batch_size: dict[Literal["samples", "adapt", "invert", "attend", "segment"], Annotated[int, Field(ge=1)]] = Field(
-        default_factory=dict, description="Images a step of these stages; their defaults suit a 16 GB GPU."
+        default_factory=dict, description="Images a step of these stages."
+    )
+    memory: float | None = Field(
+        default=None,
+        gt=0,
+        description="GiB of the device that a job may take, weights included; default: on a GPU what it has free, on a "
+        "CPU no bound while what is free suffices. How many rows a call of a model holds follows from it.",
+    )
+    checkpoint_minutes: float = Field(
+        default=MINUTES,
+        ge=0,
+        description="Minutes after which adapt and invert keep how far they have come, so that a kill costs no more.",
     )
     seconds_an_image: dict[
         Literal["samples", "parse", "invert", "attend", "prompt", "segment"], Annotated[float, Field(gt=0)]
@@ -185,6 +199,20 @@ class Workflow:
     def chooses(self, dataset: str) -> bool:
         """Whether models choose the candidate classes of a dataset's images."""
         return self.recipes["datasets"][dataset].get("candidates") == "blip-clip"
+
+    def execution(self, stage: str) -> list[str]:
+        """Options of a stage's command that say how it is carried out."""
+        chosen = self.config.execution
+        given = {
+            "--batch-size": chosen.batch_size.get(stage),  # type: ignore[call-overload]
+            "--memory": chosen.memory if stage in LIMITED else None,
+            "--checkpoint-minutes": chosen.checkpoint_minutes if stage in ("adapt", "invert") else None,
+        }
+        return [
+            "--device",
+            chosen.device,
+            *(part for name, value in given.items() if value is not None for part in (name, str(value))),
+        ]
 
     def segment_reads(self, experiment: str) -> tuple[str, ...]:
         """What the experiment's segmenter reads beside samples: points, maps or phrases, as its model declares."""

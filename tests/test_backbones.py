@@ -7,11 +7,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_models import WINDOW, condition_of, save_tiny
+from tiny_models import WINDOW, condition_of, save_samples, save_tiny
 from typer.testing import CliRunner
 
-from stages.artifacts import AnywordError, SampleError
+from stages.artifacts import AnywordError, SampleError, ShardReader
 from stages.artifacts.language import words
+from stages.invert.command import run as invert
 from stages.models.attention import Recorder
 from stages.models.diffusion import load
 from stages.models.face import Layer, Read
@@ -137,7 +138,7 @@ def test_rows_that_do_not_fit_are_parted_and_put_together(backbone, monkeypatch)
     latents, timesteps, condition = pass_of(backbone)
     read = Read(tuple(layer.name for layer in backbone.read_by_default))
     together = backbone.run(latents, timesteps, condition, [read])
-    monkeypatch.setattr(type(backbone), "rows_that_fit", lambda self, latents, reads: 1)
+    monkeypatch.setattr(type(backbone), "rows_that_fit", lambda *_, **__: 1)
     parted = backbone.run(latents, timesteps, condition, [read])
     torch.testing.assert_close(parted[0], together[0])
     torch.testing.assert_close(parted[1][read], together[1][read])
@@ -433,3 +434,41 @@ def test_a_row_alone_on_a_cpu_is_rounded_as_in_company():
         for row in range(len(values)):
             pair = layer(values[[row, row]])
             assert torch.equal(layer(values[row : row + 1]), pair[:1]), (name, row)
+
+
+@pytest.mark.parametrize(
+    ("device", "bfloat16", "kind", "given", "used"),
+    [
+        ("cuda", True, "stable-diffusion", {}, "bfloat16"),
+        ("cuda", True, "ldm", {"dtype": "float32"}, "float32"),
+        ("cuda", False, "stable-diffusion", {}, "float32"),
+        ("cuda", True, "embedded", {}, "float32"),
+        ("cpu", True, "stable-diffusion", {}, "float32"),
+        ("cpu", True, "ldm", {"dtype": "bfloat16"}, "bfloat16"),
+    ],
+)
+def test_real_models_compute_in_bfloat16_on_a_gpu_that_has_it(monkeypatch, device, bfloat16, kind, given, used):
+    from stages.models.devices import with_dtype
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: bfloat16)
+    assert with_dtype(BackboneRecipe(kind=kind, **given), torch.device(device)).dtype == used
+
+
+def test_a_manifest_says_which_arithmetic_it_was(tmp_path, monkeypatch):
+    from stages.models import devices
+
+    path, samples = str(save_tiny(tmp_path / "tiny")), save_samples(tmp_path / "samples", ["a red circle"])
+    recipe = {"kind": "textual", "steps": 1, "draws": 1, "backbone": {"kind": "stable-diffusion", "path": path}}
+
+    def made(name):
+        output = tmp_path / name / "manifest.json"
+        invert(samples=samples, recipe=recipe, output=output, device="cpu")
+        return ShardReader(output, "invert").manifest
+
+    plain = made("float32")
+    assert plain.recipe["backbone"]["dtype"] == "float32"
+    used = BackboneRecipe(kind="stable-diffusion", path=path, dtype="bfloat16")
+    monkeypatch.setattr(devices, "with_dtype", lambda recipe, device: used)  # a GPU that has it
+    other = made("bfloat16")
+    assert other.recipe["backbone"]["dtype"] == "bfloat16" and other.fingerprint != plain.fingerprint
+    assert other.files != plain.files

@@ -8,8 +8,9 @@ from tiny_models import alphas_of, condition_of, save_samples, save_tiny, tokens
 
 from stages.artifacts import ShardReader
 from stages.invert.command import run
+from stages.invert.loss import diffusion_loss
 from stages.invert.recipe import Contrast, Mask, Settle, TextualRecipe
-from stages.invert.textual import diffusion_loss, optimise
+from stages.invert.textual import optimise
 from stages.learning.draws import draw
 from stages.learning.mcpl import attended, contrast
 from stages.learning.trainable_tokens import trainable_row, trainable_tokens, trainable_words
@@ -294,11 +295,11 @@ def test_a_killed_run_goes_on_to_the_same_bytes(folder, tmp_path, monkeypatch):
     run(samples=samples, recipe=recipe, output=tmp_path / "whole/manifest.json", batch_size=2, device="cpu")
     calls, real = [], textual.learn
 
-    def dies(model, inputs, texts, sample_ids, settings):
+    def dies(model, inputs, texts, sample_ids, settings, kept):
         calls.append(sample_ids)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return real(model, inputs, texts, sample_ids, settings)
+        return real(model, inputs, texts, sample_ids, settings, kept)
 
     monkeypatch.setattr(textual, "learn", dies)
     output = tmp_path / "killed/manifest.json"

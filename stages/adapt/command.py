@@ -10,6 +10,7 @@ from typing import Any
 from stages.adapt.recipe import STAGE, LoraRecipe
 from stages.artifacts import AnywordError, Failure, ShardReader, ShardWriter, unchanged
 from stages.artifacts.atomic import aside, write_json
+from stages.artifacts.kept import MINUTES
 from stages.artifacts.recipes import validated
 
 log = logging.getLogger("anyword")
@@ -23,6 +24,8 @@ def run(
     images: Path | None = None,
     batch_size: int = 8,
     device: str = "auto",
+    memory: float | None = None,
+    checkpoint_minutes: float = MINUTES,
 ) -> None:
     """Write `adapter_model.safetensors` and `adapter_config.json`.
 
@@ -36,12 +39,15 @@ def run(
     from stages.adapt.lora import Pairs, choose, train
     from stages.learning.trainable_tokens import trainable_tokens
     from stages.models import records
-    from stages.models.devices import choose_device
+    from stages.models.devices import choose_device, with_dtype
     from stages.models.diffusion import load
     from stages.models.inputs import prepare
+    from stages.models.limit import limit_memory
     from stages.models.tokens import Tokens
 
     settings = validated("adapt", recipe, LoraRecipe)
+    chosen = choose_device(device)
+    settings = settings.model_copy(update={"backbone": with_dtype(settings.backbone, chosen)})
     folders = [ShardReader(path, "samples") for path in samples]
     rows: dict[str, Any] = {}
     roots: dict[str, Path] = {}
@@ -55,7 +61,8 @@ def run(
     given = {f"samples-{number:05d}": folder for number, folder in enumerate(folders)}
     if unchanged(STAGE, identity, output, inputs=given, models=lambda: records.backbone(settings.backbone), ids=ids):
         return
-    model = load(settings.backbone, choose_device(device))
+    limit_memory(memory)
+    model = load(settings.backbone, chosen)
     writer = ShardWriter(STAGE, identity, output, inputs=given, models={"backbone": model.record}, ids=ids)
     latents: list[torch.Tensor] = []
     tokens: list[Tokens] = []
@@ -78,7 +85,8 @@ def run(
         )
     texts = [rows[one]["text"] for one in owners]
     learning = trainable_tokens(model, Tokens.together(tokens), texts, "content", join=settings.pieces == "joined")
-    adapter = train(model, Pairs(owners, torch.cat(latents), learning), settings)
+    kept = writer.kept([], minutes=checkpoint_minutes)
+    adapter = train(model, Pairs(owners, torch.cat(latents), learning), settings, kept)
 
     def write_weights(path: Path) -> None:
         with aside(path) as partial:

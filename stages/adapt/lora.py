@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from stages.adapt.recipe import LoraRecipe
+from stages.artifacts.kept import Kept
 from stages.artifacts.progress import track
 from stages.artifacts.seeds import generator, seed_of
 from stages.learning.draws import draw_batch, prediction_error, timestep_range
 from stages.learning.entropy import entropy
+from stages.learning.resumption import learned, take_up
 from stages.learning.trainable_tokens import TrainableTokens
 from stages.models.adapter import Lora
 from stages.models.face import DiffusionModel
@@ -56,8 +59,9 @@ class Pairs:
         return found
 
 
-def train(model: DiffusionModel, pairs: Pairs, recipe: LoraRecipe) -> Adapter:
-    """Learn an adapter from pairs. The model's text encoder is changed: load it anew to use it without.
+def train(model: DiffusionModel, pairs: Pairs, recipe: LoraRecipe, kept: Kept | None = None) -> Adapter:
+    """Learn an adapter from pairs. The model's text encoder is changed: load it anew to use it without. kept: where to
+    go on, and to leave how far it has come.
 
     The loss is the diffusion loss and, where the recipe says so, the entropy of the phrases' maps and what the encoder
     has changed of words that it knew.
@@ -68,36 +72,53 @@ def train(model: DiffusionModel, pairs: Pairs, recipe: LoraRecipe) -> Adapter:
     lora = Lora(model, rank=recipe.rank, alpha=recipe.alpha, seed=seed_of(recipe.seed, "adapt", "initial"))
     reader = AttentionReader(model) if recipe.entropy else None
     optimiser = torch.optim.AdamW(lora.parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    losses = []
-    for step, chosen in enumerate(track(_batches(len(pairs.ids), recipe), "adapt", recipe.steps)):
-        index = torch.tensor(chosen, device=model.device)
-        timesteps, noise = draw_batch(
-            recipe.seed,
-            "adapt",
-            [pairs.ids[n] for n in chosen],
-            step,
-            1,
-            pairs.latents.shape[1:],
-            timestep_range(model, recipe.timesteps),
-            model.device,
-        )
-        given = pairs.texts.tokens.select(chosen), [one[index] for one in embeddings]
-        condition = model.condition(*given)
-        error, maps = prediction_error(model, pairs.latents[index], condition, timesteps, noise, reader)
-        loss = error.square().mean()
-        total = loss
-        if maps is not None and recipe.entropy is not None:
-            total = loss + recipe.entropy.weight * entropy(maps, content.of(chosen)).mean()
-        if recipe.keep:
-            with torch.no_grad(), lora.disabled():
-                before = model.condition(*given).context
-            total = total + recipe.keep * (condition.context - before)[known[index]].square().mean()
-        if recipe.schedule == "linear":
-            optimiser.param_groups[0]["lr"] = recipe.lr * (1 - step / recipe.steps)
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()
-        optimiser.step()
-        losses.append(float(loss.detach()))
+    kept = kept or Kept(None)
+    losses: list[float] = []
+    if before := kept.found(pairs.ids):
+        take_up(optimiser, before)
+        losses = before["losses"].tolist()
+    batches = _batches(len(pairs.ids), recipe)
+    with kept.steps(recipe.steps) as steps:
+        for step in track(steps, "adapt"):
+            chosen = batches[step]
+            index = torch.tensor(chosen, device=model.device)
+            timesteps, noise = draw_batch(
+                recipe.seed,
+                "adapt",
+                [pairs.ids[n] for n in chosen],
+                step,
+                1,
+                pairs.latents.shape[1:],
+                timestep_range(model, recipe.timesteps),
+                model.device,
+            )
+
+            def descend(
+                chosen: list[int] = chosen,
+                index: torch.Tensor = index,
+                timesteps: torch.Tensor = timesteps,
+                noise: torch.Tensor = noise,
+            ) -> float:
+                optimiser.zero_grad(set_to_none=True)
+                given = pairs.texts.tokens.select(chosen), [one[index] for one in embeddings]
+                condition = model.condition(*given)
+                error, maps = prediction_error(model, pairs.latents[index], condition, timesteps, noise, reader)
+                loss = error.square().mean()
+                total = loss
+                if maps is not None and recipe.entropy is not None:
+                    total = loss + recipe.entropy.weight * entropy(maps, content.of(chosen)).mean()
+                if recipe.keep:
+                    with torch.no_grad(), lora.disabled():
+                        before = model.condition(*given).context
+                    total = total + recipe.keep * (condition.context - before)[known[index]].square().mean()
+                total.backward()
+                return float(loss.detach())
+
+            if recipe.schedule == "linear":
+                optimiser.param_groups[0]["lr"] = recipe.lr * (1 - step / recipe.steps)
+            losses.append(model.memory.until_it_fits(descend, spare=model.spare))
+            optimiser.step()
+            kept.after(step, lambda: {**learned(optimiser), "losses": np.array(losses)})
     return Adapter(lora.weights(), lora.config(), tuple(losses))
 
 

@@ -18,11 +18,13 @@ import numpy as np
 
 from stages.artifacts.atomic import sha256_of, write_bytes
 from stages.artifacts.errors import AnywordError, SampleError
+from stages.artifacts.kept import MINUTES, Kept
 from stages.artifacts.manifest import FileRecord, Manifest, ModelRecord, SampleState, Stage, fingerprint
 from stages.artifacts.progress import track
 from stages.artifacts.publication import PARTS, publish, published, restore
 from stages.artifacts.sample_keys import content_key, made_keys
 from stages.artifacts.shard_reader import ShardReader, check_lineage
+from stages.artifacts.stopping import Stopped, stop_if_asked
 
 log = logging.getLogger("anyword")
 
@@ -150,13 +152,23 @@ class ShardWriter:
         if found:
             log.info("%s: %d of %d samples found from an earlier run", self.stage.name, len(found), len(pending))
         self.results.update({position: found[position] for position in pending if position in found})
-        for batch in track(todo, description or self.stage.name):
-            results = process(batch)
-            if len(results) != len(batch):
-                raise RuntimeError(f"{self.stage.name}: {len(results)} results for a batch of {len(batch)}")
-            self._write_part(batch, results)
-            self.results.update(zip(batch, results, strict=True))
+        try:
+            for batch in track(todo, description or self.stage.name):
+                results = process(batch)
+                if len(results) != len(batch):
+                    raise RuntimeError(f"{self.stage.name}: {len(results)} results for a batch of {len(batch)}")
+                self._write_part(batch, results)
+                self.kept(batch).forget()
+                self.results.update(zip(batch, results, strict=True))
+                stop_if_asked()
+        except Stopped as stopped:
+            stopped.done.insert(0, f"{len(self.results)} of {len(self.ids)} images")
+            raise
         return [self.results[position] for position in range(len(self.ids))]
+
+    def kept(self, batch: Sequence[int], *, minutes: float = MINUTES) -> Kept:
+        """How far the computation of a batch has come, for `process` to keep and to find again."""
+        return Kept(self._parts / "state", f"{batch[0]:06d}" if batch else "whole", minutes=minutes)
 
     def publish(
         self, writers: Mapping[str, Callable[[Path], None]], *, summary: Mapping[str, Any] | None = None

@@ -41,6 +41,7 @@ def run(
     adapter: Path | None = None,
     batch_size: int = 8,
     device: str = "auto",
+    memory: float | None = None,
 ) -> None:
     """Write `maps.zarr` for one shard: a map for every word of every text.
 
@@ -54,18 +55,22 @@ def run(
     from stages.learning.conditioning import conditioned
     from stages.models import records
     from stages.models.adapter import merge
-    from stages.models.devices import choose_device
+    from stages.models.devices import choose_device, with_dtype
     from stages.models.diffusion import load
     from stages.models.inputs import prepare
+    from stages.models.limit import limit_memory
     from stages.models.reading import AttentionReader
 
     settings = validated("attend", recipe, AttenderRecipe)
+    chosen = choose_device(device)
+    settings = settings.model_copy(update={"backbone": with_dtype(settings.backbone, chosen)})
     inputs = {"samples": ShardReader(samples, "samples"), "embeddings": ShardReader(embeddings, "invert")}
     rows = {row["sample_id"]: row for row in inputs["samples"].table("samples")}
     identity = settings.model_dump(mode="json")
     if unchanged(STAGE, identity, output, inputs=inputs, models=lambda: records.backbone(settings.backbone, adapter)):
         return
-    model = merge(load(settings.backbone, choose_device(device)), adapter)
+    limit_memory(memory)
+    model = merge(load(settings.backbone, chosen), adapter)
     _check_backbone(inputs["embeddings"], model.record)
     learned = Embeddings(inputs["embeddings"].file(NAME))
     if settings.template is not None and len(learned):

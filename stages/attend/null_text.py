@@ -6,7 +6,7 @@ cost of up to ten UNet passes with gradients a step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -66,17 +66,26 @@ def denoise(
             return model.path.move(z, free + guidance * (conditional - free), level, to)
 
         unconditional = unconditional.detach().requires_grad_()
+
+        def gradients(
+            step: Callable[[torch.Tensor], torch.Tensor] = step,
+            given: torch.Tensor = unconditional,
+            wanted: torch.Tensor = wanted,
+        ) -> torch.Tensor:
+            given.grad = None
+            errors = (step(given) - wanted).square().flatten(1).mean(dim=1)
+            errors.sum().backward()
+            return errors.detach()
+
         optimiser = torch.optim.Adam([unconditional], lr=1e-2 * (1 - turn / 100))
         done = torch.zeros(count, dtype=torch.bool, device=z.device)
         for _ in range(inner):
-            errors = (step(unconditional) - wanted).square().flatten(1).mean(dim=1)
-            optimiser.zero_grad(set_to_none=True)
-            errors.sum().backward()
+            errors = model.memory.until_it_fits(gradients, spare=model.spare)
             before = unconditional.detach().clone()
             optimiser.step()
             with torch.no_grad():
                 unconditional[done] = before[done]
-            done = done | (errors.detach() < 1e-5 + turn * 2e-5)
+            done = done | (errors < 1e-5 + turn * 2e-5)
             if bool(done.all()):
                 break
         with torch.no_grad():

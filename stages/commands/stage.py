@@ -43,6 +43,13 @@ BatchSize = Annotated[
     int | None, typer.Option(help="Images a step. Decides memory and speed, never the result.", min=1)
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Memory = Annotated[
+    float | None,
+    typer.Option(help="GiB of the device to use, weights included; default: what is free. Never changes the result."),
+]
+CheckpointMinutes = Annotated[
+    float | None, typer.Option(help="Minutes after which the state is kept, so that a kill costs no more.", min=0)
+]
 Root = Annotated[Path, typer.Option(help="The dataset's results, with one folder a stage: results/DATASET.")]
 Experiment = Annotated[str, typer.Option(help="Name of the experiment.")]
 Shards = Annotated[int, typer.Option(help="How many shards the dataset has.", min=0)]
@@ -93,9 +100,11 @@ def adapt(
     images: Images = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
+    memory: Memory = None,
+    checkpoint_minutes: CheckpointMinutes = None,
 ) -> None:
     """Fit a small adapter of the text encoder to a dataset's training pairs, so that inversion needs few steps."""
-    options = _execution(batch_size, device)
+    options = _execution(batch_size, device, memory, checkpoint_minutes)
     _run("adapt", samples=samples, images=images, recipe=_recipe(recipe), output=output, **options)
 
 
@@ -108,9 +117,11 @@ def invert(
     adapter: Adapter = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
+    memory: Memory = None,
+    checkpoint_minutes: CheckpointMinutes = None,
 ) -> None:
     """Fit the words' token embeddings to each image under the diffusion loss, encoder and UNet frozen."""
-    options = _execution(batch_size, device)
+    options = _execution(batch_size, device, memory, checkpoint_minutes)
     _run("invert", samples=samples, images=images, adapter=adapter, recipe=_recipe(recipe), output=output, **options)
 
 
@@ -124,9 +135,10 @@ def attend(
     adapter: Adapter = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
+    memory: Memory = None,
 ) -> None:
     """Average the cross-attention of every word over a DDIM inversion of its image."""
-    options = _execution(batch_size, device)
+    options = _execution(batch_size, device, memory)
     paths = {"samples": samples, "images": images, "embeddings": embeddings, "adapter": adapter}
     _run("attend", **paths, recipe=_recipe(recipe), output=output, **options)
 
@@ -154,10 +166,11 @@ def segment(
     images: Images = None,
     batch_size: BatchSize = None,
     device: Device = "auto",
+    memory: Memory = None,
 ) -> None:
     """Cut one mask a phrase, each image encoded once. What is read depends on the recipe's kind."""
     reads = {"points": points, "maps": maps, "phrases": phrases}
-    options = {name: path for name, path in reads.items() if path} | _execution(batch_size, device)
+    options = {name: path for name, path in reads.items() if path} | _execution(batch_size, device, memory)
     _run("segment", samples=samples, images=images, recipe=_recipe(recipe), output=output, **options)
 
 
@@ -199,9 +212,12 @@ def _run(room: str, *, output: Path, **arguments: Any) -> None:
         command.run(output=output, **arguments)
 
 
-def _execution(batch_size: int | None, device: str) -> dict[str, Any]:
-    """Options of execution; the stage's own default stands where no batch size was given."""
-    return {"device": device} | ({"batch_size": batch_size} if batch_size else {})
+def _execution(
+    batch_size: int | None, device: str, memory: float | None = None, checkpoint_minutes: float | None = None
+) -> dict[str, Any]:
+    """Options of execution; the stage's own default stands where nothing was given."""
+    given = {"batch_size": batch_size, "memory": memory, "checkpoint_minutes": checkpoint_minutes}
+    return {"device": device} | {name: value for name, value in given.items() if value is not None}
 
 
 def _recipe(text: str) -> dict[str, Any]:

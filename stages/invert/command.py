@@ -11,6 +11,7 @@ import numpy as np
 
 from stages.artifacts import AnywordError, Failure, Outcome, Result, ShardReader, ShardWriter, unchanged
 from stages.artifacts.embeddings import NAME, LearnedText, named, pack, unpack, write_embeddings
+from stages.artifacts.kept import MINUTES
 from stages.artifacts.recipes import implementation, validated
 from stages.invert.inverter import Learned, Module
 from stages.invert.recipe import STAGE, InverterRecipe
@@ -25,6 +26,8 @@ def run(
     adapter: Path | None = None,
     batch_size: int = 8,
     device: str = "auto",
+    memory: float | None = None,
+    checkpoint_minutes: float = MINUTES,
 ) -> None:
     """Write `embeddings.safetensors` for one shard; `stages.artifacts.embeddings` says what it holds.
 
@@ -33,11 +36,14 @@ def run(
     """
     from stages.models import records
     from stages.models.adapter import merge
-    from stages.models.devices import choose_device
+    from stages.models.devices import choose_device, with_dtype
     from stages.models.diffusion import load
     from stages.models.inputs import prepare
+    from stages.models.limit import limit_memory
 
     settings = validated("invert", recipe, InverterRecipe)
+    chosen = choose_device(device)
+    settings = settings.model_copy(update={"backbone": with_dtype(settings.backbone, chosen)})
     if settings.adapter and adapter is None:
         raise AnywordError(
             f"invert: the recipe names adapter '{settings.adapter}', and none is given.",
@@ -51,7 +57,8 @@ def run(
         return
     place = folder.images(images)
     inverter = cast(Module, implementation(settings))
-    model = merge(load(settings.backbone, choose_device(device)), adapter)
+    limit_memory(memory)
+    model = merge(load(settings.backbone, chosen), adapter)
     writer = ShardWriter(STAGE, identity, output, inputs=given, models={"backbone": model.record})
 
     def process(batch: Sequence[int]) -> list[Result]:
@@ -61,7 +68,8 @@ def run(
         if inputs.owner:
             texts = [own[index]["text"] for index in inputs.owner]
             ids = [own[index]["sample_id"] for index in inputs.owner]
-            learned = inverter.learn(model, inputs, texts, ids, settings)
+            kept = writer.kept(batch, minutes=checkpoint_minutes)
+            learned = inverter.learn(model, inputs, texts, ids, settings, kept)
         for index, windows in inputs.rows_of().items():
             parts = [learned[row] for row in windows]
             results[index] = _diverged(parts) or _outcome(parts, inputs.tokens.positions(settings.SPACE))

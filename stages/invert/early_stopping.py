@@ -6,9 +6,10 @@ once and kept, at timesteps spread over the recipe's range.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from stages.invert.recipe import Settle
@@ -77,3 +78,15 @@ class EarlyStopping:
             if self.calm[n] < self.settings.patience:
                 going.append(n)
         return going
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What was seen so far, to be kept."""
+        maps = {f"settle.{n}": maps.cpu().numpy() for n, maps in self.before.items()}
+        return {"calm": np.array(list(self.calm.values())), **maps}
+
+    def take_up(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where `state` was asked."""
+        self.calm = dict(enumerate(state["calm"].tolist()))
+        for n in self.calm:
+            if f"settle.{n}" in state:
+                self.before[n] = torch.from_numpy(state[f"settle.{n}"]).to(self.noised)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import torch
     from jaxtyping import Float
 
+    from stages.artifacts.kept import Kept
     from stages.models.face import DiffusionModel
     from stages.models.inputs import Inputs
 
@@ -33,6 +34,13 @@ class Module(Protocol):
     """What the module of an inverter's recipe offers."""
 
     def learn(
-        self, model: DiffusionModel, inputs: Inputs, texts: Sequence[str], sample_ids: Sequence[str], settings: Any
+        self,
+        model: DiffusionModel,
+        inputs: Inputs,
+        texts: Sequence[str],
+        sample_ids: Sequence[str],
+        settings: Any,
+        kept: Kept,
     ) -> list[Learned]:
-        """What each row of the inputs learns (texts, sample_ids: each row's own), whatever its company."""
+        """What each row of the inputs learns (texts, sample_ids: each row's own), whatever its company. kept: where an
+        earlier run was killed, and where to leave how far this one has come."""

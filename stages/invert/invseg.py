@@ -8,16 +8,19 @@ that is read. The images of a batch share passes and nothing else (`textual` say
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
+from stages.artifacts.kept import Kept, State
 from stages.invert.inverter import Learned
 from stages.invert.recipe import InvSegRecipe
 from stages.learning.classes import memberships
 from stages.learning.clustering import Distances, class_maps, cluster_loss, enlarge_own, entropy_loss, shares
 from stages.learning.draws import draw_batch, timestep_range
+from stages.learning.resumption import learned, take_up
 from stages.learning.views import View, draw_views, together
 from stages.models.face import Condition, DiffusionModel
 from stages.models.inputs import Inputs
@@ -30,7 +33,12 @@ if TYPE_CHECKING:
 
 
 def learn(
-    model: DiffusionModel, inputs: Inputs, texts: Sequence[str], sample_ids: Sequence[str], settings: InvSegRecipe
+    model: DiffusionModel,
+    inputs: Inputs,
+    texts: Sequence[str],
+    sample_ids: Sequence[str],
+    settings: InvSegRecipe,
+    kept: Kept | None = None,
 ) -> list[Learned]:
     """What each row of the inputs learns: the denoiser's context, column by column. A row whose text names no class,
     and every row if there are no steps, learns nothing."""
@@ -51,10 +59,16 @@ def learn(
         which,
         [sample_ids[row] for row in rows],
         settings,
+        kept or Kept(None),
     )
     for n, row in enumerate(rows):
         found[row] = Learned((context[n, which[n]],), (tuple(which[n]),), ((),), tuple(losses[n]))
     return found
+
+
+def batched(values: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Runs of so many (`itertools.batched` is not in Python 3.11)."""
+    return (list(values[begin : begin + size]) for begin in range(0, len(values), size))
 
 
 def moving(members: Members, settings: InvSegRecipe) -> list[int]:
@@ -73,8 +87,10 @@ def descend(
     which: Sequence[Sequence[int]],
     sample_ids: Sequence[str],
     settings: InvSegRecipe,
+    kept: Kept,
 ) -> tuple[Float[torch.Tensor, "images columns width"], list[list[float]]]:
-    """The context after the steps, on the CPU, and each image's loss by step. which: the columns that learn."""
+    """The context after the steps, on the CPU, and each image's loss by step. which: the columns that learn; kept:
+    where to go on, and to leave how far it has come."""
     learning = torch.zeros(condition.context.shape[:2], device=model.device)
     for row, moves in enumerate(which):
         learning[row, list(moves)] = 1
@@ -84,8 +100,14 @@ def descend(
     optimiser = torch.optim.Adam([context], lr=settings.lr, foreach=False)
     reader = AttentionReader(model, scales=settings.scales, layers=settings.layers, own=True)
     seen = Seen(model, images, sample_ids, settings)
-    trace: list[list[float]] = [[] for _ in sample_ids]
-    for step in range(settings.steps):
+    losses = torch.zeros(settings.steps, len(sample_ids))
+    if before := kept.found(sample_ids):
+        take_up(optimiser, before)
+        losses[: len(before["losses"])] = torch.from_numpy(before["losses"])
+
+    def gradients(step: int) -> Float[torch.Tensor, " images"]:
+        """Each image's loss; the gradients of their sum are added up, as many images at a time as fit."""
+        optimiser.zero_grad(set_to_none=True)
         latents, views = seen.at(step)
         timesteps, noise = draw_batch(
             settings.seed,
@@ -98,17 +120,29 @@ def descend(
             model.device,
         )
         noised = model.path.noised(latents, noise, timesteps)
-        maps = reader(noised, timesteps, condition.with_context(context).repeat(settings.views))
-        losses = []
-        for n, (own, looked) in enumerate(zip(members, views, strict=True)):
-            part = slice(n * settings.views, (n + 1) * settings.views)
-            losses.append(loss_of(maps, part, own, looked, settings))
-        optimiser.zero_grad(set_to_none=True)
-        torch.stack(losses).sum().backward()
-        optimiser.step()
-        for own_trace, loss in zip(trace, losses, strict=True):
-            own_trace.append(float(loss.detach()))
-    return context.detach().cpu(), trace
+        fit = model.rows_that_fit(noised, condition.with_context(context), reader.reads, stop=True)
+        own = [0.0] * len(sample_ids)
+        for group in batched(range(len(sample_ids)), max(1, fit // settings.views)):
+            part = slice(group[0] * settings.views, (group[-1] + 1) * settings.views)
+            said = condition.with_context(context).select(group).repeat(settings.views)
+            maps = reader(noised[part], timesteps[part], said)
+            found = [loss_of(maps, place, members[n], views[n], settings) for place, n in enumerate(group)]
+            torch.stack(found).sum().backward()  # type: ignore[no-untyped-call]
+            for n, loss in zip(group, found, strict=True):
+                own[n] = float(loss.detach())
+        return torch.tensor(own)
+
+    with kept.steps(settings.steps) as steps:
+        for step in steps:
+            losses[step] = model.memory.until_it_fits(partial(gradients, step), spare=model.spare)
+            optimiser.step()
+            kept.after(step, partial(_state, losses[: step + 1], optimiser))
+    return context.detach().cpu(), losses.T.tolist()
+
+
+def _state(losses: Float[torch.Tensor, "steps images"], optimiser: torch.optim.Optimizer) -> State:
+    """All that the next step needs."""
+    return {"losses": losses.numpy(), **learned(optimiser)}
 
 
 class Seen:
@@ -137,19 +171,20 @@ class Seen:
             torch.stack([view.cut(image) for view in looked]) for image, looked in zip(self.images, views, strict=True)
         ]
         # Image by image: an autoencoder's last bits depend on the batch, and Adam makes much of little.
-        found = torch.cat([self.model.latents(own) for own in pixels]), views
+        found = torch.cat([self.model.encode(own) for own in pixels]), views
         if own.crops == "fixed":
             self._kept = found
         return found
 
 
 def loss_of(
-    maps: AttentionMaps, rows: slice, members: Members, views: list[View], settings: InvSegRecipe
+    maps: AttentionMaps, place: int, members: Members, views: list[View], settings: InvSegRecipe
 ) -> Float[torch.Tensor, ""]:
-    """L (the paper's "Overall Optimization Process") of one image: the mean of its views' clustering, and their
-    entropy together."""
+    """L (the paper's "Overall Optimization Process") of one image, by its place among those of the maps: the mean of
+    its views' clustering, and their entropy together."""
     if maps.own is None:
         raise ValueError("clustering needs self-attention, and none was read")
+    rows = slice(place * settings.views, (place + 1) * settings.views)
     cross, own = maps.cross[rows], maps.own[rows]
     grid: tuple[int, int] = (cross.shape[-2], cross.shape[-1])
     if not settings.self_gradient:

@@ -9,21 +9,22 @@ instead, AdamW's epsilon would tie them together). Text is encoded once a step a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
+from stages.artifacts.kept import Kept, State
 from stages.artifacts.seeds import seed_of
 from stages.invert.early_stopping import EarlyStopping
 from stages.invert.inverter import Learned
+from stages.invert.loss import step_gradients
 from stages.invert.recipe import TextualRecipe
 from stages.invert.vectors import Learner, Vectors
-from stages.learning.draws import draw_batch, prediction_error, timestep_range
-from stages.learning.entropy import entropy
-from stages.learning.mcpl import attended, contrast
-from stages.learning.token_groups import TokenGroups
+from stages.learning.resumption import learned, take_up
 from stages.learning.trainable_tokens import TrainableTokens, trainable_tokens
-from stages.models.face import Condition, DiffusionModel
+from stages.models.face import DiffusionModel
 from stages.models.inputs import Inputs
 from stages.models.reading import AttentionReader
 
@@ -37,11 +38,12 @@ def learn(
     texts: Sequence[str],
     sample_ids: Sequence[str],
     settings: TextualRecipe,
+    kept: Kept,
 ) -> list[Learned]:
     """What each row of the inputs learns."""
     join = settings.pieces == "joined" and settings.steps > 0
     trainable = trainable_tokens(model, inputs.tokens, texts, settings.words, join=join)
-    return optimise(model, inputs.latents, trainable, sample_ids, settings)
+    return optimise(model, inputs.latents, trainable, sample_ids, settings, kept)
 
 
 def optimise(
@@ -50,10 +52,12 @@ def optimise(
     trainable: TrainableTokens,
     sample_ids: Sequence[str],
     recipe: TextualRecipe,
+    kept: Kept | None = None,
 ) -> list[Learned]:
     """Learn the vectors of the texts' learning tokens from the images, one image a text.
 
-    An image whose text has no token to learn, and every image if `recipe.steps` is 0, comes back without vectors.
+    An image whose text has no token to learn, and every image if `recipe.steps` is 0, comes back without vectors. kept:
+    where to go on, and to leave how far it has come.
     """
     tokens = [tuple(own) for own in zip(*([one.tokens for one in rows] for rows in trainable.rows), strict=True)]
     if recipe.steps == 0 or not any(any(own) for own in tokens):
@@ -62,7 +66,7 @@ def optimise(
     learner = Learner(model, trainable, recipe.known_rate)
     for encoder, vectors in enumerate(learner.encoders):
         _initialise(vectors, model.tables[encoder], encoder, sample_ids, recipe)
-    losses = _descend(learner, latents, sample_ids, recipe)
+    losses = _descend(learner, latents, sample_ids, recipe, kept or Kept(None))
     texts = [one.text.cpu() for one in learner.encoders]
     final = [one.now.detach().cpu() for one in learner.encoders]
     return [
@@ -109,56 +113,55 @@ def _descend(
     latents: Float[torch.Tensor, "images channels h w"],
     sample_ids: Sequence[str],
     recipe: TextualRecipe,
+    kept: Kept,
 ) -> list[list[float]]:
     """Run the steps in place; the loss trace of every image. Images that have stopped leave the batch."""
     model = learner.model
     rates = [learning_rate(table, recipe) for table in model.tables]
-    groups = [{"params": [one.now], "lr": rate} for one, rate in zip(learner.encoders, rates, strict=True)]
-    optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, foreach=False)
+    parameters = [{"params": [one.now], "lr": rate} for one, rate in zip(learner.encoders, rates, strict=True)]
+    optimiser = torch.optim.AdamW(parameters, weight_decay=recipe.weight_decay, foreach=False)
     active = learner.moving
+    taken = [0] * len(sample_ids)
+    losses = latents.new_zeros(recipe.steps, len(sample_ids))
     if not active:
         return [[] for _ in sample_ids]
     reader = AttentionReader(model) if recipe.mask or recipe.entropy else None
     stopping = None
     if recipe.settle:
         stopping = EarlyStopping(learner, latents, sample_ids, recipe.settle, recipe.seed, recipe.timesteps)
-    trace: list[torch.Tensor] = []
-    members: list[list[int]] = []
-    for step in range(recipe.steps):
-        index = torch.tensor(active, device=model.device)
-        condition = learner.condition(active)
-        loss = diffusion_loss(
-            model,
-            latents[index],
-            condition,
-            [sample_ids[n] for n in active],
-            step,
-            recipe,
-            reader,
-            words=learner.words.of(active) if recipe.mask else None,
-            content=learner.content.of(active) if recipe.entropy else None,
-        )  # [active]
-        total = loss.sum()
-        if recipe.contrast:
-            words = learner.words.of(active)
-            total = total + recipe.contrast.weight * contrast(condition.context, words, recipe.contrast).sum()
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()
-        if recipe.schedule == "linear":
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate * (1 - step / recipe.steps)
-        _update(optimiser, learner.encoders, active)
-        trace.append(loss.detach())
-        members.append(active)
-        if stopping is not None and (step + 1) % stopping.every == 0:
-            active = stopping.going_on(active)
-            if not active:
-                break
-    losses: list[list[float]] = [[] for _ in sample_ids]
-    for values, own in zip(trace, members, strict=True):
-        for n, value in zip(own, values.tolist(), strict=True):
-            losses[n].append(value)
-    return losses
+    if before := kept.found(sample_ids):
+        take_up(optimiser, before)
+        active, taken = before["active"].tolist(), before["taken"].tolist()
+        losses[: len(before["losses"])] = torch.from_numpy(before["losses"]).to(losses)
+        if stopping:
+            stopping.take_up(before)
+    with kept.steps(recipe.steps) as steps:
+        for step in steps:
+            gradients = partial(step_gradients, learner, latents, sample_ids, active, step, recipe, reader)
+            losses[step, active] = model.memory.until_it_fits(gradients, spare=model.spare)
+            if recipe.schedule == "linear":
+                for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                    group["lr"] = rate * (1 - step / recipe.steps)
+            _update(optimiser, learner.encoders, active)
+            taken = [step + 1 if n in active else own for n, own in enumerate(taken)]
+            if stopping is not None and (step + 1) % stopping.every == 0:
+                active = stopping.going_on(active)
+                if not active:
+                    break
+            kept.after(step, partial(_state, active, taken, losses[: step + 1], optimiser, stopping))
+    return [losses[:own, n].tolist() for n, own in enumerate(taken)]
+
+
+def _state(
+    active: Sequence[int],
+    taken: Sequence[int],
+    losses: Float[torch.Tensor, "steps images"],
+    optimiser: torch.optim.AdamW,
+    stopping: EarlyStopping | None,
+) -> State:
+    """All that the next step needs."""
+    trace = {"active": np.array(active), "taken": np.array(taken), "losses": losses.cpu().numpy()}
+    return {**trace, **learned(optimiser), **(stopping.state() if stopping else {})}
 
 
 def _update(optimiser: torch.optim.AdamW, encoders: Sequence[Vectors], active: Sequence[int]) -> None:
@@ -171,42 +174,3 @@ def _update(optimiser: torch.optim.AdamW, encoders: Sequence[Vectors], active: S
             one.now.lerp_(old, 1 - one.share)
             still = torch.isin(one.text, torch.tensor(active, device=one.text.device), invert=True)
             one.now[still] = old[still]
-
-
-def diffusion_loss(
-    model: DiffusionModel,
-    latents: Float[torch.Tensor, "images channels h w"],
-    condition: Condition,
-    sample_ids: Sequence[str],
-    step: int,
-    recipe: TextualRecipe,
-    reader: AttentionReader | None = None,
-    *,
-    words: TokenGroups | None = None,
-    content: TokenGroups | None = None,
-) -> Float[torch.Tensor, " images"]:
-    """L_DM (equation 2), an image: mean over its draws, channels and pixels of the squared error.
-
-    With a recipe that has `mask`, the error counts where `words`, those that learn, attend (MCPL's Attn-Mask); with one
-    that has `entropy`, that of the runs of `content` words, whether they learn or not, is added. Both need a reader.
-    """
-    timesteps, noise = draw_batch(
-        recipe.seed,
-        "invert",
-        sample_ids,
-        step,
-        recipe.draws,
-        latents.shape[1:],
-        timestep_range(model, recipe.timesteps),
-        model.device,
-        antithetic=recipe.antithetic,
-        stratified=recipe.stratified,
-    )
-    error, maps = prediction_error(model, latents, condition, timesteps, noise, reader)
-    if maps is not None and words is not None and recipe.mask is not None:
-        # As MCPL: the mean runs over all pixels, masked or not.
-        error = error * attended(maps.detach(), words, recipe.mask, (latents.shape[-2], latents.shape[-1]))
-    loss = error.square().flatten(1).mean(dim=1)
-    if maps is not None and content is not None and recipe.entropy is not None:
-        loss = loss + recipe.entropy.weight * entropy(maps, content)
-    return loss

@@ -6,7 +6,8 @@ the processor they had (scaled_dot_product_attention), so the denoiser's output 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -127,6 +128,7 @@ class Recorder:
         self._kept: dict[str, Any] = {}
         self._sums: dict[Read, torch.Tensor] = {}
         self._seen: list[str] = []
+        self._again = False
 
     def __enter__(self) -> Recorder:
         modules = dict(self._denoiser.named_modules())
@@ -141,13 +143,27 @@ class Recorder:
             module.processor = processor
         self._kept.clear()
 
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """For a part of the same pass that is computed once more, for its gradients: what was recorded stays."""
+        self._again = True
+        try:
+            with self:
+                yield
+        finally:
+            self._again = False
+
     def record(self, name: str, attn: Any, *inputs: Any, **named: Any) -> None:
         """Add one layer's attention to the readings that want it."""
         found = self._look(attn, *inputs, **named)
         for read in self._wanted[name]:
             values = found.value(read.what)
+            if self._again:
+                continue
             so_far = self._sums.get(read)
             self._sums[read] = values if so_far is None else so_far + values
+        if self._again:
+            return
         self._seen.append(name)
         if name == self._last:
             raise Stop

@@ -49,6 +49,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     import torch
     import transformers
 
+    from stages.models.devices import with_dtype
     from stages.models.latent_model import Loaded
     from stages.models.tokens import check_fast
 
@@ -57,6 +58,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
     transformers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
+    recipe = with_dtype(recipe, torch.device(device))
     folder = locate(recipe)
     family, index = FAMILIES[recipe.kind], _index(folder, recipe)
     denoiser_part, autoencoder_part, *_ = family.parts

@@ -16,11 +16,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from stages.artifacts import ModelRecord
+from stages.models.memory import Memory, bytes_of
 from stages.models.noise_path import NoisePath
 from stages.models.tokens import Tokens
 
@@ -79,6 +82,19 @@ class Condition:
 
     def with_context(self, context: Float[torch.Tensor, "rows columns width"]) -> Condition:
         return Condition(context, self.extras)
+
+    def fresh(self) -> Condition:
+        """The same values without their history, where gradients can be gathered."""
+        return self._each(lambda one: one.detach().requires_grad_(one.requires_grad))
+
+    @property
+    def learning(self) -> list[torch.Tensor]:
+        """Those of its tensors that have gradients."""
+        return [one for one in (self.context, *self.extras.values()) if one.requires_grad]
+
+
+def _learns(latents: torch.Tensor, condition: Condition) -> bool:
+    return torch.is_grad_enabled() and (latents.requires_grad or bool(condition.learning))
 
 
 Readings = Mapping[Read, torch.Tensor]
@@ -156,15 +172,30 @@ class DiffusionModel(ABC):
 
         timesteps: [rows], labels of `path`. stop: end the pass at the last layer that is read; the prediction is then
         None. Gradients flow through both unless the caller disables them. All passes go through here, so this is where
-        rows are parted when they do not fit.
+        rows are parted when they do not fit: parts that have gradients keep nothing and are computed again on the way
+        back, unless the caller takes no more rows than `rows_that_fit`.
         """
-        most = self.rows_that_fit(latents, reads)
+        return self.memory.until_it_fits(
+            lambda: self._in_parts(latents, timesteps, condition, reads, stop=stop), spare=self.spare
+        )
+
+    def _in_parts(
+        self, latents: torch.Tensor, timesteps: torch.Tensor, condition: Condition, reads: Sequence[Read], *, stop: bool
+    ) -> tuple[torch.Tensor | None, Readings]:
+        most = self.rows_that_fit(latents, condition, reads, stop=stop)
         if len(latents) <= most:
             return self._pass(latents, timesteps, condition, reads, stop=stop)
-        parts = [
-            self._pass(latents[at], timesteps[at], condition.select(list(range(len(latents)))[at]), reads, stop=stop)
-            for at in (slice(begin, begin + most) for begin in range(0, len(latents), most))
-        ]
+
+        def part(at: slice) -> tuple[torch.Tensor | None, Readings]:
+            own = latents[at], timesteps[at], condition.select(list(range(len(latents)))[at])
+            if not _learns(latents, condition):
+                return self._pass(*own, reads, stop=stop)
+            found: tuple[torch.Tensor | None, Readings] = checkpoint(
+                self._pass, *own, reads, stop=stop, use_reentrant=False, preserve_rng_state=False
+            )
+            return found
+
+        parts = [part(slice(begin, begin + most)) for begin in range(0, len(latents), most)]
         predictions = [one for one, _ in parts if one is not None]
         readings = {read: torch.cat([found[read] for _, found in parts]) for read in reads}
         return (None if stop else torch.cat(predictions)), readings
@@ -178,9 +209,62 @@ class DiffusionModel(ABC):
             raise RuntimeError(f"{type(self).__name__}: a whole pass gave no prediction")
         return predicted
 
-    def rows_that_fit(self, latents: Float[torch.Tensor, "rows channels h w"], reads: Sequence[Read]) -> int:
-        """Rows that one pass may hold; the caller's number, where the family knows no limit."""
-        return len(latents)
+    @cached_property
+    def memory(self) -> Memory:
+        """What this model may take of its device."""
+        return Memory(self.device, bytes_of(vars(self).values()))
+
+    def rows_that_fit(
+        self,
+        latents: Float[torch.Tensor, "rows channels h w"],
+        condition: Condition,
+        reads: Sequence[Read],
+        *,
+        stop: bool = False,
+        beside: Callable[[], object] | None = None,
+    ) -> int:
+        """How many of these rows one pass may hold, with the way back if there are gradients.
+
+        beside: makes what is alive at the same time, to be counted. Decides memory and speed, not the result.
+        """
+        learns = _learns(latents, condition)
+        key = (learns, stop, tuple(reads), latents.shape[1:], condition.context.shape[1:])
+
+        def row() -> object:
+            return self._counted_rows(1, latents, condition, reads, learns, stop)
+
+        return self.memory.rows(len(latents), key, row, beside=beside, spare=self.spare)
+
+    def _counted_rows(
+        self,
+        rows: int,
+        latents: torch.Tensor,
+        condition: Condition,
+        reads: Sequence[Read],
+        learns: bool,
+        stop: bool,
+    ) -> object:
+        """A pass and, if it learns, its way back; for counting, so what the rows hold is of no matter."""
+        context = condition.context[:rows].detach().clone()
+        wanted = [context.requires_grad_()] if learns else []
+        own = Condition(context, {name: one[:rows].detach().clone() for name, one in condition.extras.items()})
+        with torch.set_grad_enabled(learns):
+            timesteps = latents.new_zeros(rows, dtype=torch.long)
+            found, readings = self._pass(latents[:rows].detach(), timesteps, own, reads, stop=stop)
+            outputs = [*([] if found is None else [found]), *readings.values()]
+            if not learns:
+                return outputs
+            return torch.autograd.grad(torch.stack([one.sum() for one in outputs]).sum(), wanted)
+
+    def spare(self) -> bool:
+        """Make passes with gradients keep less and compute it again; False where that is so already or cannot be."""
+        return False
+
+    def encode(self, pixels: Float[torch.Tensor, "batch 3 height width"]) -> Float[torch.Tensor, "batch channels h w"]:
+        """`latents` of as many images at a time as fit."""
+        return self.memory.in_parts(
+            list(pixels), ("images", pixels.shape[1:]), lambda own: self.latents(torch.stack(list(own)))
+        )
 
     @abstractmethod
     def _pass(

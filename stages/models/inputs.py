@@ -73,7 +73,7 @@ def prepare(
     if not kept:
         return nothing
     images = torch.stack(pixels)
-    latents = model.latents(images)
+    latents = model.encode(images)
     finite = latents.isfinite().flatten(1).all(dim=1).tolist()
     broken = Failure("the backbone's autoencoder gives latents that are not finite.")
     failures.update((index, broken) for index, good in zip(kept, finite, strict=True) if not good)

@@ -6,13 +6,14 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from stages.artifacts import ModelRecord
 from stages.artifacts.errors import AnywordError
@@ -110,6 +111,7 @@ class LatentModel(DiffusionModel):
         self.image_size = (latent_size[0] * self.factor, latent_size[1] * self.factor)
         self.layers = layers
         self.read_by_default: tuple[Layer, ...] = layers
+        self._recorder: Recorder | None = None
 
     @property
     def factor(self) -> int:
@@ -149,10 +151,29 @@ class LatentModel(DiffusionModel):
         if not reads:
             return self._denoise(latents, timesteps, condition).float(), {}
         predicted = None
-        with Recorder(self.denoiser, self.layers, reads, stop=stop, look=self._look(condition)) as recorder:
-            with suppress(Stop):
-                predicted = self._denoise(latents, timesteps, condition).float()
-            return predicted, recorder.readings()
+        recorder = Recorder(self.denoiser, self.layers, reads, stop=stop, look=self._look(condition))
+        with recorder as self._recorder:
+            try:
+                with suppress(Stop):
+                    predicted = self._denoise(latents, timesteps, condition).float()
+                return predicted, recorder.readings()
+            finally:
+                self._recorder = None
+
+    def spare(self) -> bool:
+        if self.denoiser.is_gradient_checkpointing:
+            return False
+        self.denoiser.enable_gradient_checkpointing(self._block)
+        return True
+
+    def _block(self, block: Any, *arguments: Any) -> Any:
+        """A block of the denoiser that keeps its inputs alone; what was read in it is read again on the way back."""
+        recorder = self._recorder
+
+        def contexts() -> tuple[Any, Any]:
+            return nullcontext(), recorder.again() if recorder else nullcontext()
+
+        return checkpoint(block, *arguments, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
 
     @abstractmethod
     def _denoise(

@@ -31,9 +31,10 @@ class BackboneRecipe(Recipe):
     )
     revision: str | None = Field(default=None, description="Commit, tag or branch of a hub id.")
     offline: bool = Field(default=True, description="Never touch the network: local folders and the hub cache only.")
-    dtype: Literal["float32", "bfloat16"] = Field(
-        default="float32",
-        description="Arithmetic of the denoiser. Embeddings, text encoder, autoencoder and optimiser stay in float32.",
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Arithmetic of the denoiser; auto: bfloat16 for a real model on a GPU that has it, else float32. "
+        "Embeddings, text encoder, autoencoder, loss and optimiser stay in float32. Manifests say which it was.",
     )
     resolution: Side | tuple[Side, Side] | None = Field(
         default=None,

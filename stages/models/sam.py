@@ -11,6 +11,7 @@ import json
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import torch
     from jaxtyping import Bool, Float, Int, UInt8
     from segment_anything.modeling import Sam
+
+    from stages.models.memory import Memory
 
 EMBEDDED = "models/sam"
 """Folder of the embedded SAM, below the repository."""
@@ -55,8 +58,15 @@ class SegmentAnything:
         """SampleError for an image (height, width) that would be less than a pixel wide."""
         check_shape(size, self.model.image_encoder.img_size)
 
+    @cached_property
+    def memory(self) -> Memory:
+        """What this model may take of its device."""
+        from stages.models.memory import Memory, bytes_of
+
+        return Memory(self.model.device, bytes_of([self.model]))
+
     def encode(self, images: Sequence[UInt8[np.ndarray, "_height _width 3"]]) -> list[Encoded]:
-        """Images of any sizes, RGB in 0..255, resized by their longest side and encoded together.
+        """Images of any sizes, RGB in 0..255, resized by their longest side and encoded as many together as fit.
 
         Raises SampleError for an image that would be less than a pixel wide then.
         """
@@ -71,7 +81,8 @@ class SegmentAnything:
             prepared.append(self.model.preprocess(resized.permute(2, 0, 1).float()))
             sizes.append((resized.shape[0], resized.shape[1]))
         with torch.inference_mode():
-            embeddings = self.model.image_encoder(torch.stack(prepared))
+            encoder = self.model.image_encoder
+            embeddings = self.memory.in_parts(prepared, "images", lambda own: encoder(torch.stack(list(own))))
         return [
             Encoded(embedding[None], size, (image.shape[0], image.shape[1]))
             for embedding, size, image in zip(embeddings, sizes, images, strict=True)

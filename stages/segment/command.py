@@ -14,6 +14,7 @@ from stages.artifacts.maps import read_maps
 from stages.artifacts.masks import encode
 from stages.artifacts.recipes import identity, implementation, validated
 from stages.artifacts.tables import parse_of, targets_of, write_table
+from stages.models.limit import limit_memory
 from stages.segment.confidence import confidence
 from stages.segment.recipe import STAGE, SegmenterRecipe
 from stages.segment.segmenter import Cut, Module, Request, Target
@@ -30,6 +31,7 @@ def run(
     images: Path | None = None,
     batch_size: int = 8,
     device: str = "auto",
+    memory: float | None = None,
 ) -> None:
     """Write `masks.parquet` for one shard: a row a target, at its image's size, with the segmenter's own score.
 
@@ -51,6 +53,7 @@ def run(
     if unchanged(STAGE, decides, output, inputs=inputs, models=lambda: module.records(settings)):
         return
     requests = _requests(inputs, inputs["samples"].images(images))
+    limit_memory(memory)
     segmenter = module.load(settings, device)
     writer = ShardWriter(STAGE, decides, output, inputs=inputs, models=segmenter.models)
 

@@ -194,18 +194,8 @@ def place(flags):
 
 
 def execution(stage):
-    """Params function: device and batch size as options, left out of what decides a rerun like `place`."""
-
-    def options(wildcards, output):
-        chosen = wf.config.execution
-        size = chosen.batch_size.get(stage)
-        return [
-            "--device",
-            chosen.device,
-            *(["--batch-size", str(size)] if size else []),
-        ]
-
-    return options
+    """Params function: how the stage is carried out, as options, left out of what decides a rerun like `place`."""
+    return lambda wildcards, output: wf.execution(stage)
 
 
 def minutes(stage):
