@@ -20,6 +20,7 @@ from stages.commands import stage
 from stages.commands.backbone import backbone
 from stages.commands.export import export
 from stages.commands.parse import parse, parsers
+from stages.commands.plan import plan
 from stages.commands.results import results
 from stages.commands.segment import segment
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command()(segment)
 app.command()(results)
+app.command()(plan)
 app.command()(backbone)
 app.command()(export)
 app.command()(parse)

@@ -93,7 +93,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
         )
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     check_fast(tokenizer, str(folder))
-    advice = _advice(folder)
+    advice = advice_of(folder)
     model = UNetModel(
         record=record(recipe),
         unet=unet,
@@ -101,7 +101,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
         encoder=modules[encoder_part],
         tokenizer=tokenizer,
         path=DdpmPath.from_folder(folder / "scheduler"),
-        latent_size=_latent_size(recipe, unet, autoencoder),
+        latent_size=latent_size_of(recipe, unet, autoencoder),
         device=torch.device(device),
         world=advice.world,
     )
@@ -119,7 +119,8 @@ def record(recipe: BackboneRecipe) -> ModelRecord:
     return ModelRecord(id=recipe.id, revision=recipe.revision, sha256=sha256)
 
 
-def _latent_size(recipe: BackboneRecipe, unet: Any, autoencoder: Any) -> tuple[int, int]:
+def latent_size_of(recipe: BackboneRecipe, unet: Any, autoencoder: Any) -> tuple[int, int]:
+    """Rows and columns of latents; AnywordError where the recipe's resolution does not fit the UNet."""
     factor = 2 ** (len(autoencoder.config.block_out_channels) - 1)
     side = int(unet.config.sample_size) if recipe.resolution is None else recipe.resolution // factor
     resolution = side * factor
@@ -211,7 +212,8 @@ def _index(folder: Path, recipe: BackboneRecipe) -> dict[str, Any]:
     return index
 
 
-def _advice(folder: Path) -> Advice:
+def advice_of(folder: Path) -> Advice:
+    """What the folder itself advises; AnywordError where that cannot be read."""
     path = folder / ADVICE
     if not path.is_file():
         return Advice()
