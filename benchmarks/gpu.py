@@ -28,6 +28,7 @@ from stages.attend import ddim
 from stages.attend.averager import Averager
 from stages.models.devices import choose_device
 from stages.models.diffusion import load
+from stages.models.published import SHAPES
 from stages.models.reading import AttentionReader
 from stages.models.recipe import BackboneRecipe
 from stages.models.unet import UNetModel
@@ -39,47 +40,6 @@ WAYS = ("float32", "tf32", "bfloat16", "contiguous", "compile", "cuda-graphs")
 """float32 and bfloat16 as the pipeline runs them; tf32: float32 with TF32 matrix products; contiguous, compile and
 cuda-graphs: bfloat16 without channels_last, with torch.compile, and with torch.compile's CUDA graphs."""
 CUDA_ONLY = {"tf32", "contiguous", "cuda-graphs"}
-
-_UNET = {
-    "block_out_channels": (320, 640, 1280, 1280),
-    "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
-    "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
-    "attention_head_dim": 8,
-}
-_AUTOENCODER = {
-    "block_out_channels": (128, 256, 512, 512),
-    "down_block_types": ("DownEncoderBlock2D",) * 4,
-    "up_block_types": ("UpDecoderBlock2D",) * 4,
-    "layers_per_block": 2,
-    "latent_channels": 4,
-}
-SHAPES: dict[str, dict[str, Any]] = {
-    "sd15": {
-        "kind": "stable-diffusion",
-        "unet": {**_UNET, "sample_size": 64, "cross_attention_dim": 768},
-        "autoencoder": _AUTOENCODER,
-        "encoder": {
-            "hidden_size": 768,
-            "intermediate_size": 3072,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 12,
-            "max_position_embeddings": 77,
-        },
-    },
-    "ldm": {
-        "kind": "ldm",
-        "unet": {**_UNET, "sample_size": 32, "cross_attention_dim": 1280},
-        "autoencoder": _AUTOENCODER,
-        "encoder": {
-            "d_model": 1280,
-            "encoder_layers": 32,
-            "encoder_ffn_dim": 5120,
-            "encoder_attention_heads": 8,
-            "head_dim": 64,
-            "max_position_embeddings": 77,
-        },
-    },
-}
 
 
 def save_random(shape: str, folder: Path) -> Path:

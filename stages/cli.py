@@ -23,6 +23,7 @@ from stages.commands.explain import explain
 from stages.commands.export import export
 from stages.commands.parse import parse, parsers
 from stages.commands.picture import picture
+from stages.commands.plan import plan
 from stages.commands.results import results
 from stages.commands.run import init, run
 from stages.commands.segment import segment
@@ -44,6 +45,7 @@ app.command()(results)
 app.command()(explain)
 app.command()(compare)
 app.command()(picture)
+app.command()(plan)
 app.command()(backbone)
 app.command()(status)
 app.command()(verify)

@@ -4,10 +4,12 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from stages.artifacts.kept import Kept
 
 TEXTS = ["a red circle and a blue circle", "the disk is on grass .", "a green square inside a ring"]
 STEPS = 16
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +174,21 @@ def test_a_step_that_takes_too_long_is_not_waited_for(tmp_path, monkeypatch):
         signal.signal(signal.SIGTERM, before[0])
         signal.signal(signal.SIGALRM, before[1])
         stopping._State.came = False
+
+
+def test_a_rules_log_ends_with_what_was_kept_and_so_does_the_terminal(tmp_path):
+    """SLURM sends SIGTERM to all processes of a job: the shell around a stage waits for it."""
+    work = (
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\nprint('kept', flush=True)\n"
+    )
+    command = [ROOT / "workflow/bin/logged", tmp_path / "log", sys.executable, "-c", work + "time.sleep(60)"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (tmp_path / "log").is_file() or not (tmp_path / "log").read_text():
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.communicate(timeout=30)[1] == "kept\n"
+    assert process.returncode == 143
 
 
 @given(strategies.dictionaries(strategies.text("ab.", min_size=1), arrays(np.float32, (2, 3)), max_size=3))

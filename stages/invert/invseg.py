@@ -127,7 +127,7 @@ def descend(
             said = condition.with_context(context).select(group).repeat(settings.views)
             maps = reader(noised[part], timesteps[part], said)
             found = [loss_of(maps, place, members[n], views[n], settings) for place, n in enumerate(group)]
-            torch.stack(found).sum().backward()  # type: ignore[no-untyped-call]
+            torch.stack(found).sum().backward()
             for n, loss in zip(group, found, strict=True):
                 own[n] = float(loss.detach())
         return torch.tensor(own)

@@ -80,7 +80,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
         if part in modules:
             tokenizers[part] = transformers.AutoTokenizer.from_pretrained(folder / name, local_files_only=True)
             check_fast(tokenizers[part], str(folder))
-    advice = _advice(folder)
+    advice = advice_of(folder)
     module, _, name = family.model.partition(".")
     cls = getattr(importlib.import_module(f"stages.models.{module}"), name)
     _check_channels(folder, modules[denoiser_part], modules[autoencoder_part], cls.channels_a_latent)
@@ -210,7 +210,8 @@ def _index(folder: Path, recipe: BackboneRecipe) -> dict[str, Any]:
     return index
 
 
-def _advice(folder: Path) -> Advice:
+def advice_of(folder: Path) -> Advice:
+    """What the folder itself advises; AnywordError where that cannot be read."""
     path = folder / ADVICE
     if not path.is_file():
         return Advice()

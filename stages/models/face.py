@@ -233,7 +233,8 @@ class DiffusionModel(ABC):
         def row() -> object:
             return self._counted_rows(1, latents, condition, reads, learns, stop)
 
-        return self.memory.rows(len(latents), key, row, beside=beside, spare=self.spare)
+        spare = self.spare if learns else lambda: False
+        return self.memory.rows(len(latents), key, row, beside=beside, spare=spare)
 
     def _counted_rows(
         self,

@@ -105,6 +105,8 @@ class Memory:
         self.weights = weights
         self.limit = memory_limit()
         self._fit: dict[Hashable, int] = {}
+        self.taken: dict[Hashable, tuple[int, int]] = {}
+        """By call that was counted, bytes of a row and of what is beside it."""
         self._cap: int | None = None
         self._last = 0
         self._said = self._trying = False
@@ -124,7 +126,7 @@ class Memory:
         time. spare: has single rows take less, at the price of time; False where they cannot.
         """
         if key not in self._fit and not self._surely_fits(wanted):
-            self._fit[key] = self._counted_rows(wanted, row, beside, spare)
+            self._fit[key] = self._counted_rows(wanted, key, row, beside, spare)
         most = min(wanted, self._fit.get(key, wanted), self._cap or wanted)
         self._last = max(self._last, most)
         return most
@@ -136,24 +138,27 @@ class Memory:
     def _counted_rows(
         self,
         wanted: int,
+        key: Hashable,
         row: Callable[[], object],
         beside: Callable[[], object] | None,
         spare: Callable[[], bool],
     ) -> int:
         try:
-            room = self._room(beside)
-            rows = room // max(1, counted(row)[1])
-            if rows < 1 and spare():
-                rows = room // max(1, counted(row)[1])
+            also = counted(beside)[0] if beside else 0
+            room = self._room(also)
+            size = max(1, counted(row)[1])
+            if size > room and spare():
+                size = max(1, counted(row)[1])
         except RuntimeError as error:  # an operation that fakes do not know, or one that looks at values
             log.debug("memory of a call cannot be counted (%s)", error)
             return wanted  # then it shows where memory runs out
-        return max(1, rows)
+        self.taken[key] = size, also
+        return max(1, room // size)
 
-    def _room(self, beside: Callable[[], object] | None) -> int:
-        """Bytes that rows may take."""
+    def _room(self, beside: int) -> int:
+        """Bytes that rows may take. beside: bytes of what is alive at the same time."""
         if self.limit is not None:
-            return int(self.limit * GIB) - self.weights - (counted(beside)[0] if beside else 0)
+            return int(self.limit * GIB) - self.weights - beside
         if self.device.type != "cuda":
             return free_ram()
         free = torch.cuda.mem_get_info(self.device)[0]
