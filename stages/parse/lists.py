@@ -145,6 +145,33 @@ SAME_PARTICIPLE = frozenset("run come overcome become".split())
 """Present and past participle alike, and rarely a passive: "three surfers run toward the sea"."""
 
 
+POSTURES = frozenset("hang lie sit".split())
+"""Plain forms of verbs that are hardly ever nouns."""
+
+MOTIONS = frozenset(
+    """jumps lands runs walks slides leaps sits stands lies hangs waits rests sleeps naps leans kneels crouches swims
+    dives flies glides skates skis surfs dances sings smiles laughs looks stares gazes peers reaches climbs crawls rolls
+    spins bends stretches poses talks chats grazes barks drives rides floats drifts hovers perches""".split()
+)
+"""What somebody does, in forms that captions hardly ever use as plural nouns."""
+
+DESCRIPTIVE = frozenset("checkered striped spotted pointed closed crooked wooded bearded colored coloured".split())
+"""Participles that say how a thing is, not what was done to it."""
+
+HANGING = frozenset("hang hangs hung sit sits sat stand stands stood lie lies lay lean leans".split())
+"""Verbs of posture whose subject may stand behind them ("on the wall hangs a clock")."""
+
+ACTORS = frozenset(
+    """man men woman women boy boys girl girls guy guys lady ladies kid kids child children baby babies person persons
+    people player players batter batters catcher catchers mom dad dude gentleman toddler toddlers couple dog dogs cat
+    cats horse horses cow cows elephant elephants bird birds giraffe giraffes zebra zebras sheep bear bears""".split()
+)
+"""Whom captions of people and animals are about: who does something."""
+
+ACTING = frozenset("wearing holding riding carrying eating smiling waving walking running reading".split())
+"""What somebody does, also where nothing is said to whom."""
+
+
 def _verb_forms(bases: str) -> frozenset[str]:
     """Every form of verbs; irregular pasts follow a slash ("take/took/taken"). Final t, p, g, m double ("put")."""
     forms: set[str] = set()

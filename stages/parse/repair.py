@@ -8,21 +8,26 @@ no word is added and no offset moves.
 from __future__ import annotations
 
 from stages.parse import lists
+from stages.parse.repair_fragments import repair_fragments
+from stages.parse.repair_phrases import repair_phrases
+from stages.parse.repair_verbs import repair_verbs
 from stages.parse.spelling import reading
+from stages.parse.surgery import OF_THE_NOUN, attach
 from stages.parse.tree import Tree, Word
-
-_OF_THE_NOUN = frozenset("det amod nummod nmod:poss poss compound case nmod:desc det:predet prep".split())
 
 
 def repaired(tree: Tree) -> Tree:
     """The tree, its words changed in place."""
+    repair_fragments(tree)
+    repair_phrases(tree)
+    repair_verbs(tree)
     for word in tree.words:
         if _is_verb(word, tree):
             _part_from_noun(word, tree, "VBZ" if word.lower.endswith("s") else "VBP")
         elif _is_joined_verb(word, tree):
             _join_to_verb(word, tree)
         elif word.pos in ("NOUN", "ADJ") and word.lower.endswith("ing") and _is_placed_participle(word, tree):
-            _attach(word, word.head, "acl")
+            attach(word, word.head, "acl")
             word.pos, word.tag = "VERB", "VBG"
         elif word.pos == "NOUN" and _is_participle(word) and word.objects and _noun_before(word, tree) is not None:
             _part_from_noun(word, tree, "VBN")
@@ -43,15 +48,6 @@ def repaired(tree: Tree) -> Tree:
 
 def _is_participle(noun: Word) -> bool:
     return noun.tag == "VBN" or noun.lower in lists.STRONG_PARTICIPLES
-
-
-def _attach(word: Word, head: Word | None, dep: str) -> None:
-    if word.head is not None:
-        word.head.children.remove(word)
-    word.head, word.dep = head, dep
-    if head is not None:
-        head.children.append(word)
-        head.children.sort(key=lambda child: child.index)
 
 
 def _noun_before(word: Word, tree: Tree) -> Word | None:
@@ -105,17 +101,17 @@ def _part_from_noun(word: Word, tree: Tree, tag: str) -> None:
         return
     head, dep, placed = word.head, word.dep, bool(word.case)
     for child in list(word.children):
-        if child is not noun and child.index < word.index and child.dep in _OF_THE_NOUN:
-            _attach(child, noun, child.dep)
+        if child is not noun and child.index < word.index and child.dep in OF_THE_NOUN:
+            attach(child, noun, child.dep)
     word.pos, word.tag = "VERB", tag
     if tag == "VBN":  # "around a fountain made of marble"
-        _attach(noun, head, dep)
-        _attach(word, noun, "acl")
-    elif placed and head is not None and head.pos in ("NOUN", "PROPN"):  # "a lamp with a crooked shade glows"
-        _attach(noun, head, dep)
-        _attach(word, head, "acl")
+        attach(noun, head, dep)
+        attach(word, noun, "acl")
+    elif placed and head is not None and dep in ("pobj", "nmod"):  # "a lamp with a crooked shade glows"
+        attach(noun, head, dep)
+        attach(word, head.head if dep == "pobj" else head, "acl")
     else:
-        _attach(noun, word, "nsubj")
+        attach(noun, word, "nsubj")
 
 
 def _is_joined_verb(word: Word, tree: Tree) -> bool:
@@ -136,9 +132,9 @@ def _join_to_verb(word: Word, tree: Tree) -> None:
     if lead.pos != "VERB" or not lead.subjects or target is None:
         return
     word.pos, word.tag = "VERB", "VBZ"
-    _attach(word, lead, "conj")
+    attach(word, lead, "conj")
     if target.index > word.index and not target.case:
-        _attach(target, word, "obj")
+        attach(target, word, "obj")
 
 
 def _is_placed_participle(word: Word, tree: Tree) -> bool:
@@ -159,9 +155,9 @@ def _number_the_noun(number: Word, tree: Tree) -> None:
     elif before.head is number and before.lower in lists.COLOURS and number.case == "in":
         for child in list(number.children):
             if child is not before:
-                _attach(child, before, child.dep)
-        _attach(before, head, number.dep)
-        _attach(number, head, "nummod")
+                attach(child, before, child.dep)
+        attach(before, head, number.dep)
+        attach(number, head, "nummod")
 
 
 def _lead(word: Word) -> None:
@@ -170,11 +166,11 @@ def _lead(word: Word) -> None:
     if other is None or other.pos != "VERB":
         return
     head, dep = other.head, other.dep
-    _attach(word, head, dep)
+    attach(word, head, dep)
     for child in list(other.children):
         if child.index < word.index:
-            _attach(child, word, child.dep)
-    _attach(other, word, "advcl")
+            attach(child, word, child.dep)
+    attach(other, word, "advcl")
 
 
 def _join_particle(verb: Word, tree: Tree) -> None:
@@ -191,8 +187,8 @@ def _join_particle(verb: Word, tree: Tree) -> None:
         return
     if particle.dep not in ("case", "amod", "advmod"):
         return
-    _attach(particle, verb, "compound:prt")
-    _attach(noun, verb, "obj")
+    attach(particle, verb, "compound:prt")
+    attach(noun, verb, "obj")
 
 
 def _relate(verb: Word) -> None:
@@ -201,8 +197,8 @@ def _relate(verb: Word) -> None:
     if len(subjects) != 2 or verb.head is not None or verb.having("punct"):
         return
     first = subjects[0]
-    _attach(first, None, "ROOT")
-    _attach(verb, first, "acl:relcl")
+    attach(first, None, "ROOT")
+    attach(verb, first, "acl:relcl")
 
 
 def _own_part(verb: Word, tree: Tree) -> None:
@@ -227,6 +223,6 @@ def _part_raised(verb: Word, tree: Tree) -> None:
         return
     if verb.subjects and verb.head is None:  # the fragment's noun leads, not the participle
         noun = verb.subjects[0]
-        _attach(noun, None, "ROOT")
+        attach(noun, None, "ROOT")
     verb.tag = "VBN"
-    _attach(verb, part, "acl")
+    attach(verb, part, "acl")
