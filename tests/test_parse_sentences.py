@@ -87,6 +87,16 @@ SENTENCES = [
     # lists
     ("cat, dog, bird", "cat dog bird", "", None),
     ("a red cup, a blue plate", "cup<red> plate<blue>", "", None),
+    # colours and ordinals wherever they stand
+    ("umbrella blue", "umbrella<blue>", "", "umbrella"),
+    ("guy red hat", "guy hat<red>", "", "guy"),
+    ("first donut from the bottom", "donut<first>", "", "donut"),
+    ("tan and grey donut", "donut<tan,grey>", "", "donut"),
+    ("skateboard on right", "skateboard", "", "skateboard"),
+    ("woman with head turned", "woman head", "turned(-,head)", "woman"),
+    ("sleeping cat on bed", "cat<sleeping> bed", "", "cat"),
+    ("A chef slices tomatoes on a cutting board.", "chef tomatoes board<cutting>", "slices(chef,tomatoes)", "chef"),
+    ("players glove", "players glove", "", "glove"),
     # negation
     ("the cat that isn't black", "cat", "", "cat"),
     ("the cat that is not black or white", "cat", "", "cat"),
@@ -266,7 +276,7 @@ def test_the_embedded_pipeline_reaches_its_bars_on_captions_kept(embedded):
         assert all(found[key] >= bar for key, bar in zip(BARS, (0.98, 0.96, 0.90, 0.95), strict=True)), found
 
 
-NOISY = {"typos": (0.953, 0.887, 0.830, 0.919), "broken_grammar": (0.974, 0.904, 0.830, 0.919)}
+NOISY = {"typos": (0.953, 0.891, 0.830, 0.919), "broken_grammar": (0.974, 0.904, 0.830, 0.919)}
 
 
 @pytest.mark.parametrize("kind", NOISY)
@@ -278,8 +288,9 @@ def test_typos_and_broken_grammar_cost_no_more_than_they_did(embedded, kind):
 
 def test_en_core_web_sm_reaches_its_bars_on_captions_kept():
     parses = {gold.text: parse_recorded(gold.text) for gold in golds()}
-    for found in figures(parses):
-        assert all(found[key] >= bar for key, bar in zip(BARS, (0.96, 0.90, 0.83, 0.82), strict=True)), found
+    first, second = figures(parses)
+    assert all(first[key] >= bar for key, bar in zip(BARS, (0.97, 0.92, 0.92, 0.95), strict=True)), first
+    assert all(second[key] >= bar for key, bar in zip(BARS, (0.96, 0.92, 0.85, 0.87), strict=True)), second
 
 
 @pytest.mark.skipif(lacking(SM) is not None, reason="en_core_web_sm is not installed here")

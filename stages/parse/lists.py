@@ -93,7 +93,7 @@ HANDS = frozenset("hand hands arm arms finger fingers leg legs foot feet".split(
 PLACING = frozenset("parked seated placed sat perched located situated positioned standing sitting laying".split())
 """Participles after which "by" is a place: "parked by the road"."""
 
-FORMS_OF_BE = frozenset("be is are was were been being am 's 're isn't aren't".split())
+FORMS_OF_BE = frozenset("be s is are was were been being am 's 're isn't aren't".split())
 
 STATES = frozenset(
     """parked seated placed perched located situated positioned stacked covered filled tied hung attached dressed
@@ -170,6 +170,13 @@ ACTORS = frozenset(
 
 ACTING = frozenset("wearing holding riding carrying eating smiling waving walking running reading".split())
 """What somebody does, also where nothing is said to whom."""
+
+
+GOING = frozenset(
+    """moving walking running jumping falling flying swimming dancing squatting laughing crying grazing bending floating
+    resting napping hanging posing playing""".split()
+)
+"""What somebody does, without an object, as a bare fragment says it ("moving train", "zebra grazing")."""
 
 
 def _verb_forms(bases: str) -> frozenset[str]:

@@ -8,6 +8,8 @@ no word is added and no offset moves.
 from __future__ import annotations
 
 from stages.parse import lists
+from stages.parse.repair_colours import repair_colours
+from stages.parse.repair_finite import repair_finite
 from stages.parse.repair_fragments import repair_fragments
 from stages.parse.repair_phrases import repair_phrases
 from stages.parse.repair_verbs import repair_verbs
@@ -18,6 +20,8 @@ from stages.parse.tree import Tree, Word
 
 def repaired(tree: Tree) -> Tree:
     """The tree, its words changed in place."""
+    repair_finite(tree)
+    repair_colours(tree)
     repair_fragments(tree)
     repair_phrases(tree)
     repair_verbs(tree)
@@ -41,7 +45,8 @@ def repaired(tree: Tree) -> Tree:
         if word.pos == "VERB":
             _join_particle(word, tree)
             _own_part(word, tree)
-            _part_raised(word, tree)
+        _part_raised(word, tree)
+        if word.pos == "VERB":
             _relate(word)
     return tree
 
@@ -64,6 +69,8 @@ def _is_verb(word: Word, tree: Tree) -> bool:
     before = _noun_before(word, tree)
     if word.having("obj", "dobj") and not word.case:
         return before is not None or bool(word.subjects)
+    if word.having("mark") and before is not None and word.tag == "NNS":
+        return True  # "while a defender watches"
     return (
         before is not None and word.lower.endswith("s") and not word.lower.endswith("ss") and _stands_out(word, before)
     )
@@ -194,6 +201,8 @@ def _join_particle(verb: Word, tree: Tree) -> None:
 def _relate(verb: Word) -> None:
     """ "the girl the boy is talking to", read with two subjects: the first is what the clause is about."""
     subjects = [s for s in verb.having("nsubj") if s.index < verb.index and s.pos in ("NOUN", "PROPN")]
+    if len(subjects) == 2 and not subjects[1].having("det", "poss", "nmod:poss"):
+        return
     if len(subjects) != 2 or verb.head is not None or verb.having("punct"):
         return
     first = subjects[0]
@@ -211,18 +220,35 @@ def _own_part(verb: Word, tree: Tree) -> None:
 
 
 def _part_raised(verb: Word, tree: Tree) -> None:
-    """ "sheep with head turned": a bare participle right behind a part of something is about the part."""
+    """ "sheep with head turned", "kid with mouth open": a bare participle or adjective right behind a part of something
+    is about the part."""
     part = tree.words[verb.index - 1] if verb.index else None
-    if part is None or part.lower not in lists.PARTS or part.case != "with" or verb.tag not in ("VBN", "VBD"):
+    if part is None or part.lower not in lists.PARTS:
+        return
+    if part.head is verb and part.dep in ("compound", "amod") and verb.case == "with" and verb.pos != "VERB":
+        if verb.lower in lists.STRONG_PARTICIPLES or verb.lower.endswith("ed"):  # "with neck bent", "with back turned"
+            attach(part, verb.head, verb.dep)
+            for child in list(verb.children):
+                if child.index < part.index:
+                    attach(child, part, child.dep)
+            part.pos, verb.pos, verb.tag = "NOUN", "VERB", "VBN"
+            attach(verb, part, "acl")
+        return
+    quality = verb.pos == "ADJ" and verb.head is None and bool(verb.subjects) and not verb.having("cop")
+    finite = any(child.text == "." for child in verb.children)
+    if part.case != "with" or finite or not (quality or (verb.pos == "VERB" and verb.tag in ("VBN", "VBD", "VBP"))):
         return
     owner = part.governor
     if verb.having("obj", "dobj", "aux", "aux:pass") or part in verb.subjects or owner is None or part.head is None:
         return
-    finite = any(child.text == "." for child in verb.children)
-    if finite or part.dep != "nmod" or part.head.pos not in ("NOUN", "PROPN"):
+    if part.dep not in ("nmod", "pobj") or owner.pos not in ("NOUN", "PROPN"):
         return
     if verb.subjects and verb.head is None:  # the fragment's noun leads, not the participle
         noun = verb.subjects[0]
         attach(noun, None, "ROOT")
-    verb.tag = "VBN"
-    attach(verb, part, "acl")
+    elif verb.tag == "VBP":
+        return
+    part.pos = "NOUN"
+    if verb.pos == "VERB":
+        verb.tag = "VBN"
+    attach(verb, part, "acl" if verb.pos == "VERB" else "amod")

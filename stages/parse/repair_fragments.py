@@ -19,17 +19,33 @@ def repair_fragments(tree: Tree) -> None:
     for word in tree.words:
         before = tree.words[word.index - 1] if word.index else None
         after = tree.words[word.index + 1] if word.index + 1 < len(tree.words) else None
+        _compound_as_verb(tree, word, before, after)
+        _doing(word, after)
+        _striped(word, before, after)
+        _wearer(tree, word, after)
+        _colour_at_the_head(word, before, after)
         _left_as_verb(word, before, after, sentence=sentence)
         _noun_with_object(word, after)
         _side_at_the_head(word, before, after)
+        _owned(word, before, sentence=sentence)
         _plain_verb(tree, word, before, after)
-        _nearest(word)
+        _object_as_verb(word)
+        _past_in_fragment(word, sentence=sentence)
+        _nearest(word, before)
         _apposition(tree, word)
 
 
 def _left_as_verb(word: Word, before: Word | None, after: Word | None, *, sentence: bool) -> None:
     """ "woman left", "man left of the tree", "bear looking left", "mans left arm": who left, left something."""
-    if word.lower != "left" or word.pos != "VERB" or word.having("aux", "auxpass", "aux:pass"):
+    if word.lower != "left" or word.pos != "VERB" or word.having("aux"):
+        return
+    going = next((c for c in word.having("auxpass", "aux:pass") if c.lower.endswith("ing")), None)
+    if going is not None and word.subjects:  # "bus going left"
+        noun = word.subjects[0]
+        attach(noun, word.head, word.dep)
+        attach(going, noun, "acl")
+        attach(word, going, "advmod")
+        going.pos, going.tag, word.pos, word.tag = "VERB", "VBG", "ADV", "RB"
         return
     if after is not None and after.lower == "of":
         word.pos, word.tag = "ADV", "RB"
@@ -71,7 +87,10 @@ def _left_as_verb(word: Word, before: Word | None, after: Word | None, *, senten
 
 def _noun_with_object(word: Word, after: Word | None) -> None:
     """ "dogs tail", "sandwich half", with the second word as what the first, a noun, does something to."""
-    if after is None or word.pos not in _NOUNS or after.head is not word or after.dep not in ("dobj", "obj"):
+    bare = after is not None and after.dep == "npadvmod" and word.index == 0 and after.lower not in lists.POSITIONS
+    if after is None or word.pos not in _NOUNS or after.head is not word:
+        return
+    if after.dep not in ("dobj", "obj") and not (bare and after.pos in _NOUNS and not after.lefts):
         return
     if word.subjects or (word.having("det") and after.having("det")):
         return
@@ -81,7 +100,8 @@ def _noun_with_object(word: Word, after: Word | None) -> None:
 
 def _side_at_the_head(word: Word, before: Word | None, after: Word | None) -> None:
     """ "kid right", "giraffe left", with the side as what it is."""
-    if word.lower not in ("left", "right") or word.head is not None or before is None or before.head is not word:
+    sides = ("left", "right", "middle", "center", "centre", "top", "bottom")
+    if word.lower not in sides or word.head is not None or before is None or before.head is not word:
         return
     if before.dep not in ("compound", "amod", "nmod", "nsubj") or word.having("det", "cop", "case"):
         return
@@ -98,11 +118,33 @@ def _side_at_the_head(word: Word, before: Word | None, after: Word | None) -> No
     word.pos, word.tag = "ADJ", "JJ"
 
 
+def _owned(word: Word, before: Word | None, *, sentence: bool) -> None:
+    """ "players glove", "the mans right hand": an owner without its apostrophe, with what is owned as what they do."""
+    head = word.head
+    if word.dep == "appos" and head is not None and head.lower in lists.OWNERS and head.tag in ("NNS", "NNPS"):
+        take_over(word, head, "nmod:poss")
+        return
+    if before is None or sentence or word.pos != "VERB" or word.tag != "VBP" or before not in word.subjects:
+        return
+    stem = word.lower.removesuffix("e")
+    does = f"{stem}ing" in lists.INTRANSITIVE | lists.GOING | lists.ACTING or f"{word.lower}s" in lists.MOTIONS
+    if does or before.lower not in lists.OWNERS or word.having("dobj", "obj", "aux", "xcomp"):
+        return
+    _as_noun(word)
+    before.dep = "nmod:poss"
+
+
 def _plain_verb(tree: Tree, word: Word, before: Word | None, after: Word | None) -> None:
     """ "train on the left track", "car next to bus", "man in suit and tie", "stop sign": a plain verb without subject,
     "to" or auxiliary is a noun."""
-    if word.pos == "ADJ" and word.index == 0 and word.head is None and after is not None and after.dep == "prep":
-        plain = word.tag == "JJ" and word.lower not in lists.COLOURS | lists.POSITIONS | _LEADING
+    if (
+        word.pos in ("ADJ", "ADV")
+        and word.index == 0
+        and word.head is None
+        and after is not None
+        and after.dep == "prep"
+    ):
+        plain = word.tag in ("JJ", "RB") and word.lower not in lists.COLOURS | lists.POSITIONS | _LEADING
         if plain and not any(c.pos in _NOUNS and c.dep != "pobj" for c in word.children) and not word.subjects:
             word.pos, word.tag = "NOUN", "NN"  # "remote in his hand"
         return
@@ -110,6 +152,13 @@ def _plain_verb(tree: Tree, word: Word, before: Word | None, after: Word | None)
         return
     if before is not None and before.lower == "to" and before.head is word:
         near = tree.words[before.index - 1] if before.index else None
+        tied = near is not None and near.lower in lists.STATES and word.dep == "xcomp" and word.head is near
+        if tied and near is not None and not word.having("dobj", "obj"):  # "boat tied to dock"
+            _as_noun(word)
+            before.pos, before.tag = "ADP", "IN"
+            attach(before, near, "prep")
+            attach(word, before, "pobj")
+            return
         if (
             near is not None
             and near.lower in ("next", "close", "closest", "nearest")
@@ -120,7 +169,16 @@ def _plain_verb(tree: Tree, word: Word, before: Word | None, after: Word | None)
     if word.having("aux") and all(c.lower in lists.AUXILIARIES for c in word.having("aux")):
         return
     if word.index == 0:
-        opens = after is None or after.pos == "ADP" or after.tag == "VBG" or after.dep in ("prep", "relcl")
+        thing = after.head if after is not None else None
+        if after is not None and after.lower.endswith("ing") and thing is not None and thing.head is word:
+            if thing.dep in ("dobj", "obj") and after.dep in ("compound", "amod"):  # "surfer riding wave"
+                _as_noun(word)
+                attach(after, word, "acl")
+                attach(thing, after, "obj")
+                after.pos, after.tag = "VERB", "VBG"
+            return
+        leads = after is not None and after.lower in ("next", "closest", "nearest", "farthest", "furthest")
+        opens = leads or after is None or after.pos == "ADP" or after.tag == "VBG" or after.dep in ("prep", "relcl")
         if not opens or word.lower in lists.REQUESTS or word.having("dobj", "obj", "prt", "compound:prt"):
             return
         _as_noun(word)
@@ -156,12 +214,45 @@ def _behind_next_to(word: Word, to: Word, near: Word) -> None:
         attach(word, to, "pobj")
 
 
-def _nearest(word: Word) -> None:
+def _object_as_verb(word: Word) -> None:
+    """ "child blowing bubbles", "guy carrying surfboard", with the object as a verb or an adverb."""
+    if word.subjects or word.having("dobj", "obj", "aux", "mark") or word.tag == "VBG":
+        return
+    verb = word.pos == "VERB" and word.dep in ("dobj", "pobj", "obj")
+    if verb or (word.pos == "ADV" and word.dep in ("dobj", "obj")):
+        word.pos, word.tag = "NOUN", "NNS" if word.tag == "VBZ" else "NN"
+
+
+def _past_in_fragment(word: Word, *, sentence: bool) -> None:
+    """ "chair pushed in", "tent pitched near the lake": captions tell no past; a form in -ed is what was done."""
+    if sentence or word.pos != "VERB" or word.tag != "VBD" or not word.lower.endswith("ed"):
+        return
+    subject = word.subjects[0] if word.subjects else None
+    if subject is None or subject.index > word.index or word.having("dobj", "obj", "aux", "xcomp", "ccomp"):
+        return
+    if word.lower in lists.INTRANSITIVE or subject.pos not in _NOUNS:
+        return
+    word.tag = "VBN"
+
+
+def _nearest(word: Word, before: Word | None) -> None:
     """ "chair nearest the window", with "nearest" as a preposition."""
     if word.lower == "nearest" and word.dep == "prep" and word.head is not None and word.head.pos in _NOUNS:
         word.pos, word.tag, word.dep = "ADJ", "JJS", "amod"
         for child in word.having("pobj"):
             child.dep = "npadvmod"
+        return
+    thing = word.head
+    if word.lower not in ("nearest", "closest") or word.dep != "amod" or thing is None or thing.index < word.index:
+        return
+    if before is None or before.pos not in _NOUNS or thing.having("det") or thing.dep == "pobj":
+        return
+    if before.head is thing:  # "bowl nearest camera"
+        attach(before, thing.head, thing.dep)
+    elif thing.head is not before:
+        return
+    attach(word, before, "amod")
+    attach(thing, word, "npadvmod")
 
 
 def _apposition(tree: Tree, word: Word) -> None:
@@ -172,3 +263,103 @@ def _apposition(tree: Tree, word: Word) -> None:
     comma = any(one.text == "," for one in tree.words[head.index : word.index])
     if comma and bool(word.having("det", "nummod")) == bool(head.having("det", "nummod")):
         word.dep = "conj"
+
+
+# ---- nouns and qualities set side by side
+
+
+def _wearer(tree: Tree, word: Word, after: Word | None) -> None:
+    """ "kid blue shirt", "guy red hat", "green cactus pink pot": a noun before a quality of another noun is no part of
+    that one's name; it leads, and the other is set beside it."""
+    noun = word.head
+    if noun is None or after is None or noun.pos not in _NOUNS or after.index >= noun.index or word.index > after.index:
+        return
+    if noun is after and noun.lower in lists.COLOURS and noun.dep == "compound" and noun.head is not None:
+        noun = noun.head  # "black umpire purple chair", one on the other
+    misread = word.dep in ("nmod", "compound", "amod", "nmod:desc") or (word.dep == "nsubj" and not noun.having("cop"))
+    named = word.pos in _NOUNS or (word.pos in ("VERB", "ADJ") and word.index == 0 and word.tag in ("VB", "JJ"))
+    if not misread or not named or word.lower in lists.COLOURS | lists.PATTERNS | lists.SHADES | lists.POSITIONS:
+        return
+    if word.pos == "ADJ" and word.dep != "nmod" and word.lower not in lists.ACTORS:
+        return
+    quality = after.lower in lists.COLOURS | lists.PATTERNS | lists.DESCRIPTIVE or (
+        after.pos == "ADJ" and after.tag == "JJ"
+    )
+    if not quality or after.head is not noun or after.dep not in ("amod", "compound", "nmod", "nmod:desc"):
+        return
+    if any(c.dep in ("det", "poss", "nmod:poss", "case", "cc", "punct") for c in noun.lefts) or noun.dep == "pobj":
+        return
+    attach(word, noun.head, noun.dep)
+    for child in list(noun.children):
+        if child.index < word.index:
+            attach(child, word, child.dep)
+    attach(noun, word, "list")
+    word.pos = "PROPN" if word.pos == "PROPN" else "NOUN"
+    after.dep, after.pos = "amod", "ADJ"
+
+
+def _striped(word: Word, before: Word | None, after: Word | None) -> None:
+    """ "kid striped shirt", with the quality as what the kid does."""
+    if word.pos != "VERB" or word.lower not in lists.DESCRIPTIVE or before not in word.subjects or before is None:
+        return
+    thing = after if after is not None and after.head is word and after.dep in ("dobj", "obj") else None
+    if thing is None or thing.having("det"):
+        return
+    attach(before, word.head, word.dep)
+    for child in list(word.children):
+        if child is not thing:
+            attach(child, before, "amod" if child.lower in lists.POSITIONS else child.dep)
+            if child.lower in lists.POSITIONS:
+                child.pos, child.tag = "ADJ", "JJ"
+    attach(thing, before, "list")
+    attach(word, thing, "amod")
+    word.pos, word.tag = "ADJ", "JJ"
+
+
+def _colour_at_the_head(word: Word, before: Word | None, after: Word | None) -> None:
+    """ "umbrella blue", "car blue on right", with the colour as what it is."""
+    if word.lower not in lists.COLOURS or word.pos not in ("NOUN", "PROPN", "ADJ") or word.head is not None:
+        return
+    if before is None or before.head is not word or before.dep not in ("compound", "amod", "nmod", "nsubj"):
+        return
+    if before.pos not in _NOUNS or word.having("cop", "det", "case") or before.lower in lists.COLOURS | lists.SHADES:
+        return
+    if after is not None and after.pos in _NOUNS:
+        return
+    take_over(before, word, "amod")
+    word.pos, word.tag = "ADJ", "JJ"
+
+
+def _doing(word: Word, after: Word | None) -> None:
+    """ "sleeping cat on bed", "moving train": what cannot be done to anything is how the noun behind it is."""
+    if word.index or word.pos != "VERB" or word.tag != "VBG" or word.head is not None or after is None:
+        return
+    thing = after if after.head is word and after.dep in ("dobj", "obj", "acomp", "nsubj", "xcomp") else None
+    still = word.lower in lists.INTRANSITIVE or word.lower in lists.GOING
+    if thing is None or not still or thing.pos not in _NOUNS or thing.having("det", "poss", "nmod:poss"):
+        return
+    take_over(thing, word, "amod")
+
+
+def _compound_as_verb(tree: Tree, word: Word, before: Word | None, after: Word | None) -> None:
+    """ "night stand", "bath tub", "dump truck", "donut with pink icing": parts of a name as verbs or adverbs."""
+    if (
+        word.dep == "pcomp"
+        and word.pos == "VERB"
+        and word.having("amod", "det", "compound")
+        and not word.having("nsubj", "dobj")
+    ):
+        word.pos, word.tag, word.dep = "NOUN", "NN", "pobj"
+    if word.head is not None or word.subjects:
+        return
+    plain = word.pos == "ADV" or (word.pos == "VERB" and word.tag in _PLAIN)
+    if plain and before is not None and before.head is word and before.dep == "npadvmod" and before.pos in _NOUNS:
+        if before.index == 0 and (after is None or after.pos == "ADP"):
+            word.pos, word.tag, before.dep = "NOUN", "NN", "compound"
+        return
+    if word.index or word.pos != "VERB" or word.tag != "VB" or after is None or word.lower in lists.REQUESTS:
+        return
+    named = after.head is word and after.dep in ("dobj", "obj") and after.pos in _NOUNS and not after.lefts
+    if named and word.lower not in lists.SHOWING and not word.having("aux", "neg", "advmod"):
+        word.pos, word.tag = "NOUN", "NN"
+        take_over(after, word)

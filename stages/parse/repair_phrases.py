@@ -71,7 +71,8 @@ def _flat_name(word: Word, before: Word | None) -> None:
     """ "x-ray machine", read as a name of two parts: words in lower case are no names."""
     if word.dep != "flat" or before is None or word.head is not before or word.pos not in _NOUNS:
         return
-    if before.text.islower() and before.pos in _NOUNS and not word.text[0].isdigit():
+    plain = before.pos == "NOUN" or (before.pos == "PROPN" and "-" in before.text)
+    if plain and before.text.islower() and not word.text[0].isdigit():
         word.pos = before.pos = "NOUN"
         take_over(word, before)
 
@@ -91,7 +92,11 @@ def _position(tree: Tree, word: Word, before: Word | None, after: Word | None) -
     """ "left guy" with a verb, "couch on left" with a participle, "guy far right in cap" with "right in"."""
     if word.lower not in lists.POSITIONS or word.lower in ("far", "near", "back"):
         return
+    if before is not None and before.lower == "far":
+        before = _near(tree, before, -1)
     placed = before is not None and (before.pos == "ADP" or before.dep in ("prep", "case"))
+    if placed and before is not None and word.head is None and _leads_wrongly(word, before):
+        return
     noun_behind = after is not None and after.pos in _NOUNS and after.lower not in lists.POSITIONS
     if placed and not noun_behind and word.pos in ("VERB", "ADV", "ADJ") and word.lower in lists.ADVERBIALS:
         word.pos, word.tag = "NOUN", "NN"
@@ -110,6 +115,18 @@ def _position(tree: Tree, word: Word, before: Word | None, after: Word | None) -
             word.pos, word.tag, word.dep = "ADJ", "JJ", "amod"
         return
     _position_behind(tree, word, before, after)
+
+
+def _leads_wrongly(word: Word, preposition: Word) -> bool:
+    """ "person on far left", with the side as what the person is: the person leads."""
+    noun = next(iter([*word.subjects, *word.having("npadvmod", "dep")]), None)
+    if noun is None or noun.index > word.index or word.having("cop") or noun.pos not in _NOUNS or word.pos == "VERB":
+        return False
+    attach(noun, None, "ROOT")
+    attach(preposition, noun, "prep")
+    attach(word, preposition, "pobj")
+    word.pos, word.tag = "NOUN", "NN"
+    return True
 
 
 def _position_behind(tree: Tree, word: Word, before: Word | None, after: Word | None) -> None:
@@ -169,6 +186,8 @@ def _ordinal_behind(word: Word, before: Word | None) -> None:
         attach(word, before, "amod")
     elif word.head is before and word.dep in ("advmod", "acomp", "xcomp", "dep") and before.pos == "VERB":
         word.dep = "amod"
+    elif word.dep == "advmod" and word.head is not None and word.head.pos == "ADP" and word.head.head is before:
+        attach(word, before, "amod")  # "row second from left"
     else:
         return
     if before.pos not in _NOUNS:
@@ -179,22 +198,57 @@ def _ordinal_behind(word: Word, before: Word | None) -> None:
 def _verb_between_nouns(tree: Tree, word: Word, before: Word | None, after: Word | None) -> None:
     """ "man in blue shirt holding racket", with "holding" read as an adjective of the racket: a form in -ing between a
     noun and another noun is what the first does to the second."""
-    if not word.lower.endswith("ing") or before is None or before.pos not in (*_NOUNS, "X"):
+    if not word.lower.endswith("ing") or before is None or before.pos not in (*_NOUNS, "X", "ADJ"):
+        return
+    if before.pos == "ADJ" and before.lower not in lists.POSITIONS and not _plain_noun(before, word):
         return
     if word.tag != "VBG" and word.pos not in ("VERB", "NOUN"):
         return
+    if word.dep == "pobj" and before.lower in lists.POSITIONS and before.head is word and word.head is not None:
+        _doing_at_a_side(word, before)
+        return
     noun = word.head
+    if noun is None and word.tag == "VBG" and before.dep == "nsubj" and before.pos == "ADJ":
+        before.pos = "NOUN"  # "seagull flying"
+        return
     misread = ("compound", "npadvmod", "amod", "nmod", "nsubj", "nmod:desc", "dep")
-    if noun is None and word.tag == "VBG" and before.head is word and before.dep in ("amod", "compound"):
+    doing = word.tag == "VBG" or word.lower in lists.FACING | lists.ACTING | lists.INTRANSITIVE | lists.GOING
+    if noun is None and doing and before.head is word and before.dep in ("amod", "compound", "dep", "npadvmod"):
         _lead_to(before, word, None)  # "batter swinging"
         return
     if noun is None or noun.pos not in _NOUNS or noun.index < word.index or word.dep not in ("amod", "compound"):
+        return
+    if before.dep == "pobj" and noun.dep in ("appos", "conj", "dep", "list", "pobj") and word.tag == "VBG":
+        attach(word, before, "acl")  # "man on the bench feeding birds"
+        attach(noun, word, "obj")
+        word.pos = "VERB"
         return
     if before.head not in (word, noun) or before.dep not in misread or before.having("cc"):
         return
     if any(one.dep in ("cc", "punct", "case") for one in tree.words[word.index + 1 : noun.index]):
         return
     _lead_to(before, word, noun)
+
+
+def _plain_noun(before: Word, word: Word) -> bool:
+    """ "scarf holding a boat", with "scarf" as an adjective: what stands before somebody's doing is a noun."""
+    closed = lists.COLOURS | lists.PATTERNS | lists.DESCRIPTIVE | lists.POSITIONS | lists.SHADES
+    doing = word.lower in lists.ACTING | lists.FACING | lists.INTRANSITIVE | lists.GOING
+    return before.tag == "JJ" and before.lower not in closed and doing and (before.index == 0 or before.index > 1)
+
+
+def _doing_at_a_side(verb: Word, side: Word) -> None:
+    """ "zebra on the left eating", with the side as how it eats."""
+    preposition = verb.head
+    whole = preposition.head if preposition is not None else None
+    if preposition is None or whole is None or whole.pos not in _NOUNS:
+        return
+    for child in list(verb.children):
+        if child.index < side.index:
+            attach(child, side, child.dep)
+    attach(side, preposition, "pobj")
+    attach(verb, whole, "acl")
+    side.pos, side.tag, verb.pos, verb.tag = "NOUN", "NN", "VERB", "VBG"
 
 
 def _lead_to(first: Word, verb: Word, target: Word | None) -> None:

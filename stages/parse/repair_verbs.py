@@ -32,6 +32,14 @@ def _finite_with_noun(tree: Tree, word: Word, before: Word | None, after: Word |
     """ "a chef in a white hat slices an onion", "forks and spoons lie on a napkin": a finite verb has no compound."""
     if before is None or before.head is not word or before.dep not in ("compound", "nmod") or before.pos not in _NOUNS:
         return
+    if word.pos == "VERB" and word.head is None and word.tag in ("VBN", "VBD") and not word.subjects:
+        attach(before, None, "ROOT")  # "sandwich cut in half"
+        for child in list(word.children):
+            if child.index < word.index:
+                attach(child, before, child.dep)
+        attach(word, before, "acl")
+        word.tag = "VBN"
+        return
     posture = word.lower in lists.POSTURES and after is not None and after.pos == "ADP"
     finite = word.pos == "VERB" and word.tag in ("VBZ", "VBP")
     if not finite and not (posture and word.pos in _NOUNS and word.tag == "NN"):
@@ -147,6 +155,9 @@ def _raise_participle(tree: Tree, verb: Word) -> None:
             attach(part, noun, "pobj")
             attach(verb, whole, "acl")
         return
+    if verb.dep == "pcomp" and noun is not None and noun.having("pobj"):  # "lady at the table cutting cake"
+        noun = noun.having("pobj")[0]
+        attach(verb, noun, "acl")
     if noun is None or noun.pos not in _NOUNS or noun.lower in lists.ACTORS or noun.case not in _CARRIERS:
         return
     if noun.lower in lists.HANDS or verb.index < noun.index:
