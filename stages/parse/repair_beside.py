@@ -1,4 +1,4 @@
-"""Nouns and qualities side by side in fragments ("kid blue shirt", "umbrella blue", "sleeping cat"): which one leads."""
+"""Nouns and qualities side by side in fragments ("kid blue shirt", "umbrella blue", "sleeping cat"): which leads."""
 
 from __future__ import annotations
 
