@@ -623,10 +623,9 @@ def test_a_second_try_differs_from_the_first(ask):
     _, server = ask(lambda n, b: says("no json") if n == 0 else says(RIGHT), [TEXT])
     first, second = server.bodies
     assert second["seed"] != first["seed"] and second["temperature"] > first["temperature"]
-    assert second["messages"][-2:] == [
-        {"role": "assistant", "content": "no json"},
-        {"role": "user", "content": "That does not read (no JSON object of the asked form). Answer in the form asked."},
-    ]
+    asked, again = (body["messages"][-1]["content"] for body in server.bodies)
+    assert again.startswith(asked) and 'You answered "no json".' in again
+    assert again.endswith("That does not read (no JSON object of the asked form). Answer in the form asked.")
 
 
 THOUGHT = (

@@ -233,3 +233,14 @@ def test_what_the_machine_refuses_is_no_fault_of_a_sample(photos, monkeypatch):
     for error in (OSError(28, "No space left on device"), MemoryError(), AnywordError("no key")):
         with pytest.raises(type(error)):
             fault(error)
+
+
+def test_a_list_with_bytes_that_are_no_text_fails_those_rows_only(tmp_path):
+    from lab.training import published
+
+    published.export("voc", tmp_path / "data", "test", 0, 3)
+    (names,) = (tmp_path / "data").rglob("ImageSets/Segmentation/*.txt")
+    names.write_bytes(names.read_bytes() + b"caf\xe9\n")
+    recipe = {"kind": "voc", "root": "data", "split": names.stem}
+    samples, _, failures = read(tmp_path, recipe)
+    assert len(samples) == 3 and list(failures) == ["row-4"]

@@ -61,8 +61,12 @@ def _counts(word: Word) -> bool:
         return False
     if is_verb_of_clause(word) or is_bare_owner(word):
         return False
-    # "far left": only the position counts.
-    return not (word.lower == "far" and word.head is not None and word.head.lower in lists.POSITIONS)
+    if word.lower == "next" and any(case == "to" for case, _, _ in word.objects):
+        return False  # "next to" is a place
+    if word.lower == "far" and word.head is not None:  # "far left guy": only the position counts
+        beside = (word.head, *(c for c in word.head.children if c.index == word.index + 1))
+        return not any(one.lower in lists.POSITIONS for one in beside)
+    return True
 
 
 def _with_its_own(word: Word) -> list[Word]:
@@ -126,10 +130,16 @@ def _complements(verb: Word) -> list[Word]:
     """ "painted red", "looks tired": adjectives that complete a verb."""
     return [
         quality
-        for c in verb.having("xcomp", "acomp", "oprd")
+        for c in [*verb.having("xcomp", "acomp", "oprd"), *_raised_to_be(verb)]
         if c.pos == "ADJ" and (verb.lower in lists.RAISING or not c.having("mark", "aux", "cop"))
         for quality in [c, *_joined_qualities(c)]
     ]
+
+
+def _raised_to_be(verb: Word) -> list[Word]:
+    """ "appears to be tired", where "to be" has a verb's place."""
+    be = [c for c in verb.having("xcomp") if c.lower == "be"] if verb.lower in lists.RAISING else []
+    return [quality for one in be for quality in one.having("acomp")]
 
 
 def _worn(word: Word) -> list[Word]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from stages.artifacts.manifest import Manifest, read_manifest
 from stages.artifacts.recipes import Recipe, identity, validated
 from stages.artifacts.tables import parse_of, write_table
 from stages.parse.recipe import STAGE
+
+log = logging.getLogger("anyword")
 
 _BATCH = 64  # texts between two saves
 
@@ -43,6 +46,10 @@ def run(*, samples: Path, recipe: Mapping[str, Any], output: Path) -> Manifest:
 
     writer.run(process, batch_size=_BATCH)
     found = [outcome.rows[0] for outcome in writer.outcomes.values()]
+    noted = [row for row in found if row["notes"]]
+    if noted:
+        first = f"the first, sample '{noted[0]['sample_id']}': {noted[0]['notes'][0]}"
+        log.warning("parse: %d of %d texts have notes; %s", len(noted), len(found), first)
     return writer.publish(
         {"phrases.parquet": lambda path: write_table(path, "phrases", found)},
         summary={

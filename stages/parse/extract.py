@@ -10,7 +10,9 @@ from __future__ import annotations
 from stages.artifacts.language import Parse, Phrase, Span
 from stages.parse import lists
 from stages.parse.adjectives import adjectives_of, is_bare_owner
-from stages.parse.nouns import Nouns, is_latin
+from stages.parse.languages import foreign_note
+from stages.parse.negation import is_absent, is_denied
+from stages.parse.nouns import Nouns
 from stages.parse.predicates import predicates_of
 from stages.parse.relations import referred_of, relations_of
 from stages.parse.tree import Tree, Word
@@ -22,7 +24,11 @@ _NOT_OWNED = frozenset("group pair bunch row herd flock crowd team stack pile se
 def extract(tree: Tree) -> Parse:
     """Everything that the tree says, spans in the text as given."""
     nouns = Nouns(tree)
-    adjectives = [adjectives_of(root, tree) for root in nouns.roots]
+    things = {id(root) for root in nouns.roots}
+    # A word is one phrase's noun or another one's adjective, never both.
+    found = [[word for word in adjectives_of(root, tree) if id(word) not in things] for root in nouns.roots]
+    denied = [[word for word in words if is_denied(word, tree)] for words in found]
+    adjectives = [[word for word in words if word not in no] for words, no in zip(found, denied, strict=True)]
     phrases = tuple(
         Phrase(
             span=_phrase_span(tree, root, nouns.roots),
@@ -37,7 +43,7 @@ def extract(tree: Tree) -> Parse:
         predicates=predicates_of(tree, nouns.index),
         relations=relations_of(tree, nouns),
         referred=referred_of(tree, nouns),
-        notes=tuple(_notes(tree, phrases)),
+        notes=(*_notes(tree, phrases), *_denials(tree, nouns, denied)),
     )
 
 
@@ -80,11 +86,26 @@ def _possessor(root: Word, nouns: Nouns) -> int | None:
     return None
 
 
+def _denials(tree: Tree, nouns: Nouns, denied: list[list[Word]]) -> list[str]:
+    """What the text says is not so: adjectives that were left out for it, and things that are not to be looked for."""
+    notes: list[str] = []
+    if foreign_note(tree.clean.text) is not None:
+        return notes
+    for root, words in zip(nouns.roots, denied, strict=True):
+        notes += [
+            f'"{tree.span(word).of(tree.clean.given)}" is denied of "{tree.span(root).of(tree.clean.given)}".'
+            for word in words
+        ]
+        if is_absent(root, tree):
+            notes.append(f'"{tree.span(root).of(tree.clean.given)}" is said not to be there.')
+    return notes
+
+
 def _notes(tree: Tree, phrases: tuple[Phrase, ...]) -> list[str]:
-    letters = [c for c in tree.clean.text if c.isalpha()]
-    foreign = sum(not is_latin(c) for c in letters)
-    if letters and foreign * 2 > len(letters):
-        return ["Most letters are not Latin: this parser reads English only."]
+    foreign = foreign_note(tree.clean.text)
+    if foreign is not None:
+        return [foreign]
     if not phrases:
+        letters = any(c.isalpha() for c in tree.clean.text)
         return ["No noun was found." if letters else "There is no word to read."]
     return []

@@ -93,7 +93,7 @@ HANDS = frozenset("hand hands arm arms finger fingers leg legs foot feet".split(
 PLACING = frozenset("parked seated placed sat perched located situated positioned standing sitting laying".split())
 """Participles after which "by" is a place: "parked by the road"."""
 
-FORMS_OF_BE = frozenset("be is are was were been being am 's 're isn't aren't".split())
+FORMS_OF_BE = frozenset("be s is are was were been being am 's 're isn't aren't".split())
 
 STATES = frozenset(
     """parked seated placed perched located situated positioned stacked covered filled tied hung attached dressed
@@ -143,6 +143,40 @@ INTRANSITIVE = frozenset(
 
 SAME_PARTICIPLE = frozenset("run come overcome become".split())
 """Present and past participle alike, and rarely a passive: "three surfers run toward the sea"."""
+
+
+POSTURES = frozenset("hang lie sit".split())
+"""Plain forms of verbs that are hardly ever nouns."""
+
+MOTIONS = frozenset(
+    """jumps lands runs walks slides leaps sits stands lies hangs waits rests sleeps naps leans kneels crouches swims
+    dives flies glides skates skis surfs dances sings smiles laughs looks stares gazes peers reaches climbs crawls rolls
+    spins bends stretches poses talks chats grazes barks drives rides floats drifts hovers perches""".split()
+)
+"""What somebody does, in forms that captions hardly ever use as plural nouns."""
+
+DESCRIPTIVE = frozenset("checkered striped spotted pointed closed crooked wooded bearded colored coloured".split())
+"""Participles that say how a thing is, not what was done to it."""
+
+HANGING = frozenset("hang hangs hung sit sits sat stand stands stood lie lies lay lean leans".split())
+"""Verbs of posture whose subject may stand behind them ("on the wall hangs a clock")."""
+
+ACTORS = frozenset(
+    """man men woman women boy boys girl girls guy guys lady ladies kid kids child children baby babies person persons
+    people player players batter batters catcher catchers mom dad dude gentleman toddler toddlers couple dog dogs cat
+    cats horse horses cow cows elephant elephants bird birds giraffe giraffes zebra zebras sheep bear bears""".split()
+)
+"""Whom captions of people and animals are about: who does something."""
+
+ACTING = frozenset("wearing holding riding carrying eating smiling waving walking running reading".split())
+"""What somebody does, also where nothing is said to whom."""
+
+
+GOING = frozenset(
+    """moving walking running jumping falling flying swimming dancing squatting laughing crying grazing bending floating
+    resting napping hanging posing playing""".split()
+)
+"""What somebody does, without an object, as a bare fragment says it ("moving train", "zebra grazing")."""
 
 
 def _verb_forms(bases: str) -> frozenset[str]:

@@ -16,6 +16,7 @@ from stages.artifacts import AnywordError, ModelRecord, SampleError
 from stages.artifacts.atomic import sha256_file, sha256_of
 from stages.artifacts.language import Parse, Phrase, Predicate, Relation, Span, words
 from stages.parse import lists
+from stages.parse.languages import foreign_note
 from stages.parse.parser import Parsed, ParseRequest, ParseResult
 from stages.parse.recipe import NltkParser
 from stages.parse.tree import Clean
@@ -148,8 +149,13 @@ def _assembled(clean: Clean, spans: list[Span], tagged: list[tuple[str, str]], t
         predicates=tuple(predicates),
         relations=tuple(relations),
         referred=0 if phrases and "." not in lower[:-1] else None,
-        notes=() if phrases else ("No noun was found.",),
+        notes=_notes(clean, phrases),
     )
+
+
+def _notes(clean: Clean, phrases: Sequence[Phrase]) -> tuple[str, ...]:
+    foreign = foreign_note(clean.text)
+    return (foreign,) if foreign else () if phrases else ("No noun was found.",)
 
 
 def _tagger_folder(recipe: NltkParser) -> Path | None:

@@ -40,16 +40,29 @@ def is_root(word: Word) -> bool:
     """Whether a word names something to see."""
     if not any(c.isalpha() for c in word.text):
         return False
-    if word.pos in ("NOUN", "PROPN") or (word.pos == "PRON" and word.lower in ("one", "ones")):
+    if is_bare_owner(word):
+        return True
+    if word.pos in ("NOUN", "PROPN") or _stands_alone(word):
         return _is_thing(word)
     if word.pos == "ADJ" and word.dep in NOMINAL and word.having("nmod:poss", "poss") and not word.having("cop"):
         return _is_thing(word)  # "with her back to us"
     return word.pos in ("ADJ", "NUM") and _is_headless(word)
 
 
+def _stands_alone(word: Word) -> bool:
+    """ "one with stripes", "another in red", "two on the right": a pronoun or number in a noun's place, which counts
+    nothing that follows ("one of the dogs")."""
+    if word.pos not in ("PRON", "DET", "NUM") or any(case == "of" for case, _, _ in word.objects):
+        return False
+    if word.lower in ("one", "ones", "another", "others"):
+        governor = word.head
+        generic = governor is not None and governor.lower in lists.SHOWING and word in governor.subjects
+        return word.dep in NOMINAL and not generic
+    counted = word.pos == "NUM" and word.dep == "ROOT" and not word.text[0].isdigit()
+    return counted and bool(word.objects or word.having("acl", "relcl", "acl:relcl"))
+
+
 def _is_thing(word: Word) -> bool:
-    if is_bare_owner(word):
-        return True
     if word.dep in ("compound", "nmod:desc", "amod") and word.head is not None:
         return False  # it modifies another noun
     if word.dep in ("case", "mark", "cc", "advmod", "discourse", "compound:prt", "fixed", "det"):

@@ -201,12 +201,9 @@ class Client(ABC, Generic[S]):
         asked = self.messages(text, schema=schema)
         if not problem:
             return asked
-        said = [{"role": "assistant", "content": bad[:_LONGEST_BAD]}] if bad.strip() else []
-        return [
-            *asked,
-            *said,
-            {"role": "user", "content": f"That does not read ({problem}). Answer in the form asked."},
-        ]
+        said = f"\n\nYou answered {json.dumps(bad[:_LONGEST_BAD], ensure_ascii=False)}." if bad.strip() else ""
+        again = f"{asked[-1]['content']}{said}\n\nThat does not read ({problem}). Answer in the form asked."
+        return [*asked[:-1], {**asked[-1], "content": again}]
 
     def _cached(self, text: str) -> Path:
         """Where the answer to exactly this question is kept."""

@@ -131,7 +131,8 @@ def _lacks_object(verb: Word) -> bool:
 
 def _agent(verb: Word) -> Word | None:
     for case, noun, marks in verb.objects:
-        if case == "by" and (noun.dep == "obl:agent" or marks[0].dep == "agent" or verb.lower not in lists.PLACING):
+        agent = noun.dep == "obl:agent" or marks[0].dep == "agent"
+        if case == "by" and verb.lower not in lists.PLACING | ({"parked", "moored"} if agent else set()):
             return noun
     if verb.lower in lists.PLACING | lists.STATES or verb.tag != "VBN":
         return None
@@ -156,7 +157,9 @@ def _subject(verb: Word, seen: set[int]) -> Word | None:
         if verb.tag == "VBG" and head.lower in lists.PARTS - lists.HANDS and head.case == "with" and whole is not None:
             return whole  # "a woman with long hair sitting at a table": not the hair
         return _first_joined(head) if verb.dep == "acl" else head
-    if verb.dep in ("conj", "advcl", "xcomp", "acl", "parataxis", "ccomp", "dep"):
+    if head.dep in ("acomp", "xcomp") and head.pos == "ADJ" and head.head is not None and not head.subjects:
+        return _subject(head, seen) or next(iter(head.head.subjects), None)  # "is about to kick"
+    if verb.dep in ("conj", "advcl", "xcomp", "acl", "parataxis", "ccomp", "dep", "acomp"):
         if verb.dep == "xcomp" and head.having(*_OBJECTS):  # "watching a dog eat"
             return head.having(*_OBJECTS)[0]
         if head.pos in ("NOUN", "PROPN", "PRON") and not head.having("cop"):

@@ -8,21 +8,30 @@ no word is added and no offset moves.
 from __future__ import annotations
 
 from stages.parse import lists
+from stages.parse.repair_colours import repair_colours
+from stages.parse.repair_finite import repair_finite
+from stages.parse.repair_fragments import repair_fragments
+from stages.parse.repair_phrases import repair_phrases
+from stages.parse.repair_verbs import repair_verbs
 from stages.parse.spelling import reading
+from stages.parse.surgery import OF_THE_NOUN, attach
 from stages.parse.tree import Tree, Word
-
-_OF_THE_NOUN = frozenset("det amod nummod nmod:poss poss compound case nmod:desc det:predet prep".split())
 
 
 def repaired(tree: Tree) -> Tree:
     """The tree, its words changed in place."""
+    repair_finite(tree)
+    repair_colours(tree)
+    repair_fragments(tree)
+    repair_phrases(tree)
+    repair_verbs(tree)
     for word in tree.words:
         if _is_verb(word, tree):
             _part_from_noun(word, tree, "VBZ" if word.lower.endswith("s") else "VBP")
         elif _is_joined_verb(word, tree):
             _join_to_verb(word, tree)
         elif word.pos in ("NOUN", "ADJ") and word.lower.endswith("ing") and _is_placed_participle(word, tree):
-            _attach(word, word.head, "acl")
+            attach(word, word.head, "acl")
             word.pos, word.tag = "VERB", "VBG"
         elif word.pos == "NOUN" and _is_participle(word) and word.objects and _noun_before(word, tree) is not None:
             _part_from_noun(word, tree, "VBN")
@@ -36,22 +45,14 @@ def repaired(tree: Tree) -> Tree:
         if word.pos == "VERB":
             _join_particle(word, tree)
             _own_part(word, tree)
-            _part_raised(word, tree)
+        _part_raised(word, tree)
+        if word.pos == "VERB":
             _relate(word)
     return tree
 
 
 def _is_participle(noun: Word) -> bool:
     return noun.tag == "VBN" or noun.lower in lists.STRONG_PARTICIPLES
-
-
-def _attach(word: Word, head: Word | None, dep: str) -> None:
-    if word.head is not None:
-        word.head.children.remove(word)
-    word.head, word.dep = head, dep
-    if head is not None:
-        head.children.append(word)
-        head.children.sort(key=lambda child: child.index)
 
 
 def _noun_before(word: Word, tree: Tree) -> Word | None:
@@ -68,6 +69,8 @@ def _is_verb(word: Word, tree: Tree) -> bool:
     before = _noun_before(word, tree)
     if word.having("obj", "dobj") and not word.case:
         return before is not None or bool(word.subjects)
+    if word.having("mark") and before is not None and word.tag == "NNS":
+        return True  # "while a defender watches"
     return (
         before is not None and word.lower.endswith("s") and not word.lower.endswith("ss") and _stands_out(word, before)
     )
@@ -105,17 +108,17 @@ def _part_from_noun(word: Word, tree: Tree, tag: str) -> None:
         return
     head, dep, placed = word.head, word.dep, bool(word.case)
     for child in list(word.children):
-        if child is not noun and child.index < word.index and child.dep in _OF_THE_NOUN:
-            _attach(child, noun, child.dep)
+        if child is not noun and child.index < word.index and child.dep in OF_THE_NOUN:
+            attach(child, noun, child.dep)
     word.pos, word.tag = "VERB", tag
     if tag == "VBN":  # "around a fountain made of marble"
-        _attach(noun, head, dep)
-        _attach(word, noun, "acl")
-    elif placed and head is not None and head.pos in ("NOUN", "PROPN"):  # "a lamp with a crooked shade glows"
-        _attach(noun, head, dep)
-        _attach(word, head, "acl")
+        attach(noun, head, dep)
+        attach(word, noun, "acl")
+    elif placed and head is not None and dep in ("pobj", "nmod"):  # "a lamp with a crooked shade glows"
+        attach(noun, head, dep)
+        attach(word, head.head if dep == "pobj" else head, "acl")
     else:
-        _attach(noun, word, "nsubj")
+        attach(noun, word, "nsubj")
 
 
 def _is_joined_verb(word: Word, tree: Tree) -> bool:
@@ -136,9 +139,9 @@ def _join_to_verb(word: Word, tree: Tree) -> None:
     if lead.pos != "VERB" or not lead.subjects or target is None:
         return
     word.pos, word.tag = "VERB", "VBZ"
-    _attach(word, lead, "conj")
+    attach(word, lead, "conj")
     if target.index > word.index and not target.case:
-        _attach(target, word, "obj")
+        attach(target, word, "obj")
 
 
 def _is_placed_participle(word: Word, tree: Tree) -> bool:
@@ -159,9 +162,9 @@ def _number_the_noun(number: Word, tree: Tree) -> None:
     elif before.head is number and before.lower in lists.COLOURS and number.case == "in":
         for child in list(number.children):
             if child is not before:
-                _attach(child, before, child.dep)
-        _attach(before, head, number.dep)
-        _attach(number, head, "nummod")
+                attach(child, before, child.dep)
+        attach(before, head, number.dep)
+        attach(number, head, "nummod")
 
 
 def _lead(word: Word) -> None:
@@ -170,11 +173,11 @@ def _lead(word: Word) -> None:
     if other is None or other.pos != "VERB":
         return
     head, dep = other.head, other.dep
-    _attach(word, head, dep)
+    attach(word, head, dep)
     for child in list(other.children):
         if child.index < word.index:
-            _attach(child, word, child.dep)
-    _attach(other, word, "advcl")
+            attach(child, word, child.dep)
+    attach(other, word, "advcl")
 
 
 def _join_particle(verb: Word, tree: Tree) -> None:
@@ -191,18 +194,20 @@ def _join_particle(verb: Word, tree: Tree) -> None:
         return
     if particle.dep not in ("case", "amod", "advmod"):
         return
-    _attach(particle, verb, "compound:prt")
-    _attach(noun, verb, "obj")
+    attach(particle, verb, "compound:prt")
+    attach(noun, verb, "obj")
 
 
 def _relate(verb: Word) -> None:
     """ "the girl the boy is talking to", read with two subjects: the first is what the clause is about."""
     subjects = [s for s in verb.having("nsubj") if s.index < verb.index and s.pos in ("NOUN", "PROPN")]
+    if len(subjects) == 2 and not subjects[1].having("det", "poss", "nmod:poss"):
+        return
     if len(subjects) != 2 or verb.head is not None or verb.having("punct"):
         return
     first = subjects[0]
-    _attach(first, None, "ROOT")
-    _attach(verb, first, "acl:relcl")
+    attach(first, None, "ROOT")
+    attach(verb, first, "acl:relcl")
 
 
 def _own_part(verb: Word, tree: Tree) -> None:
@@ -215,18 +220,35 @@ def _own_part(verb: Word, tree: Tree) -> None:
 
 
 def _part_raised(verb: Word, tree: Tree) -> None:
-    """ "sheep with head turned": a bare participle right behind a part of something is about the part."""
+    """ "sheep with head turned", "kid with mouth open": a bare participle or adjective right behind a part of something
+    is about the part."""
     part = tree.words[verb.index - 1] if verb.index else None
-    if part is None or part.lower not in lists.PARTS or part.case != "with" or verb.tag not in ("VBN", "VBD"):
+    if part is None or part.lower not in lists.PARTS:
+        return
+    if part.head is verb and part.dep in ("compound", "amod") and verb.case == "with" and verb.pos != "VERB":
+        if verb.lower in lists.STRONG_PARTICIPLES or verb.lower.endswith("ed"):  # "with neck bent", "with back turned"
+            attach(part, verb.head, verb.dep)
+            for child in list(verb.children):
+                if child.index < part.index:
+                    attach(child, part, child.dep)
+            part.pos, verb.pos, verb.tag = "NOUN", "VERB", "VBN"
+            attach(verb, part, "acl")
+        return
+    quality = verb.pos == "ADJ" and verb.head is None and bool(verb.subjects) and not verb.having("cop")
+    finite = any(child.text == "." for child in verb.children)
+    if part.case != "with" or finite or not (quality or (verb.pos == "VERB" and verb.tag in ("VBN", "VBD", "VBP"))):
         return
     owner = part.governor
     if verb.having("obj", "dobj", "aux", "aux:pass") or part in verb.subjects or owner is None or part.head is None:
         return
-    finite = any(child.text == "." for child in verb.children)
-    if finite or part.dep != "nmod" or part.head.pos not in ("NOUN", "PROPN"):
+    if part.dep not in ("nmod", "pobj") or owner.pos not in ("NOUN", "PROPN"):
         return
     if verb.subjects and verb.head is None:  # the fragment's noun leads, not the participle
         noun = verb.subjects[0]
-        _attach(noun, None, "ROOT")
-    verb.tag = "VBN"
-    _attach(verb, part, "acl")
+        attach(noun, None, "ROOT")
+    elif verb.tag == "VBP":
+        return
+    part.pos = "NOUN"
+    if verb.pos == "VERB":
+        verb.tag = "VBN"
+    attach(verb, part, "acl" if verb.pos == "VERB" else "amod")

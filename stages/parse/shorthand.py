@@ -9,7 +9,7 @@ import re
 
 _FORMS = re.compile(
     r"""(?<![\w/])(?:
-    (?P<without>w/o(?:ut)?(?!\w)) | (?P<with>w/(?=\s|\w)) | (?P<number>\#(?=\d)) |
+    (?P<without>w/o(?:ut)?(?!\w)) | (?P<with>w/(?=\s|\w)|w(?=\s\w)) | (?P<number>\#(?=\d)) |
     (?P<joined>(?:infront|ontop|nextto|inbetween|infrontof|ontopof)(?!\w))
     )""",
     re.VERBOSE | re.IGNORECASE,

@@ -93,14 +93,22 @@ def _path(name: str) -> Path | None:
     folder = on_disk(name)
     if folder is not None and (folder / "config.cfg").is_file():
         return folder
+    for package in _packages(name):
+        spec = importlib.util.find_spec(package)
+        for place in (spec.submodule_search_locations if spec else None) or ():
+            found = sorted(Path(place).glob("*/config.cfg"))
+            if found:
+                return found[0].parent
+    return None
+
+
+def _packages(name: str) -> list[str]:
+    """Installed packages that may hold a pipeline: of that name, and of names that go on from it (what others put on
+    package indexes is called en_core_web_sm_…)."""
     if not name.isidentifier():
-        return None
-    spec = importlib.util.find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    package = Path(next(iter(spec.submodule_search_locations)))
-    found = sorted(package.glob("*/config.cfg"))
-    return found[0].parent if found else None
+        return []
+    known = sorted(one.module for one in importlib.metadata.entry_points(group="spacy_models"))
+    return [name, *(one for one in known if one.startswith(f"{name}_"))]
 
 
 def load_pipeline(name: str, path: Path) -> Language:
@@ -144,4 +152,7 @@ def _lacking(name: str) -> str | None:
         return None
     if name == "embedded":
         return f"{EMBEDDED} holds no pipeline. Train it by `anyword world train parser --treebank FOLDER`."
-    return f"no spaCy pipeline '{name}' is installed, nor is it a folder with one. python -m spacy download {name}."
+    index = " or, from a package index, pip install 'segment-anyword[spacy-sm]'" if name == "en_core_web_sm" else ""
+    return (
+        f"no spaCy pipeline '{name}' is installed, nor is it a folder with one. python -m spacy download {name}{index}."
+    )

@@ -23,17 +23,21 @@ _SUBJECTS = frozenset({"nsubj", "nsubj:outer", "nsubj:pass", "nsubjpass"})
 
 @dataclass(frozen=True)
 class Clean:
-    """A text made fit for a parser; `places[i]` is where its i-th character stands in the text as given."""
+    """A text made fit for a parser; `places[i]` is where its i-th character stands in the text as `given`."""
 
     text: str
     places: tuple[int, ...]
+    given: str = ""
 
     @classmethod
     def of(cls, text: str) -> Clean:
         characters: list[str] = []
         places: list[int] = []
         for place, character in enumerate(text):
-            if character.isspace() or unicodedata.category(character) in _UNREAD:
+            if unicodedata.combining(character):  # one letter with the one before, if there is such a letter
+                whole = unicodedata.normalize("NFC", characters[-1] + character) if characters else ""
+                characters[-1:] = [whole] if len(whole) == 1 else characters[-1:]
+            elif character.isspace() or unicodedata.category(character) in _UNREAD:
                 if characters and characters[-1] != " ":
                     characters.append(" ")
                     places.append(place)
@@ -47,11 +51,14 @@ class Clean:
         if len(letters) > 3 and all(not c.islower() for c in letters) and any(c.isupper() for c in letters):
             # One letter for one: "İ".lower() has two characters.
             characters = [c.lower() if len(c.lower()) == 1 else c for c in characters]
-        return cls(*spelled_out("".join(characters), tuple(places)))
+        return cls(*spelled_out("".join(characters), tuple(places)), given=text)
 
     def span(self, start: int, end: int) -> Span:
-        """Characters start:end of the cleaned text, as a span of the text as given."""
-        return Span(start=self.places[start], end=self.places[end - 1] + 1)
+        """Characters start:end of the cleaned text, as a span of the text as given, combining marks included."""
+        last = self.places[end - 1] + 1
+        while last < len(self.given) and unicodedata.combining(self.given[last]):
+            last += 1
+        return Span(start=self.places[start], end=last)
 
 
 @dataclass(eq=False)
@@ -142,12 +149,22 @@ class Tree:
         return sum(word.text in (".", "!", "?", ";") and word.index + 1 < len(self.words) for word in self.words)
 
 
+def _is_one_word(doc: Doc, i: int) -> bool:
+    """Whether a token and the one behind it are letters of one word ("12kg"), but no contraction ("cannot")."""
+    one, other = doc[i], doc[i + 1]
+    closed = ("AUX", "PART", "PRON", "VERB", "DET", "ADP")
+    letters = not one.whitespace_ and one.text[-1:].isalnum() and other.text[:1].isalnum()
+    return letters and one.pos_ not in closed and other.pos_ not in closed
+
+
 def _units(doc: Doc) -> list[list[int]]:
     """Tokens by word: "t", "-", "shirt" with no space between them are one."""
     units: list[list[int]] = []
     i = 0
     while i < len(doc):
         unit = [i]
+        while unit[-1] + 1 < len(doc) and _is_one_word(doc, unit[-1]):
+            unit.append(unit[-1] + 1)
         while (
             unit[-1] + 2 < len(doc)
             and doc[unit[-1] + 1].text in ("-", "‐", "‑")

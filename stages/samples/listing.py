@@ -109,16 +109,14 @@ def text_problem(text: str) -> str | None:
 
 def listed(name: str, make: Callable[[], Entry]) -> Entry:
     """The entry of one record, whatever its format: a failed row where `make` finds that it breaks a rule, lacks a key
-    or has another form, or where its values cannot be written again."""
+    or has another form."""
     entry = rows.attempted(make)
-    if isinstance(entry, SampleError):
-        return Entry(id=name, problem=str(entry))
-    problem = entry.problem or rows.problem(entry.source)
-    return entry.model_copy(update={"source": {}, "problem": problem}) if problem else entry
+    return Entry(id=name, problem=str(entry)) if isinstance(entry, SampleError) else entry
 
 
 def with_unique_ids(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The entries in order, every id safe and new: a bad id becomes `row-N`, a repeated one `id#2`, both failed.
+    """The entries in order, every id safe and new: a bad id becomes `row-N`, a repeated one `id#2`, both failed. So is
+    one whose values could not be written.
 
     >>> [(e.id, e.problem is None) for e in with_unique_ids([Entry(id="a"), Entry(id="a"), Entry(id="../a")])]
     [('a', True), ('a#2', False), ('row-3', False)]
@@ -135,7 +133,10 @@ def with_unique_ids(entries: Iterable[Entry]) -> Iterator[Entry]:
         seen.add(unique)
         if problem is None and unique != name:
             problem = f"id {quote(name)} is there {copies[name] + 1} times up to this row. Give it its own id."
-        yield entry.model_copy(update={"id": unique, "problem": entry.problem or problem})
+        unwritable = rows.problem(entry.source)
+        source = {} if unwritable else entry.source
+        problem = entry.problem or problem or unwritable
+        yield entry.model_copy(update={"id": unique, "source": source, "problem": problem})
 
 
 def in_shards(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:

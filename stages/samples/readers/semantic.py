@@ -170,7 +170,7 @@ def _files(recipe: dict[str, Any], place: DataLocation) -> Iterator[tuple[str, s
     base = Path(found).parents[2]
     maps = "SegmentationClassContext" if kind == "context" else recipe["labels"]
     place.note(root / found)
-    lines = (root / found).read_text(encoding="utf-8").splitlines()
+    lines = (root / found).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     names = [line.split()[0] for line in lines if line.strip()]
     if not names:
         raise AnywordError(f"{root / found}: an empty list.", remedy="Fetch the file again.")

@@ -1,0 +1,287 @@
+"""Fragments as people type them ("woman left", "train on the left track", "mans left arm"), which pipelines trained on
+sentences take for sentences: a word that opens, ends or joins where no verb can stand is no verb."""
+
+from __future__ import annotations
+
+from stages.parse import lists
+from stages.parse.repair_beside import repair_beside
+from stages.parse.surgery import attach, take_over
+from stages.parse.tree import Tree, Word
+
+_NOUNS = ("NOUN", "PROPN")
+_PLAIN = ("VB", "VBP")
+_LEADING = frozenset("next close closest near nearest full similar opposite far closer nearer".split())
+"""Adjectives that open a fragment with a preposition behind them ("next to the car")."""
+
+
+def repair_fragments(tree: Tree) -> None:
+    """The tree's misread fragments mended, its words changed in place, from left to right."""
+    sentence = any(word.text == "." for word in tree.words)
+    for word in tree.words:
+        before = tree.words[word.index - 1] if word.index else None
+        after = tree.words[word.index + 1] if word.index + 1 < len(tree.words) else None
+        _compound_as_verb(tree, word, before, after)
+        repair_beside(tree, word, before, after)
+        _left_as_verb(word, before, after, sentence=sentence)
+        _noun_with_object(word, after)
+        _side_at_the_head(word, before, after)
+        _owned(word, before, sentence=sentence)
+        _plain_verb(tree, word, before, after)
+        _object_as_verb(word)
+        _past_in_fragment(word, sentence=sentence)
+        _nearest(word, before)
+        _apposition(tree, word)
+
+
+def _left_as_verb(word: Word, before: Word | None, after: Word | None, *, sentence: bool) -> None:
+    """ "woman left", "man left of the tree", "bear looking left", "mans left arm": who left, left something."""
+    if word.lower != "left" or word.pos != "VERB" or word.having("aux"):
+        return
+    going = next((c for c in word.having("auxpass", "aux:pass") if c.lower.endswith("ing")), None)
+    if going is not None and word.subjects:  # "bus going left"
+        noun = word.subjects[0]
+        attach(noun, word.head, word.dep)
+        attach(going, noun, "acl")
+        attach(word, going, "advmod")
+        going.pos, going.tag, word.pos, word.tag = "VERB", "VBG", "ADV", "RB"
+        return
+    if after is not None and after.lower == "of":
+        word.pos, word.tag = "ADV", "RB"
+        if word.head is None and before is not None and before.head is word:
+            attach(before, None, "ROOT")
+            attach(word, before, "advmod")
+        elif word.dep in ("acl", "amod", "relcl"):
+            word.dep = "advmod"
+        return
+    if before is None or word.tag == "VBG":
+        return
+    if before.pos == "VERB" and before.tag == "VBG" and word.head is before:
+        word.pos, word.tag, word.dep = "ADV", "RB", "advmod"
+        return
+    if before not in word.subjects or before.pos not in _NOUNS:
+        return
+    thing = after if after is not None and after.pos in _NOUNS and after.head is word else None
+    if thing is not None:
+        attach(thing, word.head, word.dep)
+        owner = before.lower in lists.OWNERS or thing.lower in lists.PARTS - {"side"}
+        for child in list(word.children):
+            if child is not before:
+                attach(child, thing, child.dep)
+        if owner:
+            attach(before, thing, "nmod:poss")
+        else:  # "elephant left side"
+            attach(before, thing.head, thing.dep)
+            attach(thing, before, "list")
+        attach(word, thing, "amod")
+    elif not sentence and not word.having("dobj", "obj"):
+        attach(before, word.head, word.dep)
+        for child in list(word.children):
+            attach(child, before, child.dep)
+        attach(word, before, "amod")
+    else:
+        return
+    word.pos, word.tag = "ADJ", "JJ"
+
+
+def _noun_with_object(word: Word, after: Word | None) -> None:
+    """ "dogs tail", "sandwich half", with the second word as what the first, a noun, does something to."""
+    bare = after is not None and after.dep == "npadvmod" and word.index == 0 and after.lower not in lists.POSITIONS
+    if after is None or word.pos not in _NOUNS or after.head is not word:
+        return
+    if after.dep not in ("dobj", "obj") and not (bare and after.pos in _NOUNS and not after.lefts):
+        return
+    if word.subjects or (word.having("det") and after.having("det")):
+        return
+    after.pos, after.tag = "NOUN", after.tag if after.tag.startswith("NN") else "NN"
+    take_over(after, word, "nmod:poss" if word.lower in lists.OWNERS else "compound")
+
+
+def _side_at_the_head(word: Word, before: Word | None, after: Word | None) -> None:
+    """ "kid right", "giraffe left", with the side as what it is."""
+    sides = ("left", "right", "middle", "center", "centre", "top", "bottom")
+    if word.lower not in sides or word.head is not None or before is None or before.head is not word:
+        return
+    if before.dep not in ("compound", "amod", "nmod", "nsubj") or word.having("det", "cop", "case"):
+        return
+    if (
+        before.lower in lists.POSITIONS
+        or before.lower in ("far", "on", "to")
+        or before.pos not in (*_NOUNS, "ADJ", "X")
+    ):
+        return
+    if before.pos == "ADJ" and before.index:
+        return
+    take_over(before, word, "amod")
+    before.pos = "NOUN" if before.pos != "PROPN" else before.pos
+    word.pos, word.tag = "ADJ", "JJ"
+
+
+def _owned(word: Word, before: Word | None, *, sentence: bool) -> None:
+    """ "players glove", "the mans right hand": an owner without its apostrophe, with what is owned as what they do."""
+    head = word.head
+    if word.dep == "appos" and head is not None and head.lower in lists.OWNERS and head.tag in ("NNS", "NNPS"):
+        take_over(word, head, "nmod:poss")
+        return
+    if before is None or sentence or word.pos != "VERB" or word.tag != "VBP" or before not in word.subjects:
+        return
+    stem = word.lower.removesuffix("e")
+    does = f"{stem}ing" in lists.INTRANSITIVE | lists.GOING | lists.ACTING or f"{word.lower}s" in lists.MOTIONS
+    if does or before.lower not in lists.OWNERS or word.having("dobj", "obj", "aux", "xcomp"):
+        return
+    _as_noun(word)
+    before.dep = "nmod:poss"
+
+
+def _plain_verb(tree: Tree, word: Word, before: Word | None, after: Word | None) -> None:
+    """ "train on the left track", "car next to bus", "man in suit and tie", "stop sign": a plain verb without subject,
+    "to" or auxiliary is a noun."""
+    if (
+        word.pos in ("ADJ", "ADV")
+        and word.index == 0
+        and word.head is None
+        and after is not None
+        and after.dep == "prep"
+    ):
+        plain = word.tag in ("JJ", "RB") and word.lower not in lists.COLOURS | lists.POSITIONS | _LEADING
+        if plain and not any(c.pos in _NOUNS and c.dep != "pobj" for c in word.children) and not word.subjects:
+            word.pos, word.tag = "NOUN", "NN"  # "remote in his hand"
+        return
+    if word.pos != "VERB" or word.tag not in _PLAIN or word.subjects:
+        return
+    if before is not None and before.lower == "to" and before.head is word:
+        near = tree.words[before.index - 1] if before.index else None
+        tied = near is not None and near.lower in lists.STATES and word.dep == "xcomp" and word.head is near
+        if tied and near is not None and not word.having("dobj", "obj"):  # "boat tied to dock"
+            _as_noun(word)
+            before.pos, before.tag = "ADP", "IN"
+            attach(before, near, "prep")
+            attach(word, before, "pobj")
+            return
+        if (
+            near is not None
+            and near.lower in ("next", "close", "closest", "nearest")
+            and not word.having("dobj", "obj")
+        ):
+            _behind_next_to(word, before, near)
+        return
+    if word.having("aux") and all(c.lower in lists.AUXILIARIES for c in word.having("aux")):
+        return
+    if word.index == 0:
+        thing = after.head if after is not None else None
+        if after is not None and after.lower.endswith("ing") and thing is not None and thing.head is word:
+            if thing.dep in ("dobj", "obj") and after.dep in ("compound", "amod"):  # "surfer riding wave"
+                _as_noun(word)
+                attach(after, word, "acl")
+                attach(thing, after, "obj")
+                after.pos, after.tag = "VERB", "VBG"
+            return
+        leads = after is not None and after.lower in ("next", "closest", "nearest", "farthest", "furthest")
+        opens = leads or after is None or after.pos == "ADP" or after.tag == "VBG" or after.dep in ("prep", "relcl")
+        if not opens or word.lower in lists.REQUESTS or word.having("dobj", "obj", "prt", "compound:prt"):
+            return
+        _as_noun(word)
+        if word.dep == "compound" and after is word.head and after is not None and after.tag == "VBG":
+            attach(word, after.head, after.dep)  # "bear looking left"
+            attach(after, word, "acl")
+    elif word.dep == "conj" and word.head is not None and word.head.pos in _NOUNS and word.tag == "VB":
+        _as_noun(word)
+        inner = [c for c in word.head.children if c.index < word.index and c.dep == "prep"]
+        nouns = [noun for one in inner for noun in one.having("pobj")]
+        if nouns and not word.having("det"):  # "man in suit and tie"
+            joints = [c for c in word.head.having("cc") if c.index < word.index]
+            attach(word, nouns[-1], "conj")
+            for joint in joints[-1:]:
+                attach(joint, nouns[-1], "cc")
+    elif word.head is None and after is None and before is not None and before.dep == "aux" and before.index == 0:
+        _as_noun(word)  # "stop sign"
+        before.pos, before.tag, before.dep = "NOUN", "NN", "compound"
+
+
+def _as_noun(word: Word) -> None:
+    word.pos, word.tag = "NOUN", "NN"
+
+
+def _behind_next_to(word: Word, to: Word, near: Word) -> None:
+    _as_noun(word)
+    to.pos, to.tag = "ADP", "IN"
+    first = near.head if near.head is not None and near.head.pos in _NOUNS and near.head is not word else None
+    if first is not None and first.head is word:
+        attach(first, word.head, word.dep)
+    if first is not None:
+        attach(to, near, "prep")
+        attach(word, to, "pobj")
+
+
+def _object_as_verb(word: Word) -> None:
+    """ "child blowing bubbles", "guy carrying surfboard", with the object as a verb or an adverb."""
+    if word.subjects or word.having("dobj", "obj", "aux", "mark") or word.tag == "VBG":
+        return
+    verb = word.pos == "VERB" and word.dep in ("dobj", "pobj", "obj")
+    if verb or (word.pos == "ADV" and word.dep in ("dobj", "obj")):
+        word.pos, word.tag = "NOUN", "NNS" if word.tag == "VBZ" else "NN"
+
+
+def _past_in_fragment(word: Word, *, sentence: bool) -> None:
+    """ "chair pushed in", "tent pitched near the lake": captions tell no past; a form in -ed is what was done."""
+    if sentence or word.pos != "VERB" or word.tag != "VBD" or not word.lower.endswith("ed"):
+        return
+    subject = word.subjects[0] if word.subjects else None
+    if subject is None or subject.index > word.index or word.having("dobj", "obj", "aux", "xcomp", "ccomp"):
+        return
+    if word.lower in lists.INTRANSITIVE or subject.pos not in _NOUNS:
+        return
+    word.tag = "VBN"
+
+
+def _nearest(word: Word, before: Word | None) -> None:
+    """ "chair nearest the window", with "nearest" as a preposition."""
+    if word.lower == "nearest" and word.dep == "prep" and word.head is not None and word.head.pos in _NOUNS:
+        word.pos, word.tag, word.dep = "ADJ", "JJS", "amod"
+        for child in word.having("pobj"):
+            child.dep = "npadvmod"
+        return
+    thing = word.head
+    if word.lower not in ("nearest", "closest") or word.dep != "amod" or thing is None or thing.index < word.index:
+        return
+    if before is None or before.pos not in _NOUNS or thing.having("det") or thing.dep == "pobj":
+        return
+    if before.head is thing:  # "bowl nearest camera"
+        attach(before, thing.head, thing.dep)
+    elif thing.head is not before:
+        return
+    attach(word, before, "amod")
+    attach(thing, word, "npadvmod")
+
+
+def _apposition(tree: Tree, word: Word) -> None:
+    """ "a red cup, a blue plate": what a comma sets beside another thing with an article is one more thing."""
+    head = word.head
+    if word.dep != "appos" or head is None or head.pos not in _NOUNS or word.pos not in _NOUNS:
+        return
+    comma = any(one.text == "," for one in tree.words[head.index : word.index])
+    if comma and bool(word.having("det", "nummod")) == bool(head.having("det", "nummod")):
+        word.dep = "conj"
+
+
+def _compound_as_verb(tree: Tree, word: Word, before: Word | None, after: Word | None) -> None:
+    """ "night stand", "bath tub", "dump truck", "donut with pink icing": parts of a name as verbs or adverbs."""
+    if (
+        word.dep == "pcomp"
+        and word.pos == "VERB"
+        and word.having("amod", "det", "compound")
+        and not word.having("nsubj", "dobj")
+    ):
+        word.pos, word.tag, word.dep = "NOUN", "NN", "pobj"
+    if word.head is not None or word.subjects:
+        return
+    plain = word.pos == "ADV" or (word.pos == "VERB" and word.tag in _PLAIN)
+    if plain and before is not None and before.head is word and before.dep == "npadvmod" and before.pos in _NOUNS:
+        if before.index == 0 and (after is None or after.pos == "ADP"):
+            word.pos, word.tag, before.dep = "NOUN", "NN", "compound"
+        return
+    if word.index or word.pos != "VERB" or word.tag != "VB" or after is None or word.lower in lists.REQUESTS:
+        return
+    named = after.head is word and after.dep in ("dobj", "obj") and after.pos in _NOUNS and not after.lefts
+    if named and word.lower not in lists.SHOWING and not word.having("aux", "neg", "advmod"):
+        word.pos, word.tag = "NOUN", "NN"
+        take_over(after, word)

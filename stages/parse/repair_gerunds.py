@@ -1,0 +1,83 @@
+"""Forms in -ing between two nouns: what the first does to the second, whatever a pipeline takes them for."""
+
+from __future__ import annotations
+
+from stages.parse import lists
+from stages.parse.surgery import OF_THE_NOUN, attach
+from stages.parse.tree import Tree, Word
+
+_NOUNS = ("NOUN", "PROPN")
+
+
+def verb_between_nouns(tree: Tree, word: Word, before: Word | None, after: Word | None) -> None:
+    """ "man in blue shirt holding racket", with "holding" read as an adjective of the racket: a form in -ing between a
+    noun and another noun is what the first does to the second."""
+    if not word.lower.endswith("ing") or before is None or before.pos not in (*_NOUNS, "X", "ADJ"):
+        return
+    if before.pos == "ADJ" and before.lower not in lists.POSITIONS and not _plain_noun(before, word):
+        return
+    if word.tag != "VBG" and word.pos not in ("VERB", "NOUN"):
+        return
+    if word.dep == "pobj" and before.lower in lists.POSITIONS and before.head is word and word.head is not None:
+        _doing_at_a_side(word, before)
+        return
+    noun = word.head
+    if noun is None and word.tag == "VBG" and before.dep == "nsubj" and before.pos == "ADJ":
+        before.pos = "NOUN"  # "seagull flying"
+        return
+    misread = ("compound", "npadvmod", "amod", "nmod", "nsubj", "nmod:desc", "dep")
+    doing = word.tag == "VBG" or word.lower in lists.FACING | lists.ACTING | lists.INTRANSITIVE | lists.GOING
+    if noun is None and doing and before.head is word and before.dep in ("amod", "compound", "dep", "npadvmod"):
+        _lead_to(before, word, None)  # "batter swinging"
+        return
+    if noun is None or noun.pos not in _NOUNS or noun.index < word.index or word.dep not in ("amod", "compound"):
+        return
+    if before.dep == "pobj" and noun.dep in ("appos", "conj", "dep", "list", "pobj") and word.tag == "VBG":
+        attach(word, before, "acl")  # "man on the bench feeding birds"
+        attach(noun, word, "obj")
+        word.pos = "VERB"
+        return
+    if before.head not in (word, noun) or before.dep not in misread or before.having("cc"):
+        return
+    if any(one.dep in ("cc", "punct", "case") for one in tree.words[word.index + 1 : noun.index]):
+        return
+    _lead_to(before, word, noun)
+
+
+def _plain_noun(before: Word, word: Word) -> bool:
+    """ "scarf holding a boat", with "scarf" as an adjective: what stands before somebody's doing is a noun."""
+    closed = lists.COLOURS | lists.PATTERNS | lists.DESCRIPTIVE | lists.POSITIONS | lists.SHADES
+    doing = word.lower in lists.ACTING | lists.FACING | lists.INTRANSITIVE | lists.GOING
+    return before.tag == "JJ" and before.lower not in closed and doing and (before.index == 0 or before.index > 1)
+
+
+def _doing_at_a_side(verb: Word, side: Word) -> None:
+    """ "zebra on the left eating", with the side as how it eats."""
+    preposition = verb.head
+    whole = preposition.head if preposition is not None else None
+    if preposition is None or whole is None or whole.pos not in _NOUNS:
+        return
+    for child in list(verb.children):
+        if child.index < side.index:
+            attach(child, side, child.dep)
+    attach(side, preposition, "pobj")
+    attach(verb, whole, "acl")
+    side.pos, side.tag, verb.pos, verb.tag = "NOUN", "NN", "VERB", "VBG"
+
+
+def _lead_to(first: Word, verb: Word, target: Word | None) -> None:
+    """ "[first] verb [target]": the first leads in place of the whole, the verb hangs on it, the target on the verb."""
+    whole = target if target is not None else verb
+    head, dep = whole.head, whole.dep
+    for child in [*whole.children, *verb.children]:
+        if child is not first and child.index < first.index and (child.dep in OF_THE_NOUN or child.head is verb):
+            attach(child, first, child.dep)
+    attach(first, head, dep)
+    if target is not None:
+        for child in list(verb.children):
+            attach(child, target if child.index > target.index else first, child.dep)
+    attach(verb, first, "acl")
+    verb.pos, verb.tag = "VERB", "VBG"
+    first.pos = "NOUN"
+    if target is not None:
+        attach(target, verb, "obj")
