@@ -11,7 +11,7 @@ import numpy as np
 from stages.artifacts import ArtifactError, Failure, ModelRecord, Outcome, Result, ShardReader, ShardWriter, unchanged
 from stages.artifacts.embeddings import NAME, Embeddings
 from stages.artifacts.language import words
-from stages.artifacts.maps import WordMaps, write_maps
+from stages.artifacts.maps import WordMaps, described, write_maps
 from stages.artifacts.recipes import implementation, validated
 from stages.attend.attender import Module
 from stages.attend.recipe import STAGE, AttenderRecipe
@@ -86,7 +86,8 @@ def run(
 
     writer.run(process, batch_size=batch_size)
     maps = pack(writer.outcomes, reader.grid, settings.keep_steps)
-    writer.publish({"maps.zarr": lambda path: write_maps(path, maps)}, summary={"words": len(maps.maps)})
+    about = described(maps, writer.ids, rows, identity)
+    writer.publish({"maps.zarr": lambda path: write_maps(path, maps, about)}, summary={"words": len(maps.maps)})
 
 
 def pack(outcomes: Mapping[int, Outcome], grid: tuple[int, int], keep_steps: bool) -> WordMaps:

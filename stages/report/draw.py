@@ -41,7 +41,7 @@ def picture(pixels: UInt8[np.ndarray, "height width 3"], longest: int) -> tuple[
     if size != image.size:
         image = image.resize(size, Image.Resampling.LANCZOS)
     return (
-        (_file(image, "PNG", optimize=True), "image/png") if small else (_file(image, "JPEG", quality=86), "image/jpeg")
+        (_file(image, "PNG"), "image/png") if small else (_file(image, "JPEG", quality=86), "image/jpeg")
     )
 
 
@@ -82,7 +82,7 @@ def mask_sheet(tiles: Sequence[Image.Image | None], cell: int) -> bytes:
     """Palettes of `coloured` likewise, as PNG, transparent where no mask is."""
     image = _laid(tiles, cell, "P")
     image.putpalette([0, 0, 0] + [value for colour in COLOURS for value in colour * 2])
-    return _file(image, "PNG", optimize=True, transparency=bytes([0] + [_FILL, _EDGE] * len(COLOURS)))
+    return _file(image, "PNG", transparency=bytes([0] + [_FILL, _EDGE] * len(COLOURS)))
 
 
 def _laid(tiles: Sequence[Image.Image | None], cell: int, mode: str) -> Image.Image:
