@@ -1,5 +1,7 @@
 """The rule of suspicion: fitted where truth is, told in a few figures, and the one that the page applies."""
 
+import json
+
 import numpy as np
 import pytest
 from test_report import make
@@ -53,3 +55,20 @@ def test_masks_are_read_with_their_answers(tmp_path):
     assert found.scene == ["first", "first", "second <b>", "=fourth"]
     assert found.wrong.tolist() == [False, False, False, True]
     assert {"score", "entropy", "shared", "contradicted"} <= found.values.keys()
+
+
+def test_the_committed_rule_and_tables_are_those_of_the_committed_figures():
+    from stages import REPOSITORY
+
+    page = (REPOSITORY / "docs" / "audit.md").read_text(encoding="utf-8")
+    found = json.loads((REPOSITORY / "docs" / "figures" / "suspicion.json").read_bytes())
+    assert study.table(found) in page and suspicion.rule() == found["rule"]
+    for row in json.loads((REPOSITORY / "benchmarks" / "page.json").read_bytes()):
+        cells = [
+            f"{row['samples']:,}".replace(",", " "),
+            row["load_s"],
+            row["filter_s"],
+            f"{row['files']:,}".replace(",", " "),
+        ]
+        assert f"| {' | '.join(map(str, cells))} | {row['bytes'] / 1e6:.0f} MB |" in page
+        assert row["load_s"] <= 2 and row["filter_s"] <= 0.3

@@ -40,9 +40,7 @@ def picture(pixels: UInt8[np.ndarray, "height width 3"], longest: int) -> tuple[
     size = fitted(image.width, image.height, longest)
     if size != image.size:
         image = image.resize(size, Image.Resampling.LANCZOS)
-    return (
-        (_file(image, "PNG"), "image/png") if small else (_file(image, "JPEG", quality=86), "image/jpeg")
-    )
+    return (_file(image, "PNG"), "image/png") if small else (_file(image, "JPEG", quality=86), "image/jpeg")
 
 
 def fitted(width: int, height: int, longest: int) -> tuple[int, int]:
