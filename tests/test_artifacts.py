@@ -207,3 +207,21 @@ def test_seeds_depend_on_every_part_and_its_type(parts):
     assert 0 <= seed_of(*parts) < 2**63
     assert seed_of(*parts) != seed_of(*parts, 0)
     assert seed_of(1) != seed_of("1")
+
+
+def test_maps_say_what_they_are_and_open_in_xarray(tmp_path):
+    import xarray
+
+    from stages.artifacts.maps import WordMaps, described, read_maps, write_maps
+
+    maps = WordMaps(
+        np.arange(3 * 4, dtype=np.float32).reshape(3, 2, 2),
+        *(np.array(one, dtype=np.int32) for one in ([0, 0, 1], [0, 2, 4], [1, 5, 8])),
+    )
+    rows = {"a": {"text": "a cat", "height": 3, "width": 5}, "b": {"text": "the dog.", "height": 2, "width": 2}}
+    write_maps(tmp_path / "maps.zarr", maps, described(maps, ["a", "b", "failed"], rows, {"kind": "direct"}))
+    data = xarray.open_zarr(tmp_path / "maps.zarr", consolidated=False)
+    assert data["maps"].dims == ("word", "row", "column") and data["sample"].dims == ("word",)
+    assert data.attrs["words"] == ["a", "cat", "dog."] and data.attrs["samples"] == ["a", "b", "failed"]
+    assert data.attrs["image_sizes"] == [[3, 5], [2, 2], [0, 0]] and data.attrs["recipe"] == {"kind": "direct"}
+    np.testing.assert_array_equal(data["maps"].values, read_maps(tmp_path / "maps.zarr").maps)

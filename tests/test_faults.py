@@ -113,7 +113,7 @@ def test_the_page_lists_failures(bad_input):
 def test_the_end_of_the_run_says_how_many_failed_where_and_why(bad_input):
     said = bad_input[1].stderr
     assert "experiment two: 2 samples done, 8 failed" in said and "8 of 10 samples failed:" in said
-    assert "in samples: " in said and "--forcerun results/tiny/samples/" in said
+    assert "1 in index: the text is empty." in said and "--forcerun results/tiny/samples/" in said
     assert said.count("nowhere.png") == 0, "reasons are told by their kind"
 
 

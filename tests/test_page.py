@@ -9,7 +9,9 @@ from browser import browser, emulate, errors, served, unavailable
 from test_report import make
 from toy_results import Toy, toys, write_results
 
+from stages.artifacts.results import Results
 from stages.report.command import run
+from stages.score.command import run as score
 
 pytestmark = pytest.mark.timeout(300)
 REASON = unavailable()
@@ -323,8 +325,11 @@ def test_from_a_server_too(driver, folder):
 def test_two_experiments_side_by_side(driver, tmp_path):
     samples = toys()
     write_results(tmp_path, samples)
+    grounding = {"kind": "grounding", "replicates": 20}
     samples[1].masks[("phrase", 1)] = samples[1].masks[("phrase", 0)]  # the square becomes the circle
     write_results(tmp_path, samples, experiment="other")
+    for name in ("toy", "other"):
+        score(root=tmp_path, experiment=name, shards=2, recipe=grounding, output=Results(tmp_path).score(name))
     output = tmp_path / "compare" / "manifest.json"
     run(root=tmp_path, experiment="toy", beside="other", shards=2, recipe={"kind": "page"}, output=output)
     page = Page(driver, (output.parent / "index.html").as_uri()).open("#q=disagreement>0")

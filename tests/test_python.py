@@ -2,6 +2,7 @@
 
 import doctest
 import gc
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,21 @@ def test_the_document_says_what_happens(results, monkeypatch):
     monkeypatch.chdir(results.parent)
     found = doctest.testfile(str(DOCS), module_relative=False)
     assert found.attempted > 10 and found.failed == 0
+
+
+def test_the_notebook_runs_from_its_first_cell_to_its_last(results, monkeypatch, capsys):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    monkeypatch.chdir(results.parent)
+    cells = json.loads(DOCS.with_name("results.ipynb").read_text(encoding="utf-8"))["cells"]
+    names: dict[str, object] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)  # noqa: S102 (our own document)
+    printed = capsys.readouterr().out
+    assert "4 samples" in printed and "0.50  first  a red circle" in printed and "no map. Look there." in printed
+    matplotlib.pyplot.close("all")
 
 
 def test_a_sample_has_masks_points_maps_and_scores(results):

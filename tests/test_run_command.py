@@ -147,3 +147,29 @@ def test_two_experiments_on_one_page_and_a_sample_as_a_picture(tmp_path):
     with Image.open(tmp_path / "strip.png") as drawn:
         assert drawn.width > 3 * drawn.height
     assert "<svg" in (tmp_path / "strip.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("image", "complaint"),
+    [("https://example.org/a.jpg", "an address, not a file"), (".", "a folder"), ("none.jpg", "no such file")],
+)
+def test_what_is_no_image_gets_its_own_message(tmp_path, monkeypatch, image, complaint):
+    from stages.artifacts.errors import AnywordError
+    from stages.single import segment
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AnywordError, match=complaint):
+        segment(Path(image), "a cat", tmp_path / "out", config={}, experiment="spacy")
+
+
+def test_masks_of_an_earlier_sentence_go_and_nothing_else(tmp_path):
+    from stages.single import _remove_earlier
+
+    (tmp_path / "masks").mkdir()
+    for name in ("masks/01_a-cat.png", "masks/mine.png", "kept.png"):
+        (tmp_path / name).write_bytes(b"")
+    named = ["masks/01_a-cat.png", "masks/mine.png", "../kept.png", "kept.png"]
+    (tmp_path / "coco.json").write_text(json.dumps({"annotations": [{"mask": one} for one in named]}))
+    _remove_earlier(tmp_path)
+    assert not (tmp_path / "masks/01_a-cat.png").exists()
+    assert (tmp_path / "masks/mine.png").exists() and (tmp_path / "kept.png").exists()

@@ -26,14 +26,17 @@ from stages.artifacts.shard_reader import ShardReader
 from stages.artifacts.shards import open_shard
 from stages.report.figures import FIGURES
 from stages.report.rows import line
+from stages.report.suspicion import scaled
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float64
 
 WRONG = 0.5
-UNLIKE = {"attention", "peak", "area", "loss"}
-"""Figures that stay out of the rule: what they are like depends on the model's words and cells, not on the mask."""
-MOST = 4
+UNLIKE = {"area", "loss"}
+"""Figures that stay out of the rule: they say what the image is like rather than what the mask is."""
+GAIN = 0.01
+"""Less cross-validated AUC than this brings no figure into the rule."""
+MOST = 3
 """Figures in the rule: more could not be told to a reader."""
 FOLDS = 5
 
@@ -47,7 +50,8 @@ class Masks:
     scene: list[str]
 
     def columns(self, names: Sequence[str]) -> Float64[np.ndarray, "masks figures"]:
-        return np.column_stack([self.values[name] for name in names])
+        """As the rule reads them."""
+        return np.column_stack([[scaled(name, value) for value in self.values[name]] for name in names])
 
 
 def read(results: Results, experiment: str) -> Masks:
@@ -82,7 +86,7 @@ def chosen(masks: Masks) -> list[str]:
     while len(found) < MOST:
         gains = {name: crossed(masks, [*found, name]) for name in usable if name not in found}
         name = max(gains, key=lambda one: gains[one], default="")
-        if not name or gains[name] <= best + 0.002:
+        if not name or gains[name] <= best + GAIN:
             break
         found, best = [*found, name], gains[name]
     return found
@@ -124,8 +128,8 @@ def figures(masks: Masks, found: Mapping[str, Any], replicates: int) -> dict[str
     judged = {one.name: one.suspicious * masks.values[one.name] for one in FIGURES if one.name in masks.values}
     total = np.full(len(masks.wrong), found["bias"])
     for term in found["terms"]:
-        values = (masks.values[term["figure"]] - term["mean"]) / term["deviation"]
-        total += term["weight"] * np.clip(values, -4, 4)
+        values = masks.columns([term["figure"]])[:, 0]
+        total += term["weight"] * (values - term["mean"]) / term["deviation"]
     judged["rule"] = total
     result: dict[str, Any] = {"masks": len(masks.wrong), "wrong": int(masks.wrong.sum()), "auc": {}}
     for name, values in judged.items():

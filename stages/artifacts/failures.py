@@ -5,6 +5,8 @@ are one line:
 
 >>> kind("image 'a/7.jpg' cannot be read (No such file or directory). Restore it.")
 'image … cannot be read (No such file or directory). Restore it.'
+>>> kind("the encoder's 77 tokens are too few for 'the boy's red shirt'.")
+"the encoder's … tokens are too few for …."
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 
 from stages.artifacts.shard_reader import ShardReader
 
-_VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\b0x[0-9a-fA-F]+\b|\b\d+(?:[.x]\d+)*\b")
+_VALUES = re.compile(r"(?<!\w)'.*?'(?!\w)|\"[^\"]*\"|\b0x[0-9a-fA-F]+\b|\b\d+(?:[.x]\d+)*\b")
 _CARRIED = re.compile(r"in (\w+): (.*)", re.DOTALL)
 _NAMED = 4
 """Manifests that a command names one by one; of more, it names the rule."""

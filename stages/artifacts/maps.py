@@ -7,10 +7,10 @@ Zarr returns zeros for a chunk that is not there, and a flipped bit goes unnotic
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Float32, Int32
 
 WORDS_A_CHUNK = 256
+_DIMENSIONS = {
+    "maps": ("word", "row", "column"),
+    "steps": ("word", "step", "row", "column"),
+    "sample": ("word",),
+    "start": ("word",),
+    "end": ("word",),
+}
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,30 @@ def _weights(cells: int, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return place - low, low, np.minimum(low + 1, cells - 1)
 
 
-def write_maps(path: Path, maps: WordMaps) -> None:
-    """A Zarr group at `path`, published whole."""
+def described(
+    maps: WordMaps, ids: Sequence[str], rows: Mapping[str, Mapping[str, Any]], recipe: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What makes the file understandable by itself: its attributes.
+
+    ids: the shard's samples in order. rows: of the samples table, by id; a sample that failed before has none. recipe:
+    the attender's.
+    """
+    spans = zip(maps.sample.tolist(), maps.start.tolist(), maps.end.tolist(), strict=True)
+    found = [rows.get(one, {}) for one in ids]
+    return {
+        "about": "Attention probability of each word over its image, the mean over heads, layers and steps. `sample` "
+        "is the word's place in `samples`; start:end are its characters in that sample's text.",
+        "samples": list(ids),
+        "texts": [one.get("text", "") for one in found],
+        "image_sizes": [[one.get("height", 0), one.get("width", 0)] for one in found],
+        # -1:-1 and -2:-2 are the begin and the end mark, where an attender keeps them.
+        "words": [str(found[of].get("text", ""))[start:end] if start >= 0 else "" for of, start, end in spans],
+        "recipe": dict(recipe),
+    }
+
+
+def write_maps(path: Path, maps: WordMaps, attributes: Mapping[str, Any] | None = None) -> None:
+    """A Zarr group at `path`, published whole; `attributes` say what it holds (`described`)."""
     import zarr
     from zarr.codecs import Crc32cCodec, ZstdCodec
 
@@ -77,7 +106,7 @@ def write_maps(path: Path, maps: WordMaps) -> None:
     if maps.steps is not None:
         arrays["steps"] = maps.steps
     with aside(path) as partial:
-        group = zarr.open_group(partial, mode="w", zarr_format=3)
+        group = zarr.open_group(partial, mode="w", zarr_format=3, attributes=dict(attributes or {}))
         for name, values in arrays.items():
             chunk = (max(1, min(WORDS_A_CHUNK, len(values))), *values.shape[1:])
             array = group.create_array(
@@ -85,6 +114,7 @@ def write_maps(path: Path, maps: WordMaps) -> None:
                 shape=values.shape,
                 dtype=values.dtype,
                 chunks=chunk,
+                dimension_names=_DIMENSIONS[name],
                 compressors=[ZstdCodec(level=3), Crc32cCodec()],
                 config={"write_empty_chunks": True},
             )

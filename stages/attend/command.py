@@ -22,7 +22,7 @@ from stages.artifacts import (
 )
 from stages.artifacts.embeddings import NAME, Embeddings
 from stages.artifacts.language import words
-from stages.artifacts.maps import WordMaps, read_maps, write_maps
+from stages.artifacts.maps import WordMaps, described, read_maps, write_maps
 from stages.artifacts.recipes import implementation, validated
 from stages.attend.attender import Module
 from stages.attend.recipe import STAGE, AttenderRecipe
@@ -116,7 +116,8 @@ def run(
 
     writer.run(process, batch_size=batch_size, earlier=partial(_earlier, keep_steps=settings.keep_steps))
     maps = pack(writer.outcomes, reader.grid, settings.keep_steps)
-    writer.publish({"maps.zarr": lambda path: write_maps(path, maps)}, summary={"words": len(maps.maps)})
+    about = described(maps, writer.ids, rows, identity)
+    writer.publish({"maps.zarr": lambda path: write_maps(path, maps, about)}, summary={"words": len(maps.maps)})
 
 
 def _earlier(shard: ShardReader, *, keep_steps: bool) -> Callable[[int], Outcome]:

@@ -107,10 +107,10 @@ def _survey(opened: Sequence[Sequence[Shard]], scored: Sequence[Scored]) -> Iter
 def _inputs(
     names: Sequence[str], opened: Sequence[Sequence[Shard]], scores: Sequence[ShardReader | None]
 ) -> dict[str, ShardReader]:
-    """All that the page is made of, each under a name of its own; a second experiment's carry its name."""
+    """All that the page is made of, each under a name of its own, which says whose it is where there are two."""
     found: dict[str, ShardReader] = {}
     for number, (name, score) in enumerate(zip(names, scores, strict=True)):
-        behind = f" of {name}" if number else ""
+        behind = f" of {name}" if len(names) > 1 else ""  # or one's score would be held against the other's masks
         for shards in opened:
             found |= {f"{part}/{shards[number].name}{behind}": one for part, one in shards[number].inputs.items()}
         if score is not None:

@@ -40,9 +40,7 @@ def picture(pixels: UInt8[np.ndarray, "height width 3"], longest: int) -> tuple[
     size = fitted(image.width, image.height, longest)
     if size != image.size:
         image = image.resize(size, Image.Resampling.LANCZOS)
-    return (
-        (_file(image, "PNG", optimize=True), "image/png") if small else (_file(image, "JPEG", quality=86), "image/jpeg")
-    )
+    return (_file(image, "PNG"), "image/png") if small else (_file(image, "JPEG", quality=86), "image/jpeg")
 
 
 def fitted(width: int, height: int, longest: int) -> tuple[int, int]:
@@ -82,7 +80,7 @@ def mask_sheet(tiles: Sequence[Image.Image | None], cell: int) -> bytes:
     """Palettes of `coloured` likewise, as PNG, transparent where no mask is."""
     image = _laid(tiles, cell, "P")
     image.putpalette([0, 0, 0] + [value for colour in COLOURS for value in colour * 2])
-    return _file(image, "PNG", optimize=True, transparency=bytes([0] + [_FILL, _EDGE] * len(COLOURS)))
+    return _file(image, "PNG", transparency=bytes([0] + [_FILL, _EDGE] * len(COLOURS)))
 
 
 def _laid(tiles: Sequence[Image.Image | None], cell: int, mode: str) -> Image.Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,7 +37,12 @@ TRUTH = (
     Column("iou", "lowest IoU", "IoU of its worst phrase.", -1),
 )
 LABEL_FREE = (
-    Column("suspicion", "suspicion", "How likely a mask is wrong, judged without truth (see About).", 1),
+    Column(
+        "suspicion",
+        "suspicion",
+        "How wrong a mask looks without truth, by the rule in About; the most suspicious phrase's.",
+        1,
+    ),
     *(Column(one.name, one.label, f"{one.help} The most suspicious phrase's.", one.suspicious) for one in FIGURES),
 )
 SIZE = (
@@ -86,9 +92,9 @@ class Entry:
         """The smaller, the sooner it is to be looked at: failed ones, then those of two experiments that disagree, or
         the suspicious ones."""
         if any(one.failed for one in self.lines):
-            return (-2.0, self.order)
+            return (-math.inf, self.order)
         looked_at = self.lines[0].numbers.get("suspicion") if len(self.lines) == 1 else self.apart
-        return (-1.0 if looked_at is None else -looked_at, self.order)
+        return (math.inf if looked_at is None else -looked_at, self.order)
 
     @property
     def numbers(self) -> dict[str, float]:

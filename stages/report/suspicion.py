@@ -10,8 +10,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-FAR = 4.0
-"""Deviations from its mean beyond which a figure says no more."""
+PROBABILITIES = ("peak", "attention")
+"""Figures that are read by their logarithm: how high attention goes depends on the model's words and cells, by a
+factor."""
 
 
 @cache
@@ -22,14 +23,20 @@ def rule() -> dict[str, Any]:
     return found
 
 
+def scaled(name: str, value: float) -> float:
+    """A figure as the rule reads it."""
+    return math.log2(max(value, 1e-6)) if name in PROBABILITIES else value
+
+
 def suspicion(figures: Mapping[str, float]) -> float:
-    """0 to 1; a figure that is not there counts as ordinary.
+    """Log-odds that a mask is wrong, by the scenes that the rule was fitted on: elsewhere an order, no probability. A
+    figure that is not there counts as ordinary.
 
     figures: of one phrase's mask (`stages.report.figures`).
     """
-    total = rule()["bias"]
+    total: float = rule()["bias"]
     for term in rule()["terms"]:
         if term["figure"] in figures:
-            apart = (figures[term["figure"]] - term["mean"]) / term["deviation"]
-            total += term["weight"] * max(-FAR, min(FAR, apart))
-    return 1.0 / (1.0 + math.exp(-total))
+            value = scaled(term["figure"], figures[term["figure"]])
+            total += term["weight"] * (value - term["mean"]) / term["deviation"]
+    return total

@@ -41,7 +41,7 @@ function showAbout() {
   });
   const label = (name) => index.columns.find((one) => one.name === name)?.label || name;
   parts.push(el("section", { className: "block" }, el("h2", {}, "Suspicion"),
-    el("p", {}, `A sample's suspicion is that of its most suspicious mask: 1 / (1 + e^−s), s = ${index.rule.bias} plus each figure below, less its mean, over its deviation (within ±4), times its weight. The rule was fitted on drawn scenes with truth (${index.rule.fitted_on}); on other data read it as an order, not as a probability.`),
+    el("p", {}, `A sample's suspicion is that of its most suspicious mask: ${index.rule.bias} plus each figure below (peak and attention: its base-2 logarithm), less its mean, over its deviation, times its weight. It is the log-odds of a wrong mask on the drawn scenes that the rule was fitted on (${index.rule.fitted_on}); on other data read it as an order.`),
     el("table", {}, el("thead", {}, el("tr", {}, ...["figure", "mean", "deviation", "weight"].map((one, at) => el("th", { scope: "col", className: at ? "n" : "" }, one)))),
       el("tbody", {}, ...index.rule.terms.map((one) => el("tr", {}, el("th", { scope: "row" }, label(one.figure)), ...[one.mean, one.deviation, one.weight].map((value) => el("td", { className: "n" }, String(value)))))))));
   parts.push(...index.provenance.map((stages, i) => el("section", { className: "block" }, el("h2", {}, `What ${index.experiments[i]} was made by`), provenanceTable(stages))));

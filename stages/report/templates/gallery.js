@@ -17,7 +17,8 @@ function buildGallery(main) {
 function drawGallery() {
   const { grid, scroller } = gallery;
   const room = scroller.clientWidth - 2 * gallery.gap;
-  gallery.columns = Math.max(1, Math.floor((room + gallery.gap) / (gallery.width + gallery.gap)));
+  const width = Math.min(gallery.width, Math.floor((room - gallery.gap) / 2)); // a phone has two columns
+  gallery.columns = Math.max(1, Math.floor((room + gallery.gap) / (width + gallery.gap)));
   gallery.card = Math.min(room, Math.floor((room - gallery.gap * (gallery.columns - 1)) / gallery.columns));
   gallery.height = gallery.card + TEXT;
   gallery.at = Math.min(gallery.at, Math.max(0, page.rows.length - 1));
