@@ -10,6 +10,7 @@ from PIL import Image
 from toy_results import CIRCLE, HEIGHT, SQUARE, WIDTH, toys, write_results
 
 from stages.artifacts import ArtifactError, ShardReader
+from stages.artifacts.manifest import write_manifest
 from stages.report import draw, view
 from stages.report.command import run
 from stages.report.page import pages_of
@@ -69,7 +70,9 @@ def test_hostile_texts_and_ids_stay_text(tmp_path):
     raw = folder.file("index.html").read_text()
     assert "<script>alert" not in raw and "second <b>" not in raw
     names = {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*") if path.is_file()}
-    assert all(re.fullmatch(r"manifest\.json|index\.html|data/\d{6}(-maps|-masks)?\.png", name) for name in names)
+    assert all(
+        re.fullmatch(r"(manifest|\.published)\.json|index\.html|data/\d{6}(-maps|-masks)?\.png", name) for name in names
+    )
 
 
 def test_everything_that_the_page_loads_is_beside_it(tmp_path):
@@ -120,7 +123,14 @@ def test_a_smaller_page_leaves_nothing_of_the_larger_one(tmp_path):
     assert (output.parent / "page-0004.html").is_file()
     run(root=tmp_path, experiment="toy", shards=2, **NAMES, recipe={"kind": "page", "max_samples": 1}, output=output)
     names = {path.name for path in output.parent.rglob("*.*") if path.is_file()}
-    assert names == {"manifest.json", "index.html", "000001.png", "000001-maps.png", "000001-masks.png"}
+    assert names == {
+        "manifest.json",
+        ".published.json",
+        "index.html",
+        "000001.png",
+        "000001-maps.png",
+        "000001-masks.png",
+    }
 
 
 def test_without_truth_there_is_a_page_too(tmp_path):
@@ -132,7 +142,8 @@ def test_without_truth_there_is_a_page_too(tmp_path):
 def test_a_score_of_other_masks_is_refused(tmp_path):
     make(tmp_path)
     manifest = tmp_path / "experiments/toy/segment/00001/manifest.json"
-    manifest.write_text(manifest.read_text().replace('"kind": "toy"', '"kind": "other"'))
+    masks = ShardReader(manifest, "segment").manifest
+    write_manifest(manifest, masks.model_copy(update={"summary": {"made": "again"}}))
     output = tmp_path / "experiments/toy/report/manifest.json"
     with pytest.raises(ArtifactError, match="scores other masks"):
         run(root=tmp_path, experiment="toy", shards=2, **NAMES, recipe={"kind": "page"}, output=output)

@@ -141,14 +141,6 @@ def repair(one: Checked, outdated: bool) -> list[Path]:
     return gone
 
 
-def root_of(folder: Path) -> Path | None:
-    """The folder of all datasets' results that a result, a dataset, or that folder itself belongs to."""
-    folder = folder.resolve()
-    if any((one / "samples").is_dir() for one in folder.iterdir() if one.is_dir()):
-        return folder
-    return next((one.parent for one in (folder, *folder.parents) if (one / "samples").is_dir()), None)
-
-
 def _fits(folder: Path, name: str, place: Path) -> bool:
     """Whether an input called `name` of the result in `folder` may lie at `place`: of the same shard, and maps beside
     the embeddings that they were made with."""
