@@ -8,16 +8,19 @@ from pathlib import Path
 
 THREADS = 2
 """Of a stage on a CPU, whatever the machine has: how sums are split over threads decides their last bits, and a result
-must not depend on where it was made. More processors are used by more shards at once."""
+must not depend on where it was made. More processors are used by more shards at once. ANYWORD_THREADS says another
+number, for all of a run."""
 _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def fix_threads() -> None:
-    """Let this process compute with `THREADS` threads, before or after torch is there."""
-    os.environ.update(dict.fromkeys(_VARIABLES, str(THREADS)))
+    """Let this process compute with that many threads, before or after torch is there."""
+    said = os.environ.get("ANYWORD_THREADS", "")
+    threads = int(said) if said.isdigit() and int(said) else THREADS
+    os.environ.update(dict.fromkeys(_VARIABLES, str(threads)))
     torch = sys.modules.get("torch")
     if torch is not None:
-        torch.set_num_threads(THREADS)
+        torch.set_num_threads(threads)
 
 
 def jobs_run_code_of(checkout: Path) -> None:

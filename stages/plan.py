@@ -15,7 +15,6 @@ from typing import Any
 from stages.artifacts.claim import claimed
 from stages.artifacts.results import Results
 from stages.config import Workflow
-from stages.environment import fix_threads
 
 READS = {
     "phrases": ("samples",),
@@ -50,7 +49,6 @@ class Step:
         """Run the stage in this process; one whose result is there already, unchanged, says so and returns."""
         room, function = ("samples", "index") if self.stage == "index" else (self.stage, "run")
         command = getattr(importlib.import_module(f"stages.{room}.command"), function)
-        fix_threads()
         with claimed(self.output.parent):
             command(output=self.output, **self.arguments)
 

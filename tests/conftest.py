@@ -3,7 +3,9 @@
 import logging
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: tests run side by side, on models of no size
+# Before torch is imported: tests run side by side, on models of no size.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("ANYWORD_THREADS", "1")
 
 import pytest
 import shape_checks

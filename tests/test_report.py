@@ -10,6 +10,7 @@ from toy_results import CIRCLE, HEIGHT, SQUARE, WIDTH, Toy, toys, write_results
 
 from stages.artifacts import ArtifactError, ShardReader
 from stages.artifacts.language import Parse
+from stages.artifacts.manifest import write_manifest
 from stages.artifacts.masks import decode
 from stages.report import draw, site
 from stages.report.command import run
@@ -48,7 +49,8 @@ def test_a_page_is_scripts_of_its_own_and_data(tmp_path):
     assert "unsafe" not in shell and "default-src 'none'" in shell and "<script>" not in shell
     names = {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*") if path.is_file()}
     data = r"data/(index|rows-\d{5}|details-\d{5})\.js|data/images-\d{5}\.jpg|data/masks-\d{5}\.png"
-    assert all(re.fullmatch(rf"manifest\.json|index\.html|app/[a-z]+\.(js|css)|{data}", name) for name in names)
+    wanted = rf"(manifest|\.published)\.json|index\.html|app/[a-z]+\.(js|css)|{data}"
+    assert all(re.fullmatch(wanted, name) for name in names)
 
 
 def test_hostile_texts_and_ids_stay_text(tmp_path):
@@ -166,7 +168,8 @@ def test_figures_see_what_a_mask_shares_and_its_points_contradict():
 def test_a_score_of_other_masks_is_refused(tmp_path):
     make(tmp_path)
     manifest = tmp_path / "experiments/toy/segment/00001/manifest.json"
-    manifest.write_text(manifest.read_text().replace('"kind": "toy"', '"kind": "other"'))
+    masks = ShardReader(manifest, "segment").manifest
+    write_manifest(manifest, masks.model_copy(update={"summary": {"made": "again"}}))
     output = tmp_path / "experiments/toy/report/manifest.json"
     with pytest.raises(ArtifactError, match="scores other masks"):
         run(root=tmp_path, experiment="toy", shards=2, recipe={"kind": "page"}, output=output)

@@ -6,17 +6,17 @@ same result is the same bytes, and a rerun that changes nothing changes no conte
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stages.artifacts.atomic import canonical, json_bytes, sha256_file, sha256_of, write_json
+from stages.artifacts.atomic import canonical, json_bytes, sha256_file, sha256_of, write_bytes
 from stages.artifacts.errors import ArtifactError
 
 SCHEMA: Literal[1] = 1
 NAME = "manifest.json"
+_NO_SEAL = "0" * 64
 
 
 class _Strict(BaseModel):
@@ -65,7 +65,7 @@ class Manifest(_Strict):
     files: dict[str, FileRecord] = {}
     summary: dict[str, Any] = {}
     seal: str | None = None
-    """Hash of all the rest, written with it; None in memory, and in files older than it."""
+    """Hash of the file's bytes, with zeros for the seal; None in memory, and in files older than it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -97,8 +97,12 @@ def files_of(folder: Path) -> dict[str, FileRecord]:
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    value = manifest.model_dump(mode="json", by_alias=True, exclude={"seal"})
-    write_json(path, {**value, "seal": sha256_of(json_bytes(value))})
+    data = json_bytes({**manifest.model_dump(mode="json", by_alias=True), "seal": _NO_SEAL})
+    write_bytes(path, _with_seal(data, _NO_SEAL, sha256_of(data)))
+
+
+def _with_seal(data: bytes, old: str, new: str) -> bytes:
+    return data.replace(f'\n  "seal": "{old}"'.encode(), f'\n  "seal": "{new}"'.encode())
 
 
 def read_manifest(path: Path, stage: str | None = None) -> Manifest:
@@ -131,8 +135,7 @@ def _as_written(data: bytes, manifest: Manifest) -> bool:
         return False
     if manifest.seal is None:
         return True
-    value = json.loads(data)
-    return data == json_bytes(value) and value.pop("seal") == sha256_of(json_bytes(value))
+    return sha256_of(_with_seal(data, manifest.seal, _NO_SEAL)) == manifest.seal
 
 
 def _remedy(path: Path) -> str:

@@ -10,6 +10,7 @@ Snakemake's or a pattern of glob's, so the same lines say what rules make and wh
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ LOGS = Path("logs")
 """Its jobs' logs and benchmarks, laid out as the results are."""
 SHARD = r"[0-9]{5}[0-9]*"
 """What a shard's name is like, as a regular expression."""
+WHOLE = ("score", "report")
+"""Stages that make one result of all shards."""
 WEIGHTS = ".weights.json"
 """Below RESULTS: hashes of model files, remembered between runs of the workflow."""
 
@@ -99,6 +102,19 @@ class Results:
         """Names of the experiments that have results, finished or not."""
         return sorted(path.name for path in (self.folder / "experiments").glob("*") if path.is_dir())
 
+    def stages(self) -> Iterator[tuple[str, str, Path]]:
+        """What the dataset has, in the order in which it is made: stage, name of its recipe or experiment (none of the
+        samples), and the folder that holds its shards, or itself is the result of a stage that makes one of all."""
+        yield "samples", "", self.folder / "samples"
+        for stage, depth in (("adapt", 1), ("parse", 1), ("invert", 1), ("attend", 2)):
+            for folder in sorted((self.folder / stage).glob("/".join("*" * depth))):
+                yield stage, folder.relative_to(self.folder / stage).as_posix(), folder
+        for experiment in self.experiments():
+            for stage in ("prompt", "segment", *WHOLE):
+                folder = self.folder / "experiments" / experiment / stage
+                if folder.is_dir():
+                    yield stage, experiment, folder
+
     def existing(self, pattern: Path) -> list[Path]:
         """The manifests that a path with stars for names stands for, such as `maps("*", "*", shard)`."""
         return sorted(self.folder.glob(pattern.relative_to(self.folder).as_posix()))
@@ -119,6 +135,15 @@ class Results:
 
     def _manifest(self, *parts: str) -> Path:
         return self.folder.joinpath(*parts, NAME)
+
+
+def root_of(folder: Path) -> Path | None:
+    """The folder of all datasets' results that a result, a dataset, or that folder itself belongs to; None where it
+    belongs to none."""
+    folder = folder.resolve()
+    if any((one / "samples").is_dir() for one in folder.iterdir() if one.is_dir()):
+        return folder
+    return next((one.parent for one in (folder, *folder.parents) if (one / "samples").is_dir()), None)
 
 
 def datasets(root: Path) -> list[Results]:

@@ -20,10 +20,8 @@ from stages.artifacts import claim
 from stages.artifacts.atomic import sha256_of
 from stages.artifacts.manifest import NAME
 from stages.artifacts.publication import COPY, PARTS
-from stages.artifacts.results import LOGS, RESULTS, SHARD, Results, datasets, log_of
+from stages.artifacts.results import LOGS, RESULTS, SHARD, WHOLE, Results, datasets, log_of
 
-WHOLE = ("score", "report")
-"""Stages that make one result of all shards."""
 _READING = 8  # threads
 _BENCHMARKS = 50  # shards whose seconds are looked at
 
@@ -107,7 +105,7 @@ def _dataset(
     known: dict[tuple[str, str], set[str]] = {}
     listings = [results.listing(name.name) for name in results.index.parent.glob("[0-9]*")]
     known["index", ""] = {_read(path).sha256 for path in listings} | {_read(results.index).sha256}
-    for stage, name, folder in _stages(results):
+    for stage, name, folder in results.stages():
         one = Progress(results.folder.name, stage, name, 1 if stage in (*WHOLE, "adapt") else shards)
         own = [folder] if one.shards == 1 and stage in (*WHOLE, "adapt") else _numbered(folder, shards)
         with ThreadPoolExecutor(_READING) as pool:
@@ -149,19 +147,6 @@ def _time(one: Progress, done: list[Path], root: Path, logs: Path) -> None:
         one.seconds_a_sample = statistics.median(seconds)
         left = (one.samples + one.failed) / one.done * (one.shards - one.done)
         one.eta = left * one.seconds_a_sample / max(1, one.running)
-
-
-def _stages(results: Results) -> Iterator[tuple[str, str, Path]]:
-    """Stage, name and folder of what a dataset has, in the order in which it is made."""
-    yield "samples", "", results.folder / "samples"
-    for stage, depth in (("adapt", 1), ("parse", 1), ("invert", 1), ("attend", 2)):
-        for folder in sorted((results.folder / stage).glob("/".join("*" * depth))):
-            yield stage, folder.relative_to(results.folder / stage).as_posix(), folder
-    for experiment in results.experiments():
-        folder = results.folder / "experiments" / experiment
-        for stage in ("prompt", "segment", *WHOLE):
-            if (folder / stage).is_dir():
-                yield stage, experiment, folder / stage
 
 
 def _numbered(folder: Path, shards: int) -> list[Path]:

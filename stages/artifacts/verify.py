@@ -71,6 +71,8 @@ def check(folder: Path) -> Checked:
     read: dict[str, Manifest] = {}
     for name in (NAME, COPY):
         path = folder / name
+        if name == COPY and NAME in read and len(found.hashes) == 1 and path.is_file():
+            continue  # the same bytes
         try:
             read[name] = read_manifest(path)
         except (AnywordError, OSError) as error:
@@ -137,14 +139,6 @@ def repair(one: Checked, outdated: bool) -> list[Path]:
     for path in gone:
         remove(path)
     return gone
-
-
-def root_of(folder: Path) -> Path | None:
-    """The folder of all datasets' results that a result, a dataset, or that folder itself belongs to."""
-    folder = folder.resolve()
-    if any((one / "samples").is_dir() for one in folder.iterdir() if one.is_dir()):
-        return folder
-    return next((one.parent for one in (folder, *folder.parents) if (one / "samples").is_dir()), None)
 
 
 def _fits(folder: Path, name: str, place: Path) -> bool:

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from stages.artifacts.errors import AnywordError
-from stages.artifacts.results import RESULTS
-from stages.artifacts.status import WHOLE, Progress, workers
+from stages.artifacts.results import RESULTS, WHOLE
+from stages.artifacts.status import Progress, workers
 from stages.artifacts.status import status as progress_of
 
 

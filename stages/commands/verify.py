@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stages.artifacts.errors import AnywordError
-from stages.artifacts.results import RESULTS
+from stages.artifacts.results import RESULTS, root_of
 
 
 def verify(
@@ -30,7 +30,7 @@ def verify(
         raise AnywordError(f"{folder}: no such folder.", remedy="Name a folder of results.")
     folders = check.results_below(folder)
     found = list(track(check.checked(folders), "verify", total=len(folders)))
-    root = check.root_of(folder)
+    root = root_of(folder)
     findings = {one.folder: one.findings for one in found}
     outdated: defaultdict[Path, list[check.Finding]] = defaultdict(list)
     if root is not None:

@@ -97,8 +97,8 @@ def test_the_same_bytes_as_on_one_machine_in_few_submissions(cluster, config, un
     assert len(shards) == 2
     for one in shards:
         assert one["MinMemoryNode"] == "16000M"
-    # 2 images, 470 s × 60 / 1100 steps each with half as much again, and as long as a job needs to begin; and the rest.
-    assert {one["TimeLimit"] for one in shards} == {"01:04:00"}
+    # Of the four stages in turn: a quarter of an hour to begin, and two images with half as much again.
+    assert {one["TimeLimit"] for one in shards} == {"01:06:00"}
 
 
 def test_a_killed_head_leaves_jobs_and_the_next_head_s_jobs_wait_for_them(cluster, config, undisturbed, tmp_path):
