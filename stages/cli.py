@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from importlib.metadata import entry_points
 from typing import Annotated
@@ -108,6 +109,7 @@ def main() -> None:
         sys.stderr.write("anyword: interrupted; finished batches are kept.\n")
         sys.exit(130)
     except Stopped as stopped:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end what says what is kept
         sys.stderr.write(f"anyword: {stopped}\n")
         sys.exit(STATUS)
 

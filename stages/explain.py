@@ -90,12 +90,15 @@ def _changes(workflow: Workflow, experiment: str, made: str, manifest: Manifest)
     if manifest.stage.version != version:
         yield f"version {manifest.stage.version} → {version}"
     wanted = _recipe(workflow, experiment, made)
+    backbone = wanted.get("backbone")
+    if isinstance(backbone, dict) and backbone.get("dtype") == "auto":  # made on a device, which said what it is
+        backbone["dtype"] = manifest.recipe.get("backbone", {}).get("dtype", "auto")
     for key, value in manifest.recipe.items():
         if key in wanted and wanted[key] != value:
             yield f"{key}: {_short(value)} → {_short(wanted[key])}"
 
 
-def _recipe(workflow: Workflow, experiment: str, made: str) -> Mapping[str, Any]:
+def _recipe(workflow: Workflow, experiment: str, made: str) -> dict[str, Any]:
     chosen = workflow.experiment(experiment)
     found = {
         "samples": lambda: workflow.reader(chosen.dataset),

@@ -160,16 +160,3 @@ def test_what_is_no_image_gets_its_own_message(tmp_path, monkeypatch, image, com
     monkeypatch.chdir(tmp_path)
     with pytest.raises(AnywordError, match=complaint):
         segment(Path(image), "a cat", tmp_path / "out", config={}, experiment="spacy")
-
-
-def test_masks_of_an_earlier_sentence_go_and_nothing_else(tmp_path):
-    from stages.single import _remove_earlier
-
-    (tmp_path / "masks").mkdir()
-    for name in ("masks/01_a-cat.png", "masks/mine.png", "kept.png"):
-        (tmp_path / name).write_bytes(b"")
-    named = ["masks/01_a-cat.png", "masks/mine.png", "../kept.png", "kept.png"]
-    (tmp_path / "coco.json").write_text(json.dumps({"annotations": [{"mask": one} for one in named]}))
-    _remove_earlier(tmp_path)
-    assert not (tmp_path / "masks/01_a-cat.png").exists()
-    assert (tmp_path / "masks/mine.png").exists() and (tmp_path / "kept.png").exists()

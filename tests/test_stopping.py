@@ -179,11 +179,13 @@ def test_a_step_that_takes_too_long_is_not_waited_for(tmp_path, monkeypatch):
 def test_a_rules_log_ends_with_what_was_kept_and_so_does_the_terminal(tmp_path):
     """SLURM sends SIGTERM to all processes of a job: the shell around a stage waits for it."""
     work = (
-        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\nprint('kept', flush=True)\n"
+        "import signal, sys, time\n"
+        "def stop(*_):\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    sys.exit(143)\n"
+        "signal.signal(signal.SIGTERM, stop)\nprint('kept', flush=True)\n"
     )
     command = [ROOT / "workflow/bin/logged", tmp_path / "log", sys.executable, "-c", work + "time.sleep(60)"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not (tmp_path / "log").is_file() or not (tmp_path / "log").read_text():
+    while not (tmp_path / "log").is_file() or "kept" not in (tmp_path / "log").read_text():
         assert process.poll() is None
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGTERM)

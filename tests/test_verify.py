@@ -39,7 +39,8 @@ def whole(base, tmp_path_factory):
     named = {"experiment": "toy", "shards": shards, "parser": "truth", "inverter": "toy", "attender": "toy"}
     folder = drawn / "experiments" / "toy"
     score(root=drawn, recipe={"kind": "grounding"}, output=folder / "score" / "manifest.json", **named)
-    report(root=drawn, recipe={"kind": "page"}, output=folder / "report" / "manifest.json", **named)
+    page = {"recipe": {"kind": "page"}, "output": folder / "report" / "manifest.json"}
+    report(root=drawn, experiment="toy", shards=shards, **page)
     samples = {f"samples-{n:05d}": ShardReader(drawn / "samples" / f"{n:05d}", "samples") for n in range(shards)}
     output = drawn / "adapt" / "lora" / "manifest.json"
     adapter = ShardWriter(Stage(name="adapt", version="1"), {}, output, inputs=samples, ids=["first"])

@@ -39,8 +39,9 @@ def prepare(folder):
 def run(folder, root, rows, images=None):
     """Every stage of a shard of these rows; the manifests of its stages."""
     workflow = Workflow(merged(complete_config(), json.loads((folder / "config.json").read_text())))
-    texts = folder / (str(root.resolve()).replace("/", "_") + ".jsonl")
-    root.parent.mkdir(parents=True, exist_ok=True)
+    texts = folder / str(root.resolve()).replace("/", "_") / "texts.jsonl"  # an index records the table's name
+    for place in (root.parent, texts.parent):
+        place.mkdir(parents=True, exist_ok=True)
     texts.write_text("".join(json.dumps({"id": i, "image": f"{i}.png", "text": text}) + "\n" for i, text in rows))
     made = {}
     for step in steps(workflow, "one", Results(root), "00000", images=images or folder / "images", texts=texts):

@@ -41,6 +41,8 @@ def listen() -> None:
 
 
 def _on_term(*_: Any) -> None:
+    if _State.came:
+        return  # a cluster and the shell around this process may both send it
     _State.came = True
     if not _State.finishing:
         raise Stopped

@@ -175,21 +175,25 @@ class TokenizerOf:
         unknown = self.tokenizer.unk_token_id
         return None if unknown == self.tokenizer.eos_token_id else unknown
 
+    def _nothing(self) -> list[int]:
+        """Ids of the empty text."""
+        ids: list[int] = self.tokenizer([""], padding="max_length", max_length=self.window)["input_ids"][0]
+        return ids
+
     @property
     def empty_ids(self) -> Int[torch.Tensor, "1 window"]:
         """The empty text, which stands for "no condition"."""
-        batch = self.tokenizer([""], padding="max_length", max_length=self.window)
-        return torch.tensor(batch["input_ids"], dtype=torch.long, device=self.device)
+        return torch.tensor([self._nothing()], dtype=torch.long, device=self.device)
 
     @property
     def empty(self) -> Encoding:
         """The empty text, one row, as an encoding without words."""
-        ids = self.empty_ids
+        ids = self._nothing()  # as plain numbers, which also a tokenizer of a model without values has
         return Encoding(
-            ids,
+            self.empty_ids,
             (((0, 0),) * self.window,),
-            padding_id=int(ids[0, -1]),
-            marks=(self._marks(ids[0].tolist()),),
+            padding_id=ids[-1],
+            marks=(self._marks(ids),),
             first_column=self.first_column,
         )
 
@@ -223,7 +227,7 @@ class TokenizerOf:
         return Encoding(
             torch.tensor(batch["input_ids"], dtype=torch.long, device=self.device),
             offsets,
-            padding_id=int(self.empty_ids[0, -1]),
+            padding_id=self._nothing()[-1],
             unknown_id=self.unknown_id,
             marks=tuple(self._marks(ids) for ids in batch["input_ids"]),
             first_column=self.first_column,
