@@ -41,8 +41,7 @@ HERE = Path(__file__).parent
 
 
 def backbone_of(shape: str) -> BackboneRecipe:
-    side = {"sd21": 24}.get(shape)  # images of 768 have no maps of 16x16
-    return BackboneRecipe(kind=SHAPES[shape]["kind"], path=shape, map_resolution=side)
+    return BackboneRecipe(kind=SHAPES[shape]["kind"], path=shape)
 
 
 def every(card: float) -> list[Need]:

@@ -63,6 +63,12 @@ def test_a_smaller_card_holds_fewer_rows_and_no_stage_takes_more_than_it(recipe)
     assert memory_limit() is None
 
 
+def test_a_model_without_maps_of_16_is_read_at_the_next_finer_ones():
+    recipe = BackboneRecipe(kind="stable-diffusion", path="nowhere")
+    assert {one.grid for one in outline.backbone(recipe, "sd21").model.read_by_default} == {(24, 24)}
+    assert {one.grid for one in outline.backbone(recipe, "sd15").model.read_by_default} == {(16, 16)}
+
+
 def test_the_committed_figures_fit_a_card_of_16_gib_and_name_every_stage():
     rows = json.loads((BENCHMARKS / "memory.json").read_text())
     assert all(set(row) == {"stage", "model", "dtype", "rows", "peak_gib"} for row in rows)

@@ -96,8 +96,7 @@ def load(recipe: BackboneRecipe, device: str | torch.device = "cpu") -> Diffusio
             world=advice.world,
         )
     )
-    finest = max(layer.side for layer in model.layers)
-    side = recipe.map_resolution or advice.map_resolution or model.default_side or finest
+    side = recipe.map_resolution or advice.map_resolution or model.usual_side
     prefixes = recipe.layers if recipe.layers is not None else advice.cross_attention_layers
     model.read_by_default = choose_layers(model.layers, side, prefixes, f"backbone {recipe.id}")
     return model

@@ -76,7 +76,7 @@ class LatentModel(DiffusionModel):
     """A denoiser of an autoencoder's latents that attends to what text encoders say of words."""
 
     default_side: int | None = None
-    """Of the maps that are read where nobody says otherwise; None: the finest."""
+    """Of the maps that are read where nobody says otherwise, or the next finer one that there is; None: the finest."""
     channels_a_latent: int = 1
     """How many of the denoiser's channels are one of the autoencoder's."""
 
@@ -117,6 +117,12 @@ class LatentModel(DiffusionModel):
     def factor(self) -> int:
         """Pixels a latent, along each side."""
         return pixels_a_latent(self.autoencoder)
+
+    @property
+    def usual_side(self) -> int:
+        """The side of the maps that are read where nobody says otherwise."""
+        sides = sorted(layer.side for layer in self.layers)
+        return next((one for one in sides if self.default_side and one >= self.default_side), sides[-1])
 
     def tokenize(self, text: str) -> Tokens:
         return tokenize(self.tokenizers, text, self.silent)

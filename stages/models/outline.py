@@ -84,7 +84,7 @@ def backbone(recipe: BackboneRecipe, shape: str | None = None) -> Outline:
     )
     model.device = torch.device("cpu")  # where fakes are; it was built as for a GPU
     prefixes = recipe.layers or (advice.cross_attention_layers if advice else None)
-    side = recipe.map_resolution or (advice.map_resolution if advice else None) or 16
+    side = recipe.map_resolution or (advice.map_resolution if advice else None) or model.usual_side
     model.read_by_default = choose_layers(model.layers, side, prefixes, f"backbone {recipe.id}")
     return Outline(model, recipe.id if folder else str(sizes["name"]), _dtype(recipe))
 

@@ -44,8 +44,8 @@ class BackboneRecipe(Recipe):
     map_resolution: int | None = Field(
         default=None,
         ge=1,
-        description="Longer side of the attention maps; default: the backbone's own advice, else 16 for models of one "
-        "text encoder, and the finest for others.",
+        description="Longer side of the attention maps; default: the backbone's own advice, else 16 (or the next "
+        "finer: 24 at 768 pixels) for models of one text encoder, and the finest for others.",
     )
     layers: tuple[str, ...] | None = Field(
         default=None,
