@@ -125,7 +125,7 @@ def rule(masks: Masks, names: Sequence[str], fitted_on: str) -> dict[str, Any]:
 
 def figures(masks: Masks, found: Mapping[str, Any], replicates: int) -> dict[str, Any]:
     """AUC for a wrong mask of every figure, in the direction that it is suspicious in, and of the rule."""
-    judged = {one.name: one.suspicious * masks.values[one.name] for one in FIGURES if one.name in masks.values}
+    judged = {one.name: one.direction * masks.values[one.name] for one in FIGURES if one.name in masks.values}
     total = np.full(len(masks.wrong), found["bias"])
     for term in found["terms"]:
         values = masks.columns([term["figure"]])[:, 0]

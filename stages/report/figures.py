@@ -26,29 +26,29 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One label-free figure of a mask."""
+class Column:
+    """A number that every mask, or every sample, may have."""
 
     name: str
     label: str
     help: str
-    suspicious: int
-    """1: a high value is suspicious, -1: a low one."""
+    direction: int
+    """1: the largest values are the ones to look at first, -1: the smallest."""
 
 
 FIGURES = (
-    Figure("score", "segmenter's score", "IoU that the segmenter predicts for its mask.", -1),
-    Figure("contrast", "contrast", "How much brighter its words' maps are inside the mask, in powers of two.", -1),
-    Figure("attention", "attention", "Mean attention probability of its words inside the mask.", -1),
-    Figure("agreement", "agreement", "IoU of the mask and the phrase's map, cut at half its range.", -1),
-    Figure("entropy", "entropy of the map", "1: the noun looks everywhere alike; 0: at one cell.", 1),
-    Figure("peak", "peak", "The highest attention probability of the noun's map.", -1),
-    Figure("shared", "shared pixels", "Largest IoU with the mask of another phrase of the sentence.", 1),
-    Figure("rival", "a rival's share", "Attention of the strongest other phrase inside the mask, beside its own.", 1),
-    Figure("discord", "discord of its words", "How far the maps of its noun and its adjectives lie apart.", 1),
-    Figure("contradicted", "points against", "Share of its points that the mask contradicts.", 1),
-    Figure("area", "area", "Share of the image's pixels in the mask.", -1),
-    Figure("loss", "loss", "The inversion's last loss, of the sample.", 1),
+    Column("score", "segmenter's score", "IoU that the segmenter predicts for its mask.", -1),
+    Column("contrast", "contrast", "How much brighter its words' maps are inside the mask, in powers of two.", -1),
+    Column("attention", "attention", "Mean attention probability of its words inside the mask.", -1),
+    Column("agreement", "agreement", "IoU of the mask and the phrase's map, cut at half its range.", -1),
+    Column("entropy", "entropy of the map", "1: the noun looks everywhere alike; 0: at one cell.", 1),
+    Column("peak", "peak", "The highest attention probability of the noun's map.", -1),
+    Column("shared", "shared pixels", "Largest IoU with the mask of another phrase of the sentence.", 1),
+    Column("rival", "a rival's share", "Attention of the strongest other phrase inside the mask, beside its own.", 1),
+    Column("discord", "discord of its words", "How far the maps of its noun and its adjectives lie apart.", 1),
+    Column("contradicted", "points against", "Share of its points that the mask contradicts.", 1),
+    Column("area", "area", "Share of the image's pixels in the mask.", -1),
+    Column("loss", "loss", "The inversion's last loss, of the sample.", 1),
 )
 """Figures by which masks are sorted; docs/audit.md says how well each finds wrong ones."""
 
@@ -109,7 +109,7 @@ def worst(found: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
     for one in FIGURES:
         values = [own[one.name] for own in found.values() if one.name in own]
         if values:
-            result[one.name] = max(values) if one.suspicious > 0 else min(values)
+            result[one.name] = max(values) if one.direction > 0 else min(values)
     return result
 
 

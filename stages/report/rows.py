@@ -17,20 +17,8 @@ from stages.artifacts.language import words
 from stages.artifacts.masks import overlap, rle_of
 from stages.artifacts.shards import Key, Shard
 from stages.artifacts.tables import targets_of
-from stages.report.figures import FIGURES, figures, worst
+from stages.report.figures import FIGURES, Column, figures, worst
 from stages.report.suspicion import suspicion
-
-
-@dataclass(frozen=True)
-class Column:
-    """A number that every sample may have."""
-
-    name: str
-    label: str
-    help: str
-    direction: int
-    """1: the largest values are the ones to look at first, -1: the smallest."""
-
 
 TRUTH = (
     Column("miou", "mIoU", "Mean IoU of the sample's phrases with their truth.", -1),
@@ -43,7 +31,7 @@ LABEL_FREE = (
         "How wrong a mask looks without truth, by the rule in About; the most suspicious phrase's.",
         1,
     ),
-    *(Column(one.name, one.label, f"{one.help} The most suspicious phrase's.", one.suspicious) for one in FIGURES),
+    *(replace(one, help=f"{one.help} The most suspicious phrase's.") for one in FIGURES),
 )
 SIZE = (
     Column("phrases", "phrases", "Phrases that the parser found.", 1),
