@@ -19,7 +19,7 @@ from stages.artifacts.manifest import Manifest, read_manifest
 from stages.artifacts.results import Results
 from stages.artifacts.tables import read_table
 from stages.config import Workflow, stage_of
-from stages.plan import READS, needs
+from stages.plan import READS, needs, places
 
 STAGES = {
     "samples": "samples",
@@ -48,17 +48,9 @@ def explain(workflow: Workflow, experiment: str, results: Results) -> Iterator[A
 
     results: of the experiment's dataset. Reads and hashes every image.
     """
-    chosen = workflow.experiment(experiment)
-    images = workflow.data_location(chosen.dataset).get("root")
+    images = workflow.data_location(workflow.experiment(experiment).dataset).get("root")
     for shard in results.shards():
-        paths = {
-            "samples": results.samples(shard),
-            "phrases": results.phrases(chosen.parser, shard),
-            "embeddings": results.embeddings(chosen.inverter, shard),
-            "maps": results.maps(chosen.inverter, chosen.attender, shard),
-            "points": results.points(experiment, shard),
-            "masks": results.masks(experiment, shard),
-        }
+        paths = places(workflow, experiment, results, shard)
         needed = needs(workflow, experiment) | {"samples", "masks"}
         told: set[str] = set()
         ids: list[str] = []

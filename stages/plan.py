@@ -37,6 +37,19 @@ def needs(workflow: Workflow, experiment: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def places(workflow: Workflow, experiment: str, results: Results, shard: str) -> dict[str, Path]:
+    """The manifest of each result of an experiment's shard, by its name, in the order of the stages."""
+    chosen = workflow.experiment(experiment)
+    return {
+        "samples": results.samples(shard),
+        "phrases": results.phrases(chosen.parser, shard),
+        "embeddings": results.embeddings(chosen.inverter, shard),
+        "maps": results.maps(chosen.inverter, chosen.attender, shard),
+        "points": results.points(experiment, shard),
+        "masks": results.masks(experiment, shard),
+    }
+
+
 @dataclass(frozen=True)
 class Step:
     """A stage on one shard: arguments of its command."""
@@ -74,13 +87,7 @@ def steps(
     def recipe(section: str, name: str) -> dict[str, Any]:
         return {"recipe": json.loads(workflow.recipe(section, name))}
 
-    made = {
-        "samples": results.samples(shard),
-        "phrases": results.phrases(chosen.parser, shard),
-        "embeddings": results.embeddings(chosen.inverter, shard),
-        "maps": results.maps(chosen.inverter, chosen.attender, shard),
-        "points": results.points(experiment, shard),
-    }
+    made = places(workflow, experiment, results, shard)
 
     def read(names: tuple[str, ...]) -> dict[str, Any]:
         return {name: made[name] for name in names}
@@ -101,6 +108,6 @@ def steps(
         yield Step("prompt", made["points"], {**read(READS["points"]), **recipe("prompters", chosen.prompter)})
     reads = read(("samples", *workflow.segment_reads(experiment)))
     segmenter = recipe("segmenters", chosen.segmenter)
-    yield Step("segment", results.masks(experiment, shard), {**reads, **segmenter, **on_images})
+    yield Step("segment", made["masks"], {**reads, **segmenter, **on_images})
     page = {"root": results.folder, "experiment": experiment, "shards": 1, "images": images}
     yield Step("report", results.report(experiment), {**page, **recipe("reporters", chosen.reporter)})
