@@ -14,9 +14,8 @@ import numpy as np
 import torch
 
 from stages.artifacts.language import Parse, Phrase, words
-from stages.artifacts.seeds import seed_of
 from stages.attend.merger import Merger
-from stages.attend.noised import average
+from stages.attend.noised import average, noise_of
 from stages.attend.recipe import NoisedRecipe
 from stages.invert.invseg import learn
 from stages.invert.recipe import InvSegRecipe
@@ -153,16 +152,8 @@ def _oracle(
     targets = [_shares(one, reader.grid).to(model.device) for one in chosen]
     optimiser = torch.optim.Adam([context], lr=lr, foreach=False)
     ids = [one.id for one in chosen]
-    # As `stages.attend.noised` draws it, so that the oracle looks at what is then judged.
-    noise = torch.stack(
-        [
-            torch.randn(
-                inputs.latents.shape[1:],
-                generator=torch.Generator().manual_seed(seed_of(0, "attend", one, way.at, 0)),
-            )
-            for one in ids
-        ]
-    ).to(model.device)
+    # The attender's own noise, so that the oracle looks at what is then judged.
+    noise = torch.stack([noise_of(own, 0, one, way.at, 0) for own, one in zip(inputs.latents, ids, strict=True)])
     timesteps = torch.full((len(ids),), way.at, device=model.device)
     noised = model.path.noised(inputs.latents, noise, timesteps)
     for _ in range(steps):

@@ -45,6 +45,14 @@ def average(
     return averager
 
 
+def noise_of(
+    latents: Float[torch.Tensor, "channels h w"], seed: int, sample_id: str, timestep: int, draw: int
+) -> Float[torch.Tensor, "channels h w"]:
+    """One image's noise, drawn on the CPU whatever the device."""
+    generator = torch.Generator().manual_seed(seed_of(seed, "attend", sample_id, timestep, draw))
+    return torch.randn(latents.shape, generator=generator).to(latents.device)
+
+
 @torch.no_grad()
 def maps_noised(
     reader: AttentionReader,
@@ -64,14 +72,6 @@ def maps_noised(
         part = wanted[begin : begin + rows]
         own = [n for n, _, _ in part]
         timesteps = torch.tensor([t for _, t, _ in part], device=latents.device)
-        noise = torch.stack(
-            [
-                torch.randn(
-                    latents.shape[1:],
-                    generator=torch.Generator().manual_seed(seed_of(seed, "attend", sample_ids[n], t, k)),
-                )
-                for n, t, k in part
-            ]
-        ).to(latents.device)
+        noise = torch.stack([noise_of(latents[n], seed, sample_ids[n], t, k) for n, t, k in part])
         noised = reader.model.path.noised(latents[own], noise, timesteps)
         averager.add(reader(noised, timesteps, condition.select(own)), own, [t for _, t, _ in part])

@@ -8,7 +8,7 @@ that is read. The images of a batch share passes and nothing else (`textual` say
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from stages.invert.recipe import InvSegRecipe
 from stages.learning.classes import memberships
 from stages.learning.clustering import Distances, class_maps, cluster_loss, enlarge_own, entropy_loss, shares
 from stages.learning.draws import draw_batch, timestep_range
+from stages.learning.microbatches import groups
 from stages.learning.resumption import learned, take_up
 from stages.learning.views import View, draw_views, together
 from stages.models.face import Condition, DiffusionModel
@@ -64,11 +65,6 @@ def learn(
     for n, row in enumerate(rows):
         found[row] = Learned((context[n, which[n]],), (tuple(which[n]),), ((),), tuple(losses[n]))
     return found
-
-
-def batched(values: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Runs of so many (`itertools.batched` is not in Python 3.11)."""
-    return (list(values[begin : begin + size]) for begin in range(0, len(values), size))
 
 
 def moving(members: Members, settings: InvSegRecipe) -> list[int]:
@@ -122,8 +118,9 @@ def descend(
         noised = model.path.noised(latents, noise, timesteps)
         fit = model.rows_that_fit(noised, condition.with_context(context), reader.reads, stop=True)
         own = [0.0] * len(sample_ids)
-        for group in batched(range(len(sample_ids)), max(1, fit // settings.views)):
-            part = slice(group[0] * settings.views, (group[-1] + 1) * settings.views)
+        for images, _ in groups(len(sample_ids), settings.views, fit, whole=True):
+            group = range(len(sample_ids))[images]
+            part = slice(images.start * settings.views, images.stop * settings.views)
             said = condition.with_context(context).select(group).repeat(settings.views)
             maps = reader(noised[part], timesteps[part], said)
             found = [loss_of(maps, place, members[n], views[n], settings) for place, n in enumerate(group)]
