@@ -54,6 +54,7 @@ def segment(
     """
     from stages.artifacts.errors import AnywordError
     from stages.choice import with_models
+    from stages.environment import fix_threads
     from stages.single import segment as run
 
     names = list(dict.fromkeys(one.strip() for one in classes.split(",") if one.strip()))
@@ -64,6 +65,7 @@ def segment(
     experiment = experiment or ("invseg" if names else "spacy")
     if text is None:
         text, parser = ", ".join(names), parser or "truth"  # the list itself says what its phrases are
+    fix_threads()  # as the workflow's jobs, so that the bytes are theirs
     models = {"backbone": backbone, "sam": sam, "parser": parser, "inverter": inverter}
     whole = with_models(image, experiment=experiment, config=config, offline=offline, **models)
     page = run(image, text, out, classes=names, config=whole, experiment=experiment, adapter=adapter, device=device)
