@@ -124,8 +124,10 @@ class _Reckoned:
 
         model = self.model
         reading: dict[str, Any] = {name: getattr(settings, name, None) for name in ("scales", "layers")}
-        reads = AttentionReader(model, **reading, own=bool(getattr(settings, "refine", 0))).reads
-        if learns and not (getattr(settings, "entropy", None) or getattr(settings, "mask", None)):
+        reads = AttentionReader(
+            model, **reading, own=bool(getattr(settings, "refine", 0) or getattr(settings, "clustering", None))
+        ).reads
+        if learns and not any(getattr(settings, name, None) for name in ("entropy", "mask", "clustering")):
             reads = []
         latents, given = self.outline.rows(wanted, learn=learns)
         beside = self._texts(batch) if learns else None

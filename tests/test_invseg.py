@@ -18,9 +18,13 @@ from stages.invert.invseg import learn
 from stages.invert.recipe import InvSegRecipe
 from stages.learning.classes import class_spans, each_class, memberships
 from stages.learning.clustering import LEAST, Distances, class_maps, cluster_loss, enlarge_own, entropy_loss, shares
+from stages.learning.phrase_clusters import phrase_clusters
+from stages.learning.recipe import Clustering
+from stages.learning.token_groups import TokenGroups
 from stages.learning.views import RATIO, View, draw_views, together
 from stages.models.diffusion import load
 from stages.models.inputs import Inputs
+from stages.models.reading import AttentionMaps
 from stages.models.recipe import BackboneRecipe
 
 TEXTS = ["red circle, blue circle", "disk, grass, sand", " , ;", "green square"]
@@ -192,6 +196,28 @@ def test_a_classs_columns_are_its_words(model):
     assert members.shape[0] == 2
     torch.testing.assert_close(members.sum(1), torch.ones(2))
     assert not (members[0] * members[1]).any()
+
+
+def test_a_sentences_phrases_are_clustered_as_a_lists_classes(model):
+    """Beside the diffusion loss a run of words is what a class is to InvSeg: the same members, the same loss."""
+    texts = ["a striped red circle and a disk", "and"]
+    tokens = tokens_of(model, texts)
+    encoding = tokens.encodings[0]
+    positions = [
+        [[n for n in range(len(own)) if any(n in tokens.columns(row, span) for span in class_spans(text, "runs"))]]
+        for row, (text, own) in enumerate(zip(texts, encoding.offsets, strict=True))
+    ]
+    groups = TokenGroups([[own[0] for own in positions]], tokens)
+    cross = torch.rand(4, 24, 4, 4, requires_grad=True)  # two images, two draws
+    own = torch.rand(4, 16, 16).softmax(-1)
+    found = phrase_clusters(AttentionMaps(cross, own), 2, groups, Clustering(refine=1))
+    members = memberships(tokens, texts, "runs", 24)[0]
+    seen = class_maps(cross[:2].flatten(2), own[:2], members, 1)
+    assert groups.run_members(2, 24)[0].sum(1).tolist() == pytest.approx([1, 1])
+    torch.testing.assert_close(found[0], cluster_loss(seen, Distances.of(own[:2]), scale=4.0, centre=0.5))
+    assert found[1].tolist() == [0, 0]  # a text that names nothing
+    found.sum().backward()
+    assert cross.grad[:2].any() and not cross.grad[2:].any()
 
 
 def test_a_class_has_a_text_of_its_own(model):

@@ -66,6 +66,7 @@ def losses(base: Mapping[str, Any]) -> list[Variant]:
         *_switch(base, "mask", {"mask-hard": {}, "mask-soft": {"hard": False}}),
         *_switch(base, "contrast", {"contrast": {}}),
         *_switch(base, "entropy", {"entropy": {}}),
+        *_switch(base, "clustering", {"clustering": {}}),
         # Looks as often as lets a run of few steps settle at all.
         *_switch(base, "settle", {"settle": {"every": max(1, base["steps"] // 8)}}),
         *_others(base, "schedule", ["constant", "linear"]),

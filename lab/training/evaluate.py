@@ -115,11 +115,11 @@ def everything(models: Path, scenes: int) -> dict[str, Any]:
     """The figures of all embedded models that can be measured here; a missing one is named under `missing`."""
     figures: dict[str, Any] = {"scenes": scenes}
     figures |= backbone(models / "backbone", scenes)
-    figures |= importlib.import_module("stages.world.evaluate_nouns").evaluate(models / "backbone", scenes)
+    figures |= importlib.import_module("lab.training.evaluate_nouns").evaluate(models / "backbone", scenes)
     missing = []
     for part, place in (("sam", "folder"), ("parser", "pipeline")):
         try:
-            module = importlib.import_module(f"stages.world.evaluate_{part}")
+            module = importlib.import_module(f"lab.training.evaluate_{part}")
             figures |= module.evaluate(scenes, **{place: models / part})
         except AnywordError as error:
             missing.append(f"{part}: {error}")

@@ -106,7 +106,7 @@ def train(model: DiffusionModel, pairs: Pairs, recipe: LoraRecipe, kept: Kept | 
                 loss = error.square().mean()
                 total = loss
                 if maps is not None and recipe.entropy is not None:
-                    total = loss + recipe.entropy.weight * entropy(maps, content.of(chosen)).mean()
+                    total = loss + recipe.entropy.weight * entropy(maps.cross[:, None], content.of(chosen)).mean()
                 if recipe.keep:
                     with torch.no_grad(), lora.disabled():
                         before = model.condition(*given).context

@@ -13,6 +13,7 @@ from stages.learning.draws import draw_batch, prediction_error, timestep_range
 from stages.learning.entropy import entropy
 from stages.learning.mcpl import attended, contrast
 from stages.learning.microbatches import Group, add_gradients, groups
+from stages.learning.phrase_clusters import phrase_clusters
 from stages.learning.token_groups import TokenGroups
 from stages.models.face import Condition, DiffusionModel
 from stages.models.reading import AttentionReader
@@ -53,7 +54,7 @@ def step_gradients(
             recipe,
             reader,
             words=learner.words.of(texts) if recipe.mask else None,
-            content=learner.content.of(texts) if recipe.entropy else None,
+            content=learner.content.of(texts) if recipe.entropy or recipe.clustering else None,
             draws=part.draws,
         )
 
@@ -86,7 +87,8 @@ def diffusion_loss(
     draws: of the recipe's, those that are taken; the others count 0.
 
     With a recipe that has `mask`, the error counts where `words`, those that learn, attend (MCPL's Attn-Mask); with one
-    that has `entropy`, that of the runs of `content` words, whether they learn or not, is added. Both need a reader.
+    that has `entropy` or `clustering`, that of the runs of `content` words, whether they learn or not, is added. All
+    need a reader.
     """
     timesteps, noise = draw_batch(
         recipe.seed,
@@ -106,8 +108,12 @@ def diffusion_loss(
     error, maps = prediction_error(model, latents, condition, timesteps, noise, reader)
     if maps is not None and words is not None and recipe.mask is not None:
         # As MCPL: the mean runs over all pixels, masked or not.
-        error = error * attended(maps.detach(), words, recipe.mask, (latents.shape[-2], latents.shape[-1]))
+        seen = maps.cross.detach().unflatten(0, (len(latents), -1))
+        error = error * attended(seen, words, recipe.mask, (latents.shape[-2], latents.shape[-1]))
     loss = error.square().flatten(1).mean(dim=1) * (error.shape[1] / recipe.draws)
     if maps is not None and content is not None and recipe.entropy is not None:
-        loss = loss + recipe.entropy.weight * entropy(maps, content)
+        loss = loss + recipe.entropy.weight * entropy(maps.cross.unflatten(0, (len(latents), -1)), content)
+    if maps is not None and content is not None and recipe.clustering is not None:
+        clustered = phrase_clusters(maps, len(latents), content, recipe.clustering)
+        loss = loss + recipe.clustering.weight * clustered.sum(dim=1) / recipe.draws
     return loss

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from stages.artifacts import Stage
 from stages.artifacts.recipes import Options, Recipe
-from stages.learning.recipe import Contrast, Entropy, Mask
+from stages.learning.recipe import Clustering, Contrast, Entropy, Mask
 from stages.models import recipe as backbones
 
 STAGE = Stage(name="invert", version="3")
@@ -89,7 +89,15 @@ class TextualRecipe(InverterRecipe):
     mask: Mask | None = Field(None, description="Attention-masked loss; off by default.")
     contrast: Contrast | None = Field(None, description="PromptCL; off by default.")
     entropy: Entropy | None = Field(None, description="Entropy of phrases' maps as a further loss; off by default.")
+    clustering: Clustering | None = Field(
+        None, description="InvSeg's clustering of phrases' maps as a further loss; off by default."
+    )
     settle: Settle | None = Field(None, description="Early stop, image by image.")
+
+    @property
+    def reads_maps(self) -> bool:
+        """Whether a term of its loss is of maps."""
+        return bool(self.mask or self.entropy or self.clustering)
 
     @model_validator(mode="after")
     def _consistent(self) -> TextualRecipe:

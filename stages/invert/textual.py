@@ -125,7 +125,7 @@ def _descend(
     losses = latents.new_zeros(recipe.steps, len(sample_ids))
     if not active:
         return [[] for _ in sample_ids]
-    reader = AttentionReader(model) if recipe.mask or recipe.entropy else None
+    reader = AttentionReader(model, own=recipe.clustering is not None) if recipe.reads_maps else None
     stopping = None
     if recipe.settle:
         stopping = EarlyStopping(learner, latents, sample_ids, recipe.settle, recipe.seed, recipe.timesteps)

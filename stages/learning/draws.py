@@ -12,7 +12,7 @@ import torch
 
 from stages.artifacts.seeds import seed_of
 from stages.models.face import Condition, DiffusionModel
-from stages.models.reading import AttentionReader
+from stages.models.reading import AttentionMaps, AttentionReader
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -78,11 +78,9 @@ def prediction_error(
     timesteps: Int[torch.Tensor, " rows"],
     noise: Float[torch.Tensor, "rows channels h w"],
     reader: AttentionReader | None = None,
-) -> tuple[
-    Float[torch.Tensor, "images draws channels h w"], Float[torch.Tensor, "images draws columns height width"] | None
-]:
+) -> tuple[Float[torch.Tensor, "images draws channels h w"], AttentionMaps | None]:
     """What the model predicts less what it should, at each image's draws (rows = images * draws, image by image); and
-    the maps of the same passes, if there is a reader.
+    the maps of the same rows, if there is a reader.
     """
     count = len(timesteps) // len(latents)
     clean = latents.repeat_interleave(count, dim=0)
@@ -92,8 +90,7 @@ def prediction_error(
     if reader is None:
         predicted = model.predict(noised, timesteps, repeated)
     else:
-        read, predicted = reader.with_prediction(noised, timesteps, repeated)
-        maps = read.cross.unflatten(0, (-1, count))
+        maps, predicted = reader.with_prediction(noised, timesteps, repeated)
     return (predicted - model.path.target(clean, noise, timesteps)).unflatten(0, (-1, count)), maps
 
 

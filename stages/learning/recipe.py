@@ -27,3 +27,13 @@ class Entropy(Options):
     averaged over noise draws."""
 
     weight: float = Field(0.1, gt=0, description="Beside the diffusion loss, which is near 0.05.")
+
+
+class Clustering(Options):
+    """InvSeg's contrastive soft clustering beside the diffusion loss: places that ask one phrase are to be such as
+    attend alike, places that ask two such as do not. A phrase is a run of words ("striped red circle")."""
+
+    weight: float = Field(0.01, gt=0, description="Beside the diffusion loss, which is near 0.05.")
+    scale: float = Field(4.0, gt=0, description="As InvSeg's: anchors are sigmoid(scale (M - centre)).")
+    centre: float = Field(0.5, ge=0, le=1, description="The map's value at which a cell is half an anchor.")
+    refine: int = Field(1, ge=0, le=8, description="How often maps are spread along self-attention before.")

@@ -10,7 +10,7 @@ import torch
 from stages.models.tokens import Tokens
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
+    from jaxtyping import Float, Int
 
 
 class TokenGroups:
@@ -65,3 +65,19 @@ class TokenGroups:
         for name in ("encoder", "token", "column", "word", "run"):
             setattr(chosen, name, getattr(self, name)[kept])
         return chosen
+
+    def run_members(self, texts: int, columns: int) -> list[Float[torch.Tensor, "_runs columns"]]:
+        """Of each text, the share that each column has in each run: a run is the mean of its words, a word that of its
+        pieces. Rows sum to 1."""
+        found = []
+        for text in range(texts):
+            mine = self.text == text
+            run, word, column = (values[mine] for values in (self.run, self.word, self.column))
+            members = torch.zeros(len(run.unique()), columns, device=column.device)
+            for row, one in enumerate(run.unique()):
+                words = word[run == one].unique()
+                for own in words:
+                    pieces = column[word == own]
+                    members[row, pieces] += 1 / (len(words) * len(pieces))
+            found.append(members)
+        return found
