@@ -48,8 +48,7 @@ def evaluate(folder: Path, scenes: int, split: str = "test") -> dict[str, float]
         module.to(training.device())
     chosen = list(model[-1]["cross_attention_layers"])
     drawn = [sample(split, index, unseen=0) for index in range(scenes)]
-    bare = [bare_sample(split, index) for index in range(scenes)]
-    bare = [item for item in bare if len({thing.noun for thing in item.scene.instances}) > 1]
+    bare = bare_samples(split, scenes)
     figures = {
         "bare_noun_pointing": bare_noun_pointing(model, chosen, bare),
         "shape_probe": shape_probe(model, chosen, [item.scene for item in drawn]),
@@ -68,12 +67,23 @@ def _latents(vae: Any, scenes: list[Scene], device: Any) -> torch.Tensor:
     return torch.cat([autoencoder.project(projection, training.to_unit(part)) for part in parts]).to(device)
 
 
-def bare_noun_pointing(model: tuple[Any, ...], chosen: list[str], samples: list[WorldSample]) -> float:
-    """Share of bare nouns whose averaged map is greatest inside what they name."""
+def bare_samples(split: str, scenes: int) -> list[WorldSample]:
+    """The first scenes of a split, said in bare nouns: those of them that have two different ones or more."""
+    bare = (bare_sample(split, index) for index in range(scenes))
+    return [item for item in bare if len({thing.noun for thing in item.scene.instances}) > 1]
+
+
+def bare_nouns(model: tuple[Any, ...], samples: list[WorldSample]) -> tuple[list[str], list[evaluate_backbone.WordMap]]:
+    """Names of the layers, and the maps of the samples' nouns in each."""
     unet, text, marks, vae, scheduler, _ = model
     latents = _latents(vae, [item.scene for item in samples], unet.device)
     layers, words = evaluate_backbone.word_maps(unet, text, marks, latents, samples, scheduler)
-    nouns = [word for word in words if word.role == "noun"]
+    return layers, [word for word in words if word.role == "noun"]
+
+
+def bare_noun_pointing(model: tuple[Any, ...], chosen: list[str], samples: list[WorldSample]) -> float:
+    """Share of bare nouns whose averaged map is greatest inside what they name."""
+    layers, nouns = bare_nouns(model, samples)
     return evaluate_backbone.score(nouns, [layers.index(name) for name in chosen], 0.5)[0]["noun_pointing"]
 
 

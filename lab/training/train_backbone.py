@@ -50,7 +50,7 @@ class Phase:
     batch: int = BATCH
 
 
-CURRICULUM = (
+CURRICULUM: tuple[Phase, ...] = (
     Phase(1750, (("simple", True, 6, 1.0),)),
     Phase(2250, (("simple", True, 6, 0.5), ("full", False, 12, 0.5)), supervise=0.06),
     Phase(3500, (("simple", True, 6, 0.12), ("full", False, 12, 0.88)), supervise=0.06),
