@@ -103,7 +103,9 @@ def run(
 def _survey(opened: Sequence[Sequence[Shard]], scored: Sequence[Scored]) -> Iterator[rows.Entry]:
     """Every sample's line, with each experiment's figures."""
     order = itertools.count(1)
-    for number, shards in enumerate(track(opened, "report: figures")):
+    counts = [len(shards[0].ids) for shards in opened]
+    whole = track(opened, "report: figures", sum(counts), size=lambda shards: len(shards[0].ids))
+    for number, shards in enumerate(whole):
         read = [one.unread() for one in shards]
         for position, name in enumerate(read[0].ids):
             lines = [rows.line(one, position, own.get(name, {})) for one, own in zip(read, scored, strict=True)]
