@@ -44,7 +44,8 @@ rule all:
 
 
 onsuccess:
-    tell_outcome()
+    if all_failed := tell_outcome():
+        raise WorkflowError(all_failed)
 
 
 onerror:

@@ -6,7 +6,6 @@ of jobs that ran here before, by the same recipe, or of `benchmarks/gpu.py`; whe
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import dataclass
 from itertools import takewhile
@@ -16,7 +15,7 @@ from typing import Any
 from stages import REPOSITORY
 from stages.artifacts.manifest import Manifest, read_manifest
 from stages.artifacts.recipes import validated
-from stages.artifacts.results import LOGS, RESULTS, Results, log_of, shard_name
+from stages.artifacts.results import LOGS, RESULTS, Results, log_of, seconds_of, shard_name
 from stages.attend.recipe import AttenderRecipe
 from stages.config import Workflow, stage_of
 from stages.models.published import OUTLINED, SHAPES, like
@@ -167,13 +166,9 @@ def _measured(before: list[tuple[Manifest, Path]]) -> tuple[float | None, float 
     if not images:
         return None, None
     size = sum(file.size for manifest, _ in before for file in manifest.files.values())
-    timed = [(manifest, path) for manifest, path in before if path.is_file()]
-    seconds = 0.0
-    for _, path in timed:
-        with path.open(newline="") as file:
-            seconds += float(next(csv.DictReader(file, delimiter="\t"))["s"])
-    count = sum(len(manifest.samples) for manifest, _ in timed)
-    return (seconds / count if count else None), size / images
+    timed = [(len(manifest.samples), taken) for manifest, path in before if (taken := seconds_of(path)) is not None]
+    count = sum(samples for samples, _ in timed)
+    return (sum(taken for _, taken in timed) / count if count else None), size / images
 
 
 def _benchmarked(stage: str, recipe: Any) -> float | None:

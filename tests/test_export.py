@@ -4,6 +4,8 @@ import contextlib
 import csv
 import io
 import json
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,7 +18,9 @@ from stages.artifacts import AnywordError
 from stages.artifacts.manifest import Manifest, Stage, fingerprint, write_manifest
 from stages.artifacts.masks import decode, iou_matrix, rle_of
 from stages.export.command import run
+from stages.export.formats import coco
 from stages.export.marks import read_marks
+from stages.export.results import read
 from stages.score import grandf
 
 
@@ -56,9 +60,40 @@ def test_the_data_set_opens_in_torchvision(export, tmp_path):
 
     folder, _ = export("coco")
     with contextlib.redirect_stdout(io.StringIO()):
-        data = CocoDetection(tmp_path / "results" / "data" / "samples" / "00000", folder / "coco.json")
+        data = CocoDetection(tmp_path / "results" / "data" / "samples", folder / "coco.json")
         image, targets = data[0]
     assert image.size == (48, 32) and [one["phrase"] for one in targets] == ["a red circle", "a blue square"]
+
+
+def test_the_data_set_opens_in_supervision(export, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it recommends OpenCV
+        sv = pytest.importorskip("supervision", reason="pip install -e '.[test]'")
+    folder, _ = export("coco")
+    images = tmp_path / "results" / "data" / "samples"
+    data = sv.DetectionDataset.from_coco(str(images), str(folder / "coco.json"), force_masks=True)
+    _, pixels, found = data[0]
+    assert pixels.shape == (32, 48, 3) and len(data) == 4
+    assert [data.classes[one] for one in found.class_id] == ["a red circle", "a blue square"]
+    np.testing.assert_array_equal(found.mask[1], SQUARE)
+
+
+def test_a_photograph_of_two_sentences_is_one_image(export, tmp_path):
+    """COCO's readers refuse a file that is listed twice; each annotation says of which sentence it is."""
+    write_results(tmp_path / "results" / "data")
+    everything = list(read(tmp_path / "results" / "data", "toy"))
+    assert [one.sample["image"] for one in everything] == [
+        "00000/images/000000.png", "00000/images/000001.png", "00001/images/000000.png", "00001/images/000001.png",
+    ]  # fmt: skip
+    same = [replace(one, sample={**one.sample, "image": "photo.jpg"}) for one in everything]
+    coco(same, tmp_path)
+    with contextlib.redirect_stdout(io.StringIO()):
+        data = COCO(tmp_path / "coco.json")
+        found = data.loadRes(str(tmp_path / "coco_results.json"))
+    (image,) = data.dataset["images"]
+    assert image["sample_id"] == "first" and len(found.getAnnIds(imgIds=[image["id"]])) == 5
+    said = [(one["sample_id"], one["caption"]) for one in data.dataset["annotations"]]
+    assert said[2] == ("second <b>", "a circle and a square") and said[4][0] == "=fourth"
 
 
 def test_marks_of_the_page_leave_bad_samples_without_masks(export, tmp_path):

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from preloaded import python
 from tiny_workflow import ROOT, manifest, snakemake, tiny_config, write_config
 
 TEXT = "a red circle on grass"
@@ -115,6 +116,24 @@ def test_the_end_of_the_run_says_how_many_failed_where_and_why(bad_input):
     assert "experiment two: 2 samples done, 8 failed" in said and "8 of 10 samples failed:" in said
     assert "1 in index: the text is empty." in said and "--forcerun results/tiny/samples/" in said
     assert said.count("nowhere.png") == 0, "reasons are told by their kind"
+
+
+def test_a_run_in_which_everything_failed_is_no_success(tmp_path):
+    photo(tmp_path / "a.png")
+    (tmp_path / "texts.jsonl").write_text(
+        "".join(f'{{"id": "{n}", "image": "a.png", "text": " "}}\n' for n in range(3))
+    )
+    config = tiny_config(tmp_path)
+    config["datasets"]["tiny"] = {"kind": "folder", "root": str(tmp_path), "texts": str(tmp_path / "texts.jsonl")}
+    path = write_config(tmp_path, config)
+    for again in (False, True):  # nothing is left to do the second time, and that is no success either
+        command = [python(), "-m", "stages", "run", str(path), "--", "-c2", "--quiet", "rules"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 1, f"again: {again}\n{done.stderr}"
+        assert "EVERY sample failed, all 3:" in done.stderr and "No sample went through: one." in done.stderr
+        assert "Traceback" not in done.stderr
+    assert subprocess.run([*command, "-n"], env=environment, capture_output=True, timeout=300).returncode == 0
 
 
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path):

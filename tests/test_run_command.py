@@ -1,9 +1,11 @@
 """The workflow from any folder: a configuration written, run, and told apart from what lies there."""
 
+import base64
 import csv
 import json
 import os
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,29 @@ def test_results_lie_beside_the_configuration_and_the_end_says_how_it_went(ran):
     config, done = ran
     assert Results(config.parent / "results" / "tiny").page("one").is_file()
     assert "experiment one: 2 samples done, 0 failed" in done.stderr
+
+
+def test_snakemakes_own_report_holds_plots_and_in_a_zip_the_page(ran):
+    config, _ = ran
+    logs = config.parent / "logs" / "tiny" / "experiments" / "one" / "report"
+    speed = (logs / "speed.svg").read_text()
+    assert all(f">{stage}<" in speed for stage in ("samples", "parse", "invert", "attend", "segment", "score"))
+    assert "No sample failed." in (logs / "failures.svg").read_text()
+    assert "phrases with their truth" in (logs / "scores.svg").read_text()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for name in ("report.html", "report.zip"):
+        command = [python(), "-m", "stages", "run", str(config), "--", "--report", name]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stderr
+    whole = (config.parent / "report.html").read_text(encoding="utf-8")
+    for plot in ("scores", "speed", "failures"):
+        held = base64.b64encode((logs / f"{plot}.svg").read_bytes()).decode()
+        assert held in whole, plot
+    with zipfile.ZipFile(config.parent / "report.zip") as held:
+        (page,) = [name for name in held.namelist() if name.endswith("/index.html")]
+        for part in ("app/main.js", "data/index.js", "data/images-00000.jpg"):
+            assert page.replace("index.html", part) in held.namelist()
+    assert not list((config.parent / "results").rglob(".snakemake_timestamp"))
 
 
 def reasons(config, change):

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
-from toy_results import write_results
+from toy_results import toys, write_results
 from typer.testing import CliRunner
 
 from stages.artifacts import claim
@@ -70,3 +70,26 @@ def test_programs_read_it_as_json(results):
     value = json.loads(said.stdout)
     assert {one["stage"] for one in value["stages"]} == {"samples", "parse", "invert", "attend", "prompt", "segment"}
     assert value["claims"] == []
+    (fared,) = value["experiments"]
+    assert (fared["experiment"], fared["done"], fared["failed"]) == ("toy", 3, 1)
+    assert [(one["stage"], one["kind"], one["count"]) for one in fared["reasons"]] == [
+        ("prompt", "no map. Look there.", 1)
+    ]
+    assert "--forcerun" in fared["reasons"][0]["command"]
+
+
+def test_failures_are_told_with_their_reason_and_command(results):
+    said = CliRunner().invoke(app, ["status", str(results)])
+    assert said.exit_code == 0
+    assert "1 of 4 samples failed:\n  1 in prompt: no map. Look there. For instance '../third'." in said.stdout
+    assert "once mended, with your --configfile: snakemake -c2 --forcerun" in said.stdout
+
+
+def test_results_of_which_nothing_went_through_are_no_success(tmp_path):
+    samples = toys()
+    for one in samples:
+        one.failed = "no map."
+    write_results(tmp_path / "results" / "drawn", samples)
+    said = CliRunner().invoke(app, ["status", str(tmp_path / "results")])
+    assert said.exit_code == 1
+    assert "EVERY sample failed, all 4:" in said.stdout and "No sample went through: toy." in said.stderr

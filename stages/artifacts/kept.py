@@ -30,12 +30,20 @@ State = Mapping[str, np.ndarray]
 class Kept:
     """The last state of one computation, one safetensors file named by its own hash, so a torn one is not used."""
 
-    def __init__(self, folder: Path | None, name: str = "", *, minutes: float = MINUTES) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        name: str = "",
+        *,
+        minutes: float = MINUTES,
+        tell: Callable[[float], None] = lambda share: None,
+    ) -> None:
         """folder: of states of what decides the result (recipe, inputs, models); None keeps nothing. name: which of
-        them. minutes: between two states."""
+        them. minutes: between two states. tell: is called with the share of the steps that is done, after each."""
         self._folder = folder
         self._name = name
         self._seconds = 60 * minutes
+        self._tell = tell
         self._who: list[str] = []
         self._last = time.monotonic()
         self.done = self.steps_in_all = 0
@@ -77,6 +85,7 @@ class Kept:
 
     def after(self, step: int, state: Callable[[], State]) -> None:
         """Step `step` (from 0) is done: keep its state, if it is time or SIGTERM came."""
+        self._tell((step + 1) / max(1, self.steps_in_all))
         if self._folder is None or not (asked() or time.monotonic() - self._last >= self._seconds):
             return
         self._write(step + 1, state())

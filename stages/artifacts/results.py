@@ -10,6 +10,7 @@ Snakemake's or a pattern of glob's, so the same lines say what rules make and wh
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +162,15 @@ def log_of(manifest: Path, suffix: str = ".log", *, results: Path = RESULTS, log
     """
     folder = manifest.parent.relative_to(results)
     return logs / folder.parent / f"{folder.name}{suffix}"
+
+
+def seconds_of(benchmark: Path) -> float | None:
+    """How long a job took, by its benchmark; None where there is none that can be read."""
+    try:
+        with benchmark.open(newline="") as file:
+            return float(next(csv.DictReader(file, delimiter="\t"))["s"])
+    except (OSError, KeyError, ValueError, StopIteration):
+        return None
 
 
 def stage_of_log(path: Path, logs: Path = LOGS) -> str:

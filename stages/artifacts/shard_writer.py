@@ -20,7 +20,7 @@ from stages.artifacts.atomic import sha256_of, write_bytes
 from stages.artifacts.errors import AnywordError, SampleError
 from stages.artifacts.kept import MINUTES, Kept
 from stages.artifacts.manifest import FileRecord, Manifest, ModelRecord, SampleState, Stage, fingerprint
-from stages.artifacts.progress import track
+from stages.artifacts.progress import track, within
 from stages.artifacts.publication import PARTS, publish, published, restore
 from stages.artifacts.sample_keys import content_key, made_keys
 from stages.artifacts.shard_reader import ShardReader, check_lineage
@@ -153,7 +153,9 @@ class ShardWriter:
             log.info("%s: %d of %d samples found from an earlier run", self.stage.name, len(found), len(pending))
         self.results.update({position: found[position] for position in pending if position in found})
         try:
-            for batch in track(todo, description or self.stage.name):
+            done = len(self.ids) - sum(map(len, todo))
+            name = f"{description or self.stage.name} {self.folder.name}"
+            for batch in track(todo, name, len(self.ids), size=len, done=done):
                 results = process(batch)
                 if len(results) != len(batch):
                     raise RuntimeError(f"{self.stage.name}: {len(results)} results for a batch of {len(batch)}")
@@ -168,7 +170,9 @@ class ShardWriter:
 
     def kept(self, batch: Sequence[int], *, minutes: float = MINUTES) -> Kept:
         """How far the computation of a batch has come, for `process` to keep and to find again."""
-        return Kept(self._parts / "state", f"{batch[0]:06d}" if batch else "whole", minutes=minutes)
+        if not batch:
+            return Kept(self._parts / "state", "whole", minutes=minutes)
+        return Kept(self._parts / "state", f"{batch[0]:06d}", minutes=minutes, tell=within)
 
     def publish(
         self, writers: Mapping[str, Callable[[Path], None]], *, summary: Mapping[str, Any] | None = None

@@ -5,7 +5,6 @@ Nothing is checked here but what costs nothing: `verify` does that.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import statistics
@@ -20,7 +19,7 @@ from stages.artifacts import claim
 from stages.artifacts.atomic import sha256_of
 from stages.artifacts.manifest import NAME
 from stages.artifacts.publication import COPY, PARTS
-from stages.artifacts.results import LOGS, RESULTS, SHARD, WHOLE, Results, datasets, log_of
+from stages.artifacts.results import LOGS, RESULTS, SHARD, WHOLE, Results, datasets, log_of, seconds_of
 
 _READING = 8  # threads
 _BENCHMARKS = 50  # shards whose seconds are looked at
@@ -138,11 +137,8 @@ def _time(one: Progress, done: list[Path], root: Path, logs: Path) -> None:
     for folder in done[-_BENCHMARKS:]:
         path = log_of(folder / NAME, ".tsv", results=root, logs=logs)
         samples = len(_read(folder / NAME).manifest.get("samples", ()))
-        try:
-            with path.open(newline="") as file:
-                seconds.append(float(next(csv.DictReader(file, delimiter="\t"))["s"]) / max(1, samples))
-        except (OSError, KeyError, ValueError, StopIteration):
-            continue
+        if (taken := seconds_of(path)) is not None:
+            seconds.append(taken / max(1, samples))
     if seconds:
         one.seconds_a_sample = statistics.median(seconds)
         left = (one.samples + one.failed) / one.done * (one.shards - one.done)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 from stages.artifacts.errors import ArtifactError
 from stages.artifacts.failures import FailedSample, grouped, told
@@ -24,6 +25,20 @@ class Summary:
     @property
     def nothing_done(self) -> bool:
         return not self.done and bool(self.failed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        groups = grouped(self.failed)
+        reasons = [
+            {"stage": one.stage, "kind": one.kind, "count": len(one.samples), "command": one.command} for one in groups
+        ]
+        return {
+            "experiment": self.experiment,
+            "done": self.done,
+            "failed": len(self.failed),
+            "unfinished": self.unfinished,
+            "reasons": reasons,
+        }
 
     def lines(self) -> list[str]:
         """For a terminal; the first line alone where all went well."""
@@ -47,6 +62,7 @@ def summary(results: Results, experiment: str) -> Summary:
     return found
 
 
-def outcome(folder: Path, targets: dict[str, str]) -> list[str]:
-    """Lines for the end of a run: every target experiment (by name, with its dataset) below `folder` (results/)."""
-    return [line for name, data in targets.items() for line in summary(Results(folder / data), name).lines()]
+def lifeless(found: Iterable[Summary]) -> str:
+    """What to say where an experiment has no sample that went through, which must not read as success; else empty."""
+    names = [one.experiment for one in found if one.nothing_done]
+    return f"No sample went through: {', '.join(names)}." if names else ""

@@ -24,17 +24,15 @@ def results(
     """
     from stages.artifacts.results import datasets
     from stages.artifacts.shard_reader import ShardReader
-    from stages.artifacts.summary import summary
+    from stages.artifacts.summary import lifeless, summary
     from stages.score.table import text_table
 
     every = [(results, name) for results in datasets(folder) for name in results.experiments()]
     found = [(one, name) for one, name in every if (not names or name in names) and one.page(name).is_file()]
     if not found:
         raise AnywordError(f"{folder}: no finished experiment here.", remedy="Run `snakemake -c2` first.")
-    nothing_done = []
-    for results, name in found:
-        fared = summary(results, name)
-        nothing_done += [name] if fared.nothing_done else []
+    every_one = [(results, name, summary(results, name)) for results, name in found]
+    for results, name, fared in every_one:
         head, *failures = fared.lines()
         if results.score(name).is_file():
             score = json.loads(ShardReader(results.score(name), "score").file("score.json").read_bytes())
@@ -42,6 +40,6 @@ def results(
         else:
             typer.echo("\n".join([f"{head}; no truth to score against", *failures]))
         typer.echo(f"page: {results.page(name)}\n")
-    if nothing_done:
-        typer.echo(f"No sample went through: {', '.join(nothing_done)}.", err=True)
+    if said := lifeless(fared for *_, fared in every_one):
+        typer.echo(said, err=True)
         raise typer.Exit(1)

@@ -19,10 +19,12 @@ def run(
 ) -> None:
     """Run the workflow in the folder of a configuration: paths in it, and results/, are relative to that folder.
 
-    Snakemake does the work, on all cores unless told otherwise; its options go behind.
+    Snakemake does the work, on all cores unless told otherwise; its options go behind. Status 1 where every sample of
+    an experiment failed, now or before.
 
     Examples: anyword run photos/mine.yaml · anyword run mine.yaml -- -n · anyword run mine.yaml -- -c4 --keep-going
     """
+    import re
     import subprocess
     import sys
 
@@ -38,7 +40,26 @@ def run(
     mine, profile = config.resolve(), REPOSITORY / "workflow" / "profiles" / "local"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "all"]
     command += ["--profile", str(profile), "--directory", str(mine.parent), "--configfile", str(mine)]
-    raise typer.Exit(subprocess.run([*command, *context.args], check=False).returncode)
+    status = subprocess.run([*command, *context.args], check=False).returncode
+    if status == 0 and not any(re.fullmatch(r"-\w*n\w*|--dry-?run", one) for one in context.args):
+        status = _nothing_done(mine)  # of a run with nothing to do, Snakemake says nothing
+    raise typer.Exit(status)
+
+
+def _nothing_done(config: Path) -> int:
+    """1 where results are there and an experiment has no sample that went through; says so."""
+    from stages.artifacts.results import RESULTS, Results
+    from stages.artifacts.summary import lifeless, summary
+    from stages.config import Workflow, complete_config
+
+    workflow = Workflow(complete_config(config))
+    root = config.parent / RESULTS
+    data = {name: Results(root / workflow.experiment(name).dataset) for name in workflow.config.targets}
+    found = [summary(results, name) for name, results in data.items() if results.index.is_file()]
+    if said := lifeless(found):
+        typer.echo("\n".join(line for one in found if one.nothing_done for line in one.lines()), err=True)
+        typer.echo(said, err=True)
+    return int(bool(said))
 
 
 def init(

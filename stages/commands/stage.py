@@ -199,9 +199,12 @@ def report(
     recipe: Recipe,
     output: Output,
     images: Images = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="Folder for plots (SVG) of scores, seconds by stage and failures.")
+    ] = None,
 ) -> None:
     """Write the experiment's offline page: a gallery of all samples, and each one's words, maps, points and masks."""
-    places = {"root": root, "experiment": experiment, "shards": shards, "images": images}
+    places = {"root": root, "experiment": experiment, "shards": shards, "images": images, "plots": plots}
     _run("report", **places, recipe=_recipe(recipe), output=output)
 
 

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from stages.artifacts.errors import AnywordError
-from stages.artifacts.results import RESULTS, WHOLE
+from stages.artifacts.results import RESULTS, WHOLE, datasets
 from stages.artifacts.status import Progress, workers
 from stages.artifacts.status import status as progress_of
+from stages.artifacts.summary import lifeless, summary
 
 
 def status(
@@ -26,7 +27,7 @@ def status(
 
     A shard is stale when what it was made from is not there any more, or its stage has another version: the next run
     makes it again. Stopped: begun, and nobody works on it. Where jobs wait or run on a SLURM cluster, the command that
-    cancels them is printed.
+    cancels them is printed. Failed samples are told by stage and reason; status 1 where an experiment has no other.
     """
     from stages import cluster
     from stages.config import ROOMS, stage_of
@@ -35,11 +36,13 @@ def status(
     found = progress_of(folder, versions={room: stage_of(room).version for room in (*rooms, *WHOLE)})
     if not found:
         raise AnywordError(f"{folder}: no results here.", remedy="Run `snakemake -c2` first.")
+    fared = [(one, summary(one, name)) for one in datasets(folder) for name in one.experiments()]
     at_work = workers(folder)
     runs = cluster.runs_in(folder.resolve().parent)
     if as_json:
         values = {
             "stages": [dataclasses.asdict(one) for one in found],
+            "experiments": [{"dataset": one.folder.name, **found.as_dict()} for one, found in fared],
             "claims": [{**dataclasses.asdict(one), "folder": str(one.folder)} for one in at_work],
             "slurm": runs,
         }
@@ -58,12 +61,18 @@ def status(
             "ETA",
         )
         _table([columns, *(_row(one) for one in found)])
+        for results, own in fared:
+            if own.failed:
+                typer.echo("\n".join([f"{results.folder.name}: {own.lines()[0]}", *own.lines()[1:]]))
         for one in at_work:
             typer.echo(f"{one.folder}: {one.who}{'' if one.alive else ', gone: the next run takes over'}")
         for run, jobs in runs.items():
             typer.echo(f"SLURM run {run} has {len(jobs)} jobs. If its head is lost: scancel --name {run}")
     if cancel:
         cluster.cancel(runs)
+    if said := lifeless(own for _, own in fared):
+        typer.echo(said, err=True)
+        raise typer.Exit(1)
 
 
 def _row(one: Progress) -> tuple[object, ...]:

@@ -40,14 +40,16 @@ def coco(samples: Iterable[Exported], out: Path) -> int:
     """coco.json: a data set with the masks as its annotations, as torchvision, supervision, datumaro and FiftyOne open
     it; and coco_results.json: the same as the list that `COCO.loadRes` takes. A category is a phrase's words.
 
-    Results name no box: pycocotools would take its area for the mask's.
+    Results name no box: pycocotools would take its area for the mask's. An image of several sentences is one image with
+    the first one's: readers refuse a file that is listed twice. Every annotation names its own sample and sentence.
     """
-    images: list[dict[str, Any]] = []
+    images: dict[str, dict[str, Any]] = {}
     results: list[dict[str, Any]] = []
-    boxes: list[dict[str, Any]] = []
+    more: list[dict[str, Any]] = []
     categories: dict[str, int] = {}
     for one in samples:
-        images.append(
+        image = images.setdefault(
+            one.sample["image"],
             {
                 "id": one.number,
                 "file_name": one.sample["image"],
@@ -55,27 +57,28 @@ def coco(samples: Iterable[Exported], out: Path) -> int:
                 "height": one.sample["height"],
                 "sample_id": one.id,
                 "caption": one.sample["text"],
-            }
+            },
         )
         for mask in one.meant:
             category = categories.setdefault(mask.phrase.lower(), len(categories) + 1)
             results.append(
                 {
-                    "image_id": one.number,
+                    "image_id": image["id"],
                     "category_id": category,
                     "segmentation": _segmentation(mask),
                     "score": score(mask),
+                    "sample_id": one.id,
                     "phrase": mask.phrase,
                     "start": mask.row["start"],
                     "end": mask.row["end"],
                     **confidence(mask),
                 }
             )
-            boxes.append({"bbox": box(mask), "area": area(mask), "iscrowd": 0})
-    annotations = [
-        {"id": number, **one, **more} for number, (one, more) in enumerate(zip(results, boxes, strict=True), start=1)
-    ]
-    write_json(out / "coco.json", {**coco_head(categories), "images": images, "annotations": annotations})
+            caption = one.sample["text"]
+            more.append({"caption": caption, "bbox": box(mask), "area": area(mask), "iscrowd": 0})
+    annotations = [{"id": at, **one, **own} for at, (one, own) in enumerate(zip(results, more, strict=True), start=1)]
+    whole = {**coco_head(categories), "images": list(images.values()), "annotations": annotations}
+    write_json(out / "coco.json", whole)
     write_json(out / "coco_results.json", results)
     return len(results)
 

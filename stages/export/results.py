@@ -78,7 +78,8 @@ def read(
     root: Path, experiment: str, decision: NoTarget | None = None, marks: Mapping[str, Mark] | None = None
 ) -> Iterator[Exported]:
     """Every sample of `experiment` below `root` (results/{dataset}); failed ones, and those marked bad, without masks.
-    Of one that failed when its image or text was read, the table's row is empty but for its id. A phrase of which
+    Of one that failed when its image or text was read, the table's row is empty but for its id. Images that the samples
+    stage drew itself are named as they lie below results/DATASET/samples, others as the dataset does. A phrase of which
     `decision` says that it means nothing has an empty mask.
 
     Raises:
@@ -109,6 +110,8 @@ def read(
                 continue
             if mark is not None and mark.mark == "bad" and failed is None:
                 failed = f"marked bad: {mark.note}".removesuffix(": ")
+            if row["image"] in inputs["samples"].manifest.files:  # drawn: every shard has an images/000000.png
+                row = {**row, "image": f"{shard}/{row['image']}"}
             masks = () if failed else tuple(_mask(one, row["text"], decision) for one in found[name])
             yield Exported(number, row, masks, failed, mark, _answers(row, masks))
 

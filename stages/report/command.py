@@ -22,6 +22,7 @@ from stages.artifacts.shard_writer import ShardWriter
 from stages.artifacts.shards import Key, Shard, open_shard
 from stages.report import about, draw, rows, site, suspicion
 from stages.report.contents import Scored, write_samples
+from stages.report.plots import write as draw_plots
 from stages.report.recipe import STAGE, Page
 
 log = logging.getLogger("anyword")
@@ -36,11 +37,13 @@ def run(
     output: Path,
     images: Path | None = None,
     beside: str | None = None,
+    plots: Path | None = None,
 ) -> Path:
     """Write the page of `experiment` below `root` (results/{dataset}); returns the path of index.html.
 
     images: the folder that image paths are relative to, by default each shard's own. beside: a second experiment of
-    the dataset, whose samples the page shows beside the first one's.
+    the dataset, whose samples the page shows beside the first one's. plots: a folder for plots of the first one's
+    scores, seconds by stage and failures.
 
     Raises:
         ArtifactError: a result is missing, damaged, or made from others than these; a score is of other masks.
@@ -62,6 +65,8 @@ def run(
     entries = selection.chosen()
     columns = rows.columns(entries, beside=beside)
     failed = [one for shards in opened for run in shards for one in run.failures.values()]
+    failures = grouped(failed)
+    figures = [about.figures(score) for score in scores]
     index = {
         "experiments": names,
         "dataset": root.name,
@@ -70,9 +75,9 @@ def run(
         "files": {"rows": site.ROWS_A_FILE, "details": site.DETAILS_A_FILE, "sheet": site.SHEET, "cell": site.CELL},
         "shown": len(entries),
         "colours": [f"#{bytes(one).hex()}" for one in draw.COLOURS],
-        "failures": about.failures(grouped(failed)),
+        "failures": about.failures(failures),
         "provenance": [about.provenance([one[i].inputs for one in opened], score) for i, score in enumerate(scores)],
-        "scores": [about.figures(score) for score in scores],
+        "scores": figures,
         "rule": suspicion.rule(),
     }
 
@@ -89,6 +94,8 @@ def run(
     writers |= {f"app/{name}": partial(write_bytes, data=content) for name, content in site.assets().items()}
     writers["index.html"] = partial(write_bytes, data=site.shell(" and ".join(names)))
     writer.publish(writers, summary={"samples": selection.total, "shown": len(entries), "failed": len(failed)})
+    if plots is not None:
+        draw_plots(plots, [one[0] for one in opened], scored[0], scores[0], figures[0], failures, root.parent)
     log.info("report: %s", writer.folder / "index.html")
     return writer.folder / "index.html"
 
@@ -96,7 +103,9 @@ def run(
 def _survey(opened: Sequence[Sequence[Shard]], scored: Sequence[Scored]) -> Iterator[rows.Entry]:
     """Every sample's line, with each experiment's figures."""
     order = itertools.count(1)
-    for number, shards in enumerate(track(opened, "report: figures")):
+    counts = [len(shards[0].ids) for shards in opened]
+    whole = track(opened, "report: figures", sum(counts), size=lambda shards: len(shards[0].ids))
+    for number, shards in enumerate(whole):
         read = [one.unread() for one in shards]
         for position, name in enumerate(read[0].ids):
             lines = [rows.line(one, position, own.get(name, {})) for one, own in zip(read, scored, strict=True)]

@@ -37,7 +37,8 @@ def write_samples(
     """Details and thumbnails of the page's samples, shard by shard, so that one shard is in memory at a time."""
     details, sheets = site.Batches(site.DETAILS_A_FILE), site.Batches(site.SHEET)
     grouped_entries = itertools.groupby(entries, key=lambda one: one.shard)
-    for number, own in track([(number, list(own)) for number, own in grouped_entries], "report: pictures"):
+    by_shard = [(number, list(own)) for number, own in grouped_entries]
+    for number, own in track(by_shard, "report: pictures", len(entries), size=lambda one: len(one[1])):
         shards = [one.unread() for one in opened[number]]
         for entry in own:
             value, tiles = _sample(shards, entry, scored, longest, images)

@@ -81,7 +81,9 @@ def run(
     collector = collector_of(chosen)
     scored: list[grounding.Sample] = []
     texts: dict[str, str] = {}
-    for one in track(opened, "score"):
+    for one in track(
+        opened, "score", sum(len(one.samples.ids) for one in opened), size=lambda one: len(one.samples.ids)
+    ):
         for case, maps in _cases(one, failures):
             name = case.sample["sample_id"]
             texts[name] = case.sample["text"]

@@ -12,7 +12,7 @@ sys.path.insert(0, workflow.basedir)
 from stages import cluster
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.manifest import read_manifest
-from stages.artifacts.summary import outcome
+from stages.artifacts.summary import lifeless, summary
 from stages.artifacts.results import (
     RESULTS,
     SHARD,
@@ -263,10 +263,15 @@ def report_of(experiment):
 
 
 def tell_outcome():
-    """How the samples of the targets fared: a run in which all failed is a success to Snakemake, but not to anyone."""
-    targets = {name: wf.experiment(name).dataset for name in wf.config.targets}
-    for line in outcome(RESULTS, targets):
-        print(line, file=sys.stderr)
+    """How the samples of the targets fared; gives what to say where all of an experiment failed, which is a success to
+    Snakemake, but not to anyone."""
+    found = [
+        summary(Results(RESULTS / wf.experiment(name).dataset), name)
+        for name in wf.config.targets
+    ]
+    for one in found:
+        print("\n".join(one.lines()), file=sys.stderr)
+    return lifeless(found)
 
 
 def scores_of(experiments):

@@ -1,5 +1,25 @@
 """Report: one offline page an experiment, from image to mask with every step between."""
 
+PLOTS = log_of(Path(REPORT), "")
+PLOTTED = ("scores", "speed", "failures")
+
+
+def shown(path, what, **options):
+    """An output that `snakemake --report` embeds."""
+    labels = {"dataset": "{dataset}", "experiment": "{experiment}", "shows": what}
+    return report(path, category="Experiments", labels=labels, **options)
+
+
+def page_in_zip():
+    """For `--report FILE.zip` the page too, a folder, which a report in one .html cannot hold. No job makes it under
+    this name: a folder that is an output is removed before its job runs."""
+    asked = any(one.startswith("--report") for one in sys.argv)
+    zipped = any(one.endswith(".zip") for one in sys.argv)
+    if not asked or not zipped or "--report-after-run" in sys.argv:
+        return {}
+    folder = directory(str(Path(REPORT).parent))
+    return {"page": shown(folder, "page", htmlindex="index.html")}
+
 
 rule report:
     input:
@@ -10,7 +30,9 @@ rule report:
         masks=every_shard(MASKS),
         score=score_if_any,
     output:
+        **page_in_zip(),
         manifest=REPORT,
+        plots=[shown(f"{PLOTS}/{name}.svg", name) for name in PLOTTED],
     log:
         log_for(REPORT),
     benchmark:
@@ -31,4 +53,6 @@ rule report:
         + ROOT
         + " --experiment {wildcards.experiment}"
         " --shards {params.shards} {params.images:q} --recipe {params.recipe:q}"
-        " --output {output.manifest}"
+        " --plots "
+        + str(PLOTS).replace("{", "{wildcards.")
+        + " --output {output.manifest}"
