@@ -224,18 +224,33 @@ def test_a_flow_path_is_straight():
     torch.testing.assert_close(path.move(path.noised(latents, noise, at), velocity, levels[1], None), latents)
 
 
-def test_shares_of_noise_compare_families():
+def test_a_timestep_is_as_much_noise_for_a_flow_model_as_for_stable_diffusion():
     from diffusers import DDIMScheduler
 
     ddpm = DdpmPath(DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"))
-    latents, noise = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
-    for path, level in ((ddpm, 250), (FlowPath(), 410)):
-        of_noise, of_image = (
-            path.noised(latents, noise, torch.tensor([level])),
-            path.noised(noise, latents, torch.tensor([level])),
-        )
-        assert path.noise_share(level) == pytest.approx(float(of_noise / (of_noise + of_image)))
-    assert ddpm.noise_share(250) == pytest.approx(FlowPath().noise_share(410), abs=0.01)
+    flow, nothing, one = FlowPath(), torch.zeros(4, 1, 1, 1), torch.ones(4, 1, 1, 1)
+    at = torch.tensor([1, 50, 250, 999])
+    for path in (ddpm, flow):
+        of_noise, of_image = path.noised(nothing, one, at), path.noised(one, nothing, at)
+        shares = (of_noise / (of_noise + of_image)).flatten()
+        assert [path.noise_share(level) for level in at.tolist()] == pytest.approx(shares.tolist())
+    assert [flow.noise_share(t) for t in at.tolist()] == pytest.approx(
+        [ddpm.noise_share(t) for t in at.tolist()], rel=1e-5
+    )
+    assert flow.shares(torch.tensor([50, 100, 250, 500])).tolist() == pytest.approx(
+        [0.184, 0.256, 0.410, 0.618], abs=1e-3
+    )
+
+
+def test_every_share_of_noise_has_its_timestep():
+    path = FlowPath()
+    shares = [n / 97 for n in range(98)]
+    labels = [path.label(share) for share in shares]
+    assert labels == sorted(labels) and labels[0] == 0 and labels[-1] == path.timesteps
+    assert [path.noise_share(label) for label in labels] == pytest.approx(shares, abs=1e-6)
+    assert [path.label(path.noise_share(t)) for t in range(1, 1000, 7)] == pytest.approx(
+        list(range(1, 1000, 7)), abs=1e-3
+    )
 
 
 def test_advice_beside_the_model_chooses_layers_and_recipes_overrule_it(folder, tmp_path):

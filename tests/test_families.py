@@ -135,7 +135,9 @@ def check_step(model, pipe):
     if latents.ndim == 3:  # packed
         latents, predicted = (pipe._unpack_latents(one, 32, 32, model.factor) for one in (latents, predicted))
         at = at * 1000
-    ours = model.predict(latents, at.reshape(1).float(), condition_of(model, [TEXT]))
+    if isinstance(model.path, FlowPath):
+        at = torch.tensor(model.path.label(float(at) / 1000), dtype=torch.float64)
+    ours = model.predict(latents, at.reshape(1), condition_of(model, [TEXT]))
     torch.testing.assert_close(ours, predicted[:, : latents.shape[1]], atol=1e-6, rtol=1e-6)
 
 
@@ -368,9 +370,9 @@ def test_a_flow_path_is_the_schedulers(tmp_path, dynamic):
     scheduler.save_pretrained(tmp_path)
     path = FlowPath.from_folder(tmp_path, 1024)
     scheduler.set_timesteps(sigmas=[0.75, 0.25], mu=calculate_shift(1024) if dynamic else None)
-    torch.testing.assert_close(torch.tensor(path.levels(2)[::-1]), scheduler.timesteps)
+    low, high = path.levels(2)
+    torch.testing.assert_close(1000 * path.shares(torch.tensor([high, low])), scheduler.timesteps)
     latents, velocity = torch.randn(2, 1, 4, 8, 6, generator=torch.Generator().manual_seed(0))
-    high, low = scheduler.timesteps.tolist()
     moved = scheduler.step(velocity, scheduler.timesteps[0], latents).prev_sample
     torch.testing.assert_close(path.move(latents, velocity, high, low), moved)
 

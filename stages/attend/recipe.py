@@ -115,7 +115,9 @@ class NoisedRecipe(AttenderRecipe):
 
     kind: Literal["noised", "single-step"] = "noised"
     at: tuple[int, ...] = Field(
-        (100, 250, 400, 550, 700, 850), min_length=1, description="Timesteps at which the image is noised."
+        (100, 250, 400, 550, 700, 850),
+        min_length=1,
+        description="Timesteps at which the image is noised; of a flow model, by Stable Diffusion's noise at them.",
     )
     draws: int = Field(1, ge=1, description="Noises a timestep.")
     seed: int = Field(0, ge=0, description="Names the noise; a sample's draws depend on nothing else but its id.")

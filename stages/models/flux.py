@@ -33,6 +33,7 @@ class FluxModel(LatentModel):
     Latents are those of the autoencoder: two by two become a cell only for the transformer.
     """
 
+    path: FlowPath
     guided = False
     channels_a_latent = 4
 
@@ -82,7 +83,7 @@ class FluxModel(LatentModel):
             hidden_states=packed(latents),
             encoder_hidden_states=condition.context.to(dtype),
             pooled_projections=condition.extras["pooled"].to(dtype),
-            timestep=timesteps / self.path.timesteps,
+            timestep=self.path.shares(timesteps),
             img_ids=cells.flatten(0, 1),
             txt_ids=cells.new_zeros(condition.context.shape[1], 3),
             guidance=guidance if self.denoiser.config.guidance_embeds else None,

@@ -137,15 +137,27 @@ class DdpmPath:
         }
 
 
+def _shares_of_stable_diffusion() -> Float[torch.Tensor, " timesteps"]:
+    """The share of noise at Stable Diffusion's timesteps 1 to 999; at 0 none, and at 1000 nothing else."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    kept = (1 - betas).cumprod(0)
+    noise, image = (1 - kept).sqrt(), kept.sqrt()
+    return torch.cat([kept.new_zeros(1), (noise / (noise + image))[1:], kept.new_ones(1)])
+
+
 class FlowPath:
     """Rectified flow: (1 - s) z + s noise for a share s of noise, predicted as noise - z and moved in straight steps.
 
-    A timestep is 1000 s. `shift` spreads a chain's steps towards noise, as Stable Diffusion 3 does.
+    A timestep is Stable Diffusion's that has as much noise, sqrt(1 - a_t) / (sqrt(a_t) + sqrt(1 - a_t)) = s, so that
+    a recipe's timesteps mean the same for both; only `shares` and `label` know of it. `shift` spreads a chain's steps
+    towards noise, as Stable Diffusion 3 does.
     """
 
-    def __init__(self, *, shift: float = 1.0, timesteps: int = 1000) -> None:
+    timesteps = 1000
+    _known = _shares_of_stable_diffusion()
+
+    def __init__(self, *, shift: float = 1.0) -> None:
         self.shift = shift
-        self.timesteps = timesteps
 
     @classmethod
     def from_folder(cls, folder: Path, cells: int) -> FlowPath:
@@ -159,13 +171,22 @@ class FlowPath:
             share = (cells - few) / (many - few)
             shift = config.base_shift + (config.max_shift - config.base_shift) * share
             shift = math.exp(shift) if config.time_shift_type == "exponential" else shift
-        return cls(shift=shift, timesteps=int(config.num_train_timesteps))
+        return cls(shift=shift)
 
-    def _share(self, timesteps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-        return (timesteps.to(like) / self.timesteps).view(-1, *[1] * (like.ndim - 1))
+    def shares(self, timesteps: torch.Tensor) -> Float[torch.Tensor, " rows"]:
+        """Of noise at timesteps, which is what these models are told (Stable Diffusion 3 a thousand times as much)."""
+        known = self._known.to(timesteps.device)
+        below = timesteps.long().clamp(0, self.timesteps - 1)
+        return torch.lerp(known[below], known[below + 1], timesteps.double() - below).float()
+
+    def label(self, share: float) -> Level:
+        """The timestep at which there is such a share of noise, in 0..1."""
+        above = min(max(int(torch.searchsorted(self._known, share)), 1), self.timesteps)
+        low, high = self._known[above - 1 : above + 1].tolist()
+        return above - 1 + (share - low) / (high - low)
 
     def noised(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        share = self._share(timesteps, latents)
+        share = self.shares(timesteps).to(latents).view(-1, *[1] * (latents.ndim - 1))
         return (1 - share) * latents + share * noise
 
     def target(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
@@ -173,13 +194,13 @@ class FlowPath:
 
     def levels(self, steps: int) -> list[Level]:
         even = [(step + 0.5) / steps for step in range(steps)]  # neither the image's own level nor pure noise
-        return [self.timesteps * self.shift * s / (1 + (self.shift - 1) * s) for s in even]
+        return [self.label(self.shift * s / (1 + (self.shift - 1) * s)) for s in even]
 
     def move(self, latents: torch.Tensor, predicted: torch.Tensor, at: Level | None, to: Level | None) -> torch.Tensor:
-        return latents + ((to or 0.0) - (at or 0.0)) / self.timesteps * predicted
+        return latents + (self.noise_share(to or 0.0) - self.noise_share(at or 0.0)) * predicted
 
     def noise_share(self, level: Level) -> float:
-        return level / self.timesteps
+        return float(self.shares(torch.tensor([level], dtype=torch.float64)))
 
     def facts(self) -> dict[str, str]:
         return {"predicts": "flow", "noise schedule": f"rectified flow, shift {self.shift:g}", **_shares(self)}

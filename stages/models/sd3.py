@@ -29,6 +29,8 @@ class Sd3Model(LatentModel):
     A word learns a vector in each encoder, and has two columns a piece: CLIP's and T5's.
     """
 
+    path: FlowPath
+
     def __init__(self, loaded: Loaded) -> None:
         transformer = loaded.modules["transformer"]
         patch = int(transformer.config.patch_size)
@@ -85,7 +87,7 @@ class Sd3Model(LatentModel):
             hidden_states=latents,
             encoder_hidden_states=condition.context.to(dtype),
             pooled_projections=condition.extras["pooled"].to(dtype),
-            timestep=timesteps,
+            timestep=1000 * self.path.shares(timesteps),
             return_dict=False,
         )[0]
         return predicted
