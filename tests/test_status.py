@@ -70,3 +70,13 @@ def test_programs_read_it_as_json(results):
     value = json.loads(said.stdout)
     assert {one["stage"] for one in value["stages"]} == {"samples", "parse", "invert", "attend", "prompt", "segment"}
     assert value["claims"] == []
+
+
+def test_a_manifest_in_another_layout_counts_the_same_and_words_in_it_count_nothing(results):
+    before = [asdict(one) for one in status(results)]
+    for path in results.rglob("segment/*/manifest.json"):
+        value = json.loads(path.read_text())
+        for sample in value["samples"]:
+            sample["id"] += '\n      "state": "failed"'
+        path.write_text(json.dumps(value))
+    assert [asdict(one) for one in status(results)] == before
