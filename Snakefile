@@ -34,6 +34,7 @@ localrules:
 
 onstart:
     cluster.know(workflow.executor_settings)
+    keep_config(wf, RESULTS)
 
 
 rule all:

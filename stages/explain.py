@@ -16,9 +16,10 @@ from stages.artifacts.atomic import sha256_file, sha256_of
 from stages.artifacts.errors import ArtifactError, SampleError
 from stages.artifacts.images import read_file
 from stages.artifacts.manifest import Manifest, read_manifest
-from stages.artifacts.results import Results
+from stages.artifacts.results import Results, belongs
 from stages.artifacts.tables import read_table
 from stages.config import Workflow, stage_of
+from stages.current import Models
 from stages.plan import READS, needs, places
 
 STAGES = {
@@ -48,6 +49,7 @@ def explain(workflow: Workflow, experiment: str, results: Results) -> Iterator[A
 
     results: of the experiment's dataset. Reads and hashes every image.
     """
+    models = Models(results.folder.parent, workflow)
     images = workflow.data_location(workflow.experiment(experiment).dataset).get("root")
     for shard in results.shards():
         paths = places(workflow, experiment, results, shard)
@@ -66,6 +68,9 @@ def explain(workflow: Workflow, experiment: str, results: Results) -> Iterator[A
                 break
             ids = [one.id for one in manifest.samples]
             changed = [*_changes(workflow, experiment, made, manifest), *_inputs(made, manifest, paths)]
+            made_with = {role: record.sha256 for role, record in manifest.models.items()}
+            place = belongs(paths[made].parent, results.folder.parent)
+            changed += [f"other weights of its {role} now" for role in models.replaced(*place, made_with)]
             found = {one: "; ".join(changed) for one in ids} if changed else {}
             if made == "samples":
                 found |= _images(paths["samples"].parent, Path(images) if images else None)

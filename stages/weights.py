@@ -8,14 +8,12 @@ nothing here: pin its `revision`.
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 
 from stages.artifacts import recipes
-from stages.artifacts.atomic import canonical, sha256_file, sha256_of, write_json
+from stages.artifacts.atomic import canonical, sha256_of
+from stages.models.file_hashes import FileHashes
 from stages.models.hub import on_disk
 
 
@@ -23,7 +21,7 @@ class Weights:
     """Fingerprints of recipes' models, their files' hashes remembered in `memory`."""
 
     def __init__(self, memory: Path) -> None:
-        self._memory = memory
+        self._hashes = FileHashes(memory)
 
     def fingerprint(self, recipe: recipes.Options) -> str:
         """A short name of the content of every local model that a recipe names; empty where it names none."""
@@ -33,28 +31,10 @@ class Weights:
     def _content(self, path: Path) -> dict[str, str]:
         """Hash by name of a model's file, or of the files in its folder, model cards left out."""
         if path.is_file():
-            return {"": self._hash(path)}
+            return {"": self._hashes.of(path)}
         files = {one.relative_to(path): one for one in sorted(path.rglob("*")) if one.is_file() and one.suffix != ".md"}
         hidden = [name for name in files if any(part.startswith(".") for part in name.parts)]
-        return {name.as_posix(): self._hash(one) for name, one in files.items() if name not in hidden}
-
-    def _hash(self, path: Path) -> str:
-        whole = path.resolve()
-        state = whole.stat()
-        key = f"{whole} {state.st_size} {state.st_mtime_ns}"
-        if key not in self._known:
-            self._known[key] = sha256_file(whole)
-            with contextlib.suppress(OSError):  # a folder that cannot be written to only costs hashing anew
-                write_json(self._memory, self._known)
-        return self._known[key]
-
-    @cached_property
-    def _known(self) -> dict[str, str]:
-        try:
-            found = json.loads(self._memory.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+        return {name.as_posix(): self._hashes.of(one) for name, one in files.items() if name not in hidden}
 
 
 def _on_disk(recipe: recipes.Options) -> Iterator[Path]:

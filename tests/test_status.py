@@ -93,3 +93,13 @@ def test_results_of_which_nothing_went_through_are_no_success(tmp_path):
     said = CliRunner().invoke(app, ["status", str(tmp_path / "results")])
     assert said.exit_code == 1
     assert "EVERY sample failed, all 4:" in said.stdout and "No sample went through: toy." in said.stderr
+
+
+def test_a_manifest_in_another_layout_counts_the_same_and_words_in_it_count_nothing(results):
+    before = [asdict(one) for one in status(results)]
+    for path in results.rglob("segment/*/manifest.json"):
+        value = json.loads(path.read_text())
+        for sample in value["samples"]:
+            sample["id"] += '\n      "state": "failed"'
+        path.write_text(json.dumps(value))
+    assert [asdict(one) for one in status(results)] == before

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from stages import weights
 from stages.invert.recipe import TextualRecipe
+from stages.models import file_hashes
 from stages.models.recipe import BackboneRecipe
 from stages.parse.recipe import SpacyParser, TruthParser
 from stages.segment.recipe import SamRecipe
@@ -46,7 +46,7 @@ def test_content_and_names_count_and_dates_and_places_do_not(tmp_path, model):
 def test_a_file_is_read_once(tmp_path, model, monkeypatch):
     recipe = SamRecipe(model="vit_b", checkpoint=str(model / "unet" / "weights.safetensors"))
     first = of(tmp_path, recipe)
-    monkeypatch.setattr(weights, "sha256_file", lambda path: pytest.fail(f"{path} was read again"))
+    monkeypatch.setattr(file_hashes, "sha256_file", lambda path: pytest.fail(f"{path} was read again"))
     assert of(tmp_path, recipe) == first
 
 

@@ -147,6 +147,22 @@ def root_of(folder: Path) -> Path | None:
     return next((one.parent for one in (folder, *folder.parents) if (one / "samples").is_dir()), None)
 
 
+def belongs(folder: Path, root: Path) -> tuple[str, str, str]:
+    """Dataset, stage, and name of the recipe or experiment, as `Results.stages` gives them, of a result below `root`.
+
+    >>> belongs(Results(RESULTS / "demo").maps("paper", "direct", "00000").parent, RESULTS)
+    ('demo', 'attend', 'paper/direct')
+    >>> belongs(Results(RESULTS / "demo").score("spacy").parent, RESULTS)
+    ('demo', 'score', 'spacy')
+    """
+    dataset, stage, *parts = folder.relative_to(root).parts
+    if stage == "experiments":
+        return dataset, parts[1], parts[0]
+    if stage == "adapt":
+        return dataset, stage, parts[0]
+    return dataset, stage, "/".join(parts[:-1])
+
+
 def datasets(root: Path) -> list[Results]:
     """The datasets that have results below `root` (results/), by name."""
     found = [Results(path) for path in sorted(root.glob("*")) if path.is_dir()]

@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from stages.artifacts.atomic import sha256_file
 from stages.artifacts.errors import AnywordError, ArtifactError
 from stages.artifacts.manifest import NAME, Manifest, read_manifest
 from stages.artifacts.publication import COPY, remove
-from stages.artifacts.results import SHARD
+from stages.artifacts.results import SHARD, belongs
 
 _HASHING = 8  # threads; hashlib lets them run side by side
 
@@ -123,6 +123,19 @@ def lineage(found: list[Checked], every: list[Checked]) -> Iterator[Finding]:
             if not any(_fits(one.folder, name, place) for place in places.get(sha256, ())):
                 what = f"was made from another {name} than there is now."
                 yield Finding(one.folder / NAME, one.manifest.stage.name if one.manifest else "", what)
+
+
+def outlived(
+    found: list[Checked], root: Path, replaced: Callable[[str, str, str, Mapping[str, str]], Sequence[str]]
+) -> Iterator[Finding]:
+    """The results of `found`, below `root`, that were made with other weights than a model has now: `replaced` tells
+    which by dataset, stage, name and hashes of models."""
+    for one in found:
+        if one.manifest is None or not one.manifest.models:
+            continue
+        made_with = {role: record.sha256 for role, record in one.manifest.models.items()}
+        for role in replaced(*belongs(one.folder.resolve(), root), made_with):
+            yield Finding(one.folder / NAME, one.manifest.stage.name, f"was made with other weights of its {role}.")
 
 
 def repair(one: Checked, outdated: bool) -> list[Path]:

@@ -21,8 +21,8 @@ def explain(
     samples: Annotated[bool, typer.Option("--samples", help="A line a sample, not only counts.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Every sample as JSON lines.")] = False,
 ) -> None:
-    """Say what a next run would do again, by stage and reason: a changed recipe, a new version, an image changed on
-    disk, an unfinished or failed sample. Reads every image once; runs nothing.
+    """Say what a next run would do again, by stage and reason: a changed recipe, weights replaced under their path,
+    a new version, an image changed on disk, an unfinished or failed sample. Reads every image once; runs nothing.
     """
     import contextlib
     import json

@@ -25,15 +25,18 @@ def status(
 ) -> None:
     """Say of every stage how many shards are done, at work, stopped or stale, how fast it goes and how long it needs.
 
-    A shard is stale when what it was made from is not there any more, or its stage has another version: the next run
-    makes it again. Stopped: begun, and nobody works on it. Where jobs wait or run on a SLURM cluster, the command that
-    cancels them is printed. Failed samples are told by stage and reason; status 1 where an experiment has no other.
+    A shard is stale when what it was made from is not there any more, when a model has other weights now, or when its
+    stage has another version: the next run makes it again. Stopped: begun, and nobody works on it. Where jobs wait or
+    run on a SLURM cluster, the command that cancels them is printed. Failed samples are told by stage and reason;
+    status 1 where an experiment has no other.
     """
     from stages import cluster
     from stages.config import ROOMS, stage_of
+    from stages.current import Models
 
     rooms = [room for room in ROOMS.values() if room not in ("models", *WHOLE)]
-    found = progress_of(folder, versions={room: stage_of(room).version for room in (*rooms, *WHOLE)})
+    versions = {room: stage_of(room).version for room in (*rooms, *WHOLE)}
+    found = progress_of(folder, versions=versions, replaced=Models(folder).replaced)
     if not found:
         raise AnywordError(f"{folder}: no results here.", remedy="Run `snakemake -c2` first.")
     fared = [(one, summary(one, name)) for one in datasets(folder) for name in one.experiments()]

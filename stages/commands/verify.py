@@ -18,13 +18,15 @@ def verify(
         bool, typer.Option("--repair", help="Remove what is bad, so that the next run makes it again, and no more.")
     ] = False,
 ) -> None:
-    """Check every file of every result: altered, cut, missing, of nobody, or made from something else.
+    """Check every file of every result: altered, cut, missing, of nobody, made from something else, or with weights
+    that were replaced since.
 
     A line names each, with its stage. Ends with status 1 where anything was found. Nothing may run on these results
     meanwhile.
     """
     from stages.artifacts import verify as check
     from stages.artifacts.progress import track
+    from stages.current import Models
 
     if not folder.is_dir():
         raise AnywordError(f"{folder}: no such folder.", remedy="Name a folder of results.")
@@ -36,7 +38,7 @@ def verify(
     if root is not None:
         whole = root == folder.resolve()
         every = found if whole else [check.sealed(one) for one in check.results_below(root)]
-        for finding in check.lineage(found, every):
+        for finding in [*check.lineage(found, every), *check.outlived(found, root, Models(root).replaced)]:
             outdated[finding.path.parent].append(finding)
     gone = 0
     for one in found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 
 import torch
 
-from stages.artifacts import AnywordError, ArtifactError, ModelRecord, ShardReader
+from stages.artifacts import AnywordError, ShardReader
 from stages.models.face import DiffusionModel
+from stages.models.records import ADAPTER_WEIGHTS, with_adapter
 from stages.models.unet import UNetModel
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 """The attention projections, so named in CLIP's encoder and in LDMBert."""
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+CONFIG = "adapter_config.json"
 
 
 class Lora:
@@ -59,26 +59,6 @@ class Lora:
         return values | {"base_model_name_or_path": self._base, "peft_type": "LORA", "inference_mode": True}
 
 
-def record(backbone: ModelRecord, adapter: Path | None) -> ModelRecord:
-    """What a manifest says of a backbone with the adapter that the manifest at `adapter` describes, from files alone.
-
-    The hash then names both, so that embeddings learned with and without are not mistaken for one another.
-    ArtifactError where the adapter was trained on another backbone. None gives the backbone's record.
-    """
-    if adapter is None:
-        return backbone
-    folder = ShardReader(adapter, "adapt")
-    trained_on = folder.manifest.models.get("backbone")
-    if trained_on is None or trained_on.sha256 != backbone.sha256:
-        raise ArtifactError(
-            f"{folder.path}: this adapter was trained on backbone '{trained_on.id if trained_on else 'none'}', and "
-            f"'{backbone.id}' (by its weights and files) is another.",
-            remedy="Give the adapter's recipe the inverter's backbone.",
-        )
-    both = f"{backbone.sha256} {folder.manifest.files[WEIGHTS].sha256}"
-    return backbone.model_copy(update={"sha256": hashlib.sha256(both.encode()).hexdigest()})
-
-
 def merge(model: DiffusionModel, adapter: Path | None) -> DiffusionModel:
     """The model with an adapter merged into its text encoder; as it is, where there is none."""
     if adapter is None:
@@ -86,9 +66,9 @@ def merge(model: DiffusionModel, adapter: Path | None) -> DiffusionModel:
     from peft import PeftModel
 
     adapted = _with_encoder(model)
-    adapted.record = record(model.record, adapter)
+    adapted.record = with_adapter(model.record, adapter)
     folder = ShardReader(adapter, "adapt")
-    weights = folder.file(WEIGHTS)
+    weights = folder.file(ADAPTER_WEIGHTS)
     folder.file(CONFIG)
     merged = PeftModel.from_pretrained(adapted.encoder, str(weights.parent)).merge_and_unload()
     adapted.encoder = merged.eval().requires_grad_(False)

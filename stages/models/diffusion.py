@@ -19,6 +19,7 @@ from stages.artifacts import ModelRecord
 from stages.artifacts.errors import AnywordError
 from stages.models import hub
 from stages.models.families import FAMILIES, kind_of
+from stages.models.file_hashes import hash_of_file
 from stages.models.pretrained import pretrained
 from stages.models.recipe import BackboneRecipe
 
@@ -228,7 +229,5 @@ def hash_of(folder: Path, parts: Sequence[str]) -> str:
     for path in sorted(files):
         if path.suffix not in {".json", ".txt", ".safetensors"}:
             continue
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+        digest.update(f"{path.relative_to(folder).as_posix()} {hash_of_file(path)}\n".encode())
     return digest.hexdigest()

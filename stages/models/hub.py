@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stages import REPOSITORY
-from stages.artifacts.atomic import sha256_file
 from stages.artifacts.errors import AnywordError
+from stages.models.file_hashes import hash_of_file
 
 _DECIDING = {".json", ".txt", ".safetensors"}
 _WANTED = tuple(f"*{suffix}" for suffix in sorted(_DECIDING))
@@ -73,5 +73,5 @@ def hash_of(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix in _DECIDING:
-            digest.update(f"{path.relative_to(folder).as_posix()} {sha256_file(path)}\n".encode())
+            digest.update(f"{path.relative_to(folder).as_posix()} {hash_of_file(path)}\n".encode())
     return digest.hexdigest()

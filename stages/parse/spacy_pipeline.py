@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from stages import REPOSITORY
 from stages.artifacts import AnywordError, ModelRecord, SampleError
-from stages.artifacts.atomic import canonical, sha256_file, sha256_of
+from stages.artifacts.atomic import canonical, sha256_of
 from stages.artifacts.language import Parse
+from stages.models.file_hashes import hash_of_file
 from stages.models.hub import on_disk
 from stages.parse.extract import extract
 from stages.parse.parser import Parsed, ParseRequest, ParseResult
@@ -36,11 +38,7 @@ class SpacyPipeline:
     def __init__(self, recipe: SpacyParser) -> None:
         path = pipeline_path(recipe.pipeline)
         self.nlp = load_pipeline(recipe.pipeline, path)
-        self.models: Mapping[str, ModelRecord] = {
-            "pipeline": ModelRecord(
-                id=recipe.pipeline, revision=str(self.nlp.meta.get("version", "")), sha256=folder_sha256(path)
-            )
-        }
+        self.models = records(recipe)
 
     def parse(self, requests: Sequence[ParseRequest]) -> list[ParseResult]:
         """All texts in batches; where a batch fails, each of its texts alone, so that a bad one fails alone."""
@@ -130,11 +128,18 @@ def load_pipeline(name: str, path: Path) -> Language:
 def folder_sha256(path: Path) -> str:
     """One hash over the names and contents of all files below a folder, model cards left out."""
     files = {
-        file.relative_to(path).as_posix(): sha256_file(file)
+        file.relative_to(path).as_posix(): hash_of_file(file)
         for file in sorted(path.rglob("*"))
         if file.is_file() and file.name != "README.md"
     }
     return sha256_of(canonical(files))
+
+
+def records(recipe: SpacyParser) -> Mapping[str, ModelRecord]:
+    """Those of the loaded pipeline, from its files alone."""
+    path = pipeline_path(recipe.pipeline)
+    version = json.loads((path / "meta.json").read_bytes()).get("version", "")
+    return {"pipeline": ModelRecord(id=recipe.pipeline, revision=str(version), sha256=folder_sha256(path))}
 
 
 def load(recipe: SpacyParser) -> SpacyPipeline:

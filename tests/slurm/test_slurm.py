@@ -1,5 +1,6 @@
 """The workflow through its SLURM profile, unedited, on a cluster without accounting. Opt-in: `make test-slurm`."""
 
+import json
 import os
 import re
 import shutil
@@ -84,6 +85,18 @@ def batch_done(folder, shard="00000"):
     return list((folder / "results/tiny/invert/tiny" / shard).glob(".parts/*/*.safetensors"))
 
 
+def job_of(folder, shard="00000"):
+    """The SLURM job that inverted a shard, or does; of several attempts the last."""
+    return re.findall(r"=== attempt .*SLURM job (\d+)", log_of(folder, shard))[-1]
+
+
+def check_no_batch_is_done_twice(folder, shard="00000"):
+    """Of two batches the first was found finished, and the second done, by an attempt after the one that was ended."""
+    *_, before, last = log_of(folder, shard).split("=== attempt")
+    assert "invert: 2 done" not in before + last
+    assert last.count("invert: 1 of 2 samples found from an earlier run") == last.count("invert: 1 done") == 1, last
+
+
 def test_the_same_bytes_as_on_one_machine_in_few_submissions(cluster, config, undisturbed, tmp_path):
     before = {one["JobId"] for one in jobs()}
     finish(head(tmp_path, config), tmp_path)
@@ -91,7 +104,7 @@ def test_the_same_bytes_as_on_one_machine_in_few_submissions(cluster, config, un
     told = (tmp_path / "head.log").read_text()
     assert "jobs are followed by squeue" in told
     mine = [one for one in jobs() if one["JobId"] not in before]
-    assert len(mine) == 6  # index; samples and parse; two shards; score; report
+    assert len(mine) == 7  # index; what reads and what needs a GPU of two shards; score; report
     assert {one["JobState"] for one in mine} == {"COMPLETED"}
     shards = [one for one in mine if "gpu" in one.get("TresPerNode", "") + one.get("TresPerJob", "")]
     assert len(shards) == 2
@@ -117,11 +130,39 @@ def test_a_killed_head_leaves_jobs_and_the_next_head_s_jobs_wait_for_them(cluste
 def test_a_cancelled_job_goes_on_after_its_last_finished_batch(cluster, config, undisturbed, tmp_path):
     running = head(tmp_path, config)
     wait_for(lambda: batch_done(tmp_path))
-    found = re.search(r"SLURM job (\d+)", log_of(tmp_path, "00000"))
-    subprocess.run(["scancel", found[1]], check=True)
+    subprocess.run(["scancel", job_of(tmp_path)], check=True)
     finish(running, tmp_path)
     assert contents(tmp_path) == undisturbed
-    assert "1 of 2 samples found from an earlier run" in log_of(tmp_path, "00000")
+    check_no_batch_is_done_twice(tmp_path)
+
+
+def test_a_job_that_hangs_until_its_time_is_over_is_tried_again_with_more_time(cluster, config, undisturbed, tmp_path):
+    running = head(tmp_path, config)
+    wait_for(lambda: batch_done(tmp_path))
+    job = job_of(tmp_path)
+    claim = tmp_path / "results/tiny/invert/tiny/00000/.claim"
+    os.kill(json.loads(claim.read_text())["pid"], signal.SIGSTOP)
+    (asked,) = [one["TimeLimit"] for one in jobs() if one["JobId"] == job]
+    subprocess.run(["scontrol", "update", f"JobId={job}", "TimeLimit=1"], check=True)
+    finish(running, tmp_path)
+    states = {one["JobId"]: one for one in jobs()}
+    assert states[job]["JobState"] == "TIMEOUT"
+    again = states[job_of(tmp_path)]
+    assert again["JobState"] == "COMPLETED"
+    assert (asked, again["TimeLimit"]) == ("01:06:00", "02:12:00")
+    assert contents(tmp_path) == undisturbed
+    check_no_batch_is_done_twice(tmp_path)
+
+
+def test_a_requeued_job_goes_on_after_its_last_finished_batch(cluster, config, undisturbed, tmp_path):
+    running = head(tmp_path, config)
+    wait_for(lambda: batch_done(tmp_path))
+    job = job_of(tmp_path)
+    subprocess.run(["scontrol", "requeue", job], check=True)
+    finish(running, tmp_path)
+    assert [one["Restarts"] for one in jobs() if one["JobId"] == job] == ["1"]
+    assert contents(tmp_path) == undisturbed
+    check_no_batch_is_done_twice(tmp_path)
 
 
 def test_sigterm_ends_the_head_and_its_jobs(cluster, config, tmp_path):
@@ -136,7 +177,7 @@ def test_a_node_whose_daemon_dies_computes_nothing_twice(cluster, config, undist
     """What it had started goes on, and publishes; the job that SLURM gives to another node keeps that."""
     running = head(tmp_path, config)
     wait_for(lambda: batch_done(tmp_path))
-    job = re.search(r"SLURM job (\d+)", log_of(tmp_path, "00000"))[1]
+    job = job_of(tmp_path)
     node = said("squeue", "-h", "-j", job, "-o", "%N")
     cluster.kill_node(node)
     try:

@@ -22,6 +22,7 @@ from stages.artifacts.results import (
     shard_name,
 )
 from stages.config import NAME, Workflow, stage_of
+from stages.current import keep_config
 from stages.environment import jobs_run_code_of
 from stages.missing import absent
 from stages.plan import needs
