@@ -2,6 +2,7 @@
 # make demo-invseg  the same scenes as label maps, by InvSeg and by what it starts from
 # make picture draw the README's picture anew, from scenes run through every stage
 # make test    set up .venv, run the tests, on up to four cores
+# make test-app the tests of `anyword app`: Gradio comes into .venv, which holds Pillow below 13
 # make test-slurm  the workflow on a SLURM cluster that it sets up on this machine (Debian, as root)
 # make soak    kill a run at a hundred moments and see that nothing is lost (KILLS=100)
 # make lint    style, types, workflow
@@ -14,7 +15,7 @@ INSTALLED := .venv/.installed
 CORES ?= 2
 SNAKEMAKE := $(BIN)/snakemake --profile workflow/profiles/local --cores $(CORES)
 
-.PHONY: demo demo-invseg picture test test-slurm soak lint train bench
+.PHONY: demo demo-invseg picture test test-app test-slurm soak lint train bench
 
 demo: $(INSTALLED)
 	@echo "8 drawn scenes through every stage, by two parsers: some minutes on $(CORES) cores; --quiet, logs in logs/ ..."
@@ -33,6 +34,10 @@ picture: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+test-app: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[app]'
+	$(BIN)/python -m pytest tests/test_app.py
 
 test-slurm: $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[slurm]'

@@ -18,6 +18,7 @@ import typer
 from stages.artifacts.errors import AnywordError
 from stages.artifacts.stopping import STATUS, Stopped, listen
 from stages.commands import stage
+from stages.commands.app import app as app_command
 from stages.commands.backbone import backbone
 from stages.commands.compare import compare
 from stages.commands.explain import explain
@@ -40,6 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(segment)
+app.command("app")(app_command)
 app.command()(init)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
 app.command()(results)

@@ -22,7 +22,9 @@ LINE_EVERY = 30.0
 """Seconds between two lines."""
 Show = Callable[[float], None]
 """Called with the samples done, parts of one included."""
+Watcher = Callable[[str, float, int | None], None]
 _inside: list[Show] = []
+_watchers: list[Watcher] = []
 
 
 def track(
@@ -39,10 +41,16 @@ def track(
     """
     if total is None and hasattr(items, "__len__"):
         total = done + len(items)  # type: ignore[arg-type]
+    told = _bar if sys.stderr.isatty() else _lines
     if not logging.getLogger("anyword").isEnabledFor(logging.INFO):
-        yield from items
-        return
-    with (_bar if sys.stderr.isatty() else _lines)(description, total, done) as show:
+        told = _silence
+    with told(description, total, done) as shown:
+
+        def show(done: float) -> None:
+            shown(done)
+            for watcher in _watchers:
+                watcher(description, done, total)
+
         for item in items:
             first, count = done, size(item)
             _inside.append(lambda share, first=first, count=count: show(first + share * count))  # type: ignore[misc]
@@ -58,6 +66,21 @@ def within(share: float) -> None:
     """The share of the item in hand that is done: an inversion of a batch takes an hour."""
     if _inside:
         _inside[-1](share)
+
+
+@contextmanager
+def watched(by: Watcher) -> Iterator[None]:
+    """Call `by` with stage, samples done and in all, whenever they change; what it raises ends the work."""
+    _watchers.append(by)
+    try:
+        yield
+    finally:
+        _watchers.remove(by)
+
+
+@contextmanager
+def _silence(description: str, total: int | None, before: int) -> Iterator[Show]:
+    yield lambda done: None
 
 
 @contextmanager
