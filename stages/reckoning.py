@@ -123,7 +123,7 @@ class _Reckoned:
         from stages.models.reading import AttentionReader
 
         model = self.model
-        reading: dict[str, Any] = {name: getattr(settings, name, None) for name in ("scales", "layers")}
+        reading: dict[str, Any] = {name: getattr(settings, name, None) for name in ("scales", "layers", "reference")}
         reads = AttentionReader(model, **reading, own=bool(getattr(settings, "refine", 0))).reads
         if learns and not (getattr(settings, "entropy", None) or getattr(settings, "mask", None)):
             reads = []
