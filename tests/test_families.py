@@ -95,6 +95,7 @@ def test_maps_are_those_of_a_softmax_written_out(model):
     check_maps(model)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of a sampler of diffusers
 @pytest.mark.parametrize("kind", VARIANTS)
 def test_so_it_is_with_variants(kind, tmp_path):
     folder = save_family(tmp_path / kind, kind)
@@ -102,6 +103,16 @@ def test_so_it_is_with_variants(kind, tmp_path):
     check_encodings(model, pipe)
     check_step(model, pipe)
     check_maps(model)
+
+
+def test_a_folder_of_half_precision_alone_is_the_same_model(kind, folder, recipe, model, tmp_path):
+    library(folder).to(torch.float16).save_pretrained(tmp_path, variant="fp16")
+    assert not [one for one in tmp_path.rglob("*.safetensors") if ".fp16" not in one.name]
+    half = load(BackboneRecipe(**recipe | {"path": str(tmp_path)}))
+    assert half.denoiser.dtype == torch.float32 and half.layers == model.layers
+    with torch.no_grad():
+        found, expected = (one.predict(*pass_of(model)[:2], condition_of(one, [TEXT] * 2)) for one in (half, model))
+    torch.testing.assert_close(found, expected, atol=0.02, rtol=0.02)
 
 
 @torch.no_grad()
