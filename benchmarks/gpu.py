@@ -48,27 +48,27 @@ def save_random(shape: str, folder: Path) -> Path:
     import transformers
     from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertConfig, LDMBertModel
 
-    wanted = SHAPES[shape]
+    wanted = SHAPES[shape]["parts"]
     tokenizer = transformers.CLIPTokenizer.from_pretrained(REPOSITORY / "models/backbone/tokenizer")
     tokenizer.model_max_length = 77
     torch.manual_seed(0)
     unet = diffusers.UNet2DConditionModel(**wanted["unet"])
     autoencoder: Any
     encoder: Any
-    if wanted["kind"] == "ldm":
+    if SHAPES[shape]["kind"] == "ldm":
         parts = ("vqvae", "bert")
-        autoencoder = diffusers.VQModel(**wanted["autoencoder"])
-        encoder = LDMBertModel(LDMBertConfig(vocab_size=len(tokenizer), pad_token_id=0, **wanted["encoder"]))
+        autoencoder = diffusers.VQModel(**wanted["vqvae"])
+        encoder = LDMBertModel(LDMBertConfig(vocab_size=len(tokenizer), pad_token_id=0, **wanted["bert"]))
     else:
         parts = ("vae", "text_encoder")
-        autoencoder = diffusers.AutoencoderKL(**wanted["autoencoder"])
+        autoencoder = diffusers.AutoencoderKL(**wanted["vae"])
         encoder = transformers.CLIPTextModel(
             transformers.CLIPTextConfig(
                 vocab_size=len(tokenizer),
                 bos_token_id=tokenizer.bos_token_id,
                 eos_token_id=tokenizer.eos_token_id,
                 pad_token_id=tokenizer.pad_token_id,
-                **wanted["encoder"],
+                **wanted["text_encoder"],
             )
         )
     scheduler = diffusers.DDIMScheduler(

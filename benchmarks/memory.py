@@ -1,7 +1,9 @@
 """What every stage takes of a card, counted without weights and without a GPU: `python benchmarks/memory.py`.
 
-Rows go to benchmarks/memory.json as `{stage, model, dtype, rows, peak_gib}`: every stage's defaults with Stable
-Diffusion 1.5, 2.1 (768), latent diffusion and SAM's ViT-H, rows as the product decides them (stages/models/memory.py).
+Rows go to benchmarks/memory.json as `{stage, model, dtype, rows, peak_gib, card, least_gib}`: stages' defaults, rows as
+the product decides them (stages/models/memory.py), for Stable Diffusion 1.5, 2.1 (768), latent diffusion and SAM's
+ViT-H on a card of 16 GiB, for larger families on one of 80 GiB; and the least
+that a stage takes, by one image and one row.
 
 --check runs one step of invert on this machine, on random weights in the shape of --backbone, and holds the process's
 highest memory against what is counted for the same call; the figures go to benchmarks/results.json.
@@ -38,32 +40,53 @@ from stages.models.recipe import BackboneRecipe
 from stages.reckoning import Need, of_segment_anything, of_stage
 
 HERE = Path(__file__).parent
+SMALL = ("stable-diffusion", "ldm")
+CARD, LARGE_CARD, NOTHING = 16, 80, 1e-6
+"""GiB."""
 
 
 def backbone_of(shape: str) -> BackboneRecipe:
     return BackboneRecipe(kind=SHAPES[shape]["kind"], path=shape)
 
 
-def every(card: float) -> list[Need]:
+def every() -> list[dict[str, Any]]:
     found = []
     for shape in SHAPES:
         backbone = backbone_of(shape)
+        small = backbone.kind in SMALL
         stages: list[tuple[str, str, Any]] = [
             ("invert", "invert", TextualRecipe(backbone=backbone)),
             ("invert, with entropy", "invert", TextualRecipe(backbone=backbone, entropy=Entropy())),
-            ("adapt", "adapt", LoraRecipe(backbone=backbone)),
+            *([("adapt", "adapt", LoraRecipe(backbone=backbone))] if small else []),
             *(
                 (f"attend, {kind}", "attend", validated("attend", {"kind": kind, "backbone": backbone}, AttenderRecipe))
-                for kind in ("direct", "ddim", "null-text")
+                for kind in (("direct", "ddim", "null-text") if small else ("direct",))
             ),
         ]
         for name, stage, recipe in stages:
+            card = CARD if small else LARGE_CARD
             need = of_stage(stage, recipe, card=card, shape=shape)
-            found.append(Need(**{**asdict(need), "stage": name}))
-            say(found[-1])
-    found.append(of_segment_anything("vit_h", card=card))
-    say(found[-1])
-    return found
+            least = of_stage(stage, recipe, card=NOTHING, batch=1, shape=shape)
+            found.append(row(Need(**{**asdict(need), "stage": name}), card, least))
+    sam, least = of_segment_anything("vit_h", card=CARD), of_segment_anything("vit_h", card=NOTHING, batch=1)
+    return [*found, row(sam, CARD, least)]
+
+
+def row(need: Need, card: int, least: Need) -> dict[str, Any]:
+    say(need)
+    return {**asdict(need), "card": card, "least_gib": least.peak_gib}
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    """docs/backbones.md's table: a line a model; rows of a call and GiB, and the least GiB of invert and of attend."""
+    stages = ("invert", "invert, with entropy", "attend, direct")
+    lines = ["| model | card | " + " | ".join(stages) + " | least |", "|---" * (len(stages) + 3) + "|"]
+    for model in dict.fromkeys(one["model"] for one in rows if one["stage"] == "invert"):
+        own = {one["stage"]: one for one in rows if one["model"] == model}
+        cells = [f"{own[stage]['rows']}, {own[stage]['peak_gib']:.1f}" for stage in stages]
+        least = f"{own['invert']['least_gib']:.1f}, {own['attend, direct']['least_gib']:.1f}"
+        lines.append(f"| {model} | {own['invert']['card']} | {' | '.join(cells)} | {least} |")
+    return "\n".join(lines)
 
 
 def say(need: Need) -> None:
@@ -108,9 +131,8 @@ def learned_condition(case: Case) -> object:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--card", type=float, default=16.0, help="GiB of it")
     parser.add_argument("--check", action="store_true", help="one real step on this machine instead")
-    parser.add_argument("--backbone", default="sd15", choices=tuple(SHAPES), help="of --check")
+    parser.add_argument("--backbone", default="sd15", choices=("sd15", "sd21", "ldm"), help="of --check")
     parser.add_argument("--images", type=int, default=1)
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--output", type=Path, default=HERE / "memory.json")
@@ -125,8 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.write(json.dumps(found) + "\n")
         save({"memory_check": {options.backbone: found}}, HERE / "results.json")
         return
-    rows = [asdict(one) for one in every(options.card)]
-    options.output.write_text(json.dumps(rows, indent=2) + "\n")
+    options.output.write_text(json.dumps(every(), indent=2) + "\n")
 
 
 if __name__ == "__main__":

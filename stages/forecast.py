@@ -18,7 +18,7 @@ from stages.artifacts.recipes import validated
 from stages.artifacts.results import LOGS, RESULTS, Results, log_of, seconds_of, shard_name
 from stages.attend.recipe import AttenderRecipe
 from stages.config import Workflow, stage_of
-from stages.models.published import OUTLINED, SHAPES, like
+from stages.models.published import SHAPES, like
 from stages.plan import needs
 from stages.reckoning import BATCH, CARD, Need, of_segment_anything, of_stage
 
@@ -144,7 +144,7 @@ def _need(workflow: Workflow, stage: str, recipe: Any, card: float) -> Need | No
         "batch": workflow.config.execution.batch_size.get(stage, BATCH),  # type: ignore[call-overload]
     }
     backbone = getattr(recipe, "backbone", None)
-    if backbone is not None and backbone.kind in OUTLINED and _learns(recipe):
+    if backbone is not None and _learns(recipe):
         return of_stage(stage, recipe, **options)
     sam = getattr(recipe, "model", None) if stage == "segment" else None
     return of_segment_anything(sam, **options) if sam and sam != "embedded" else None
@@ -193,11 +193,12 @@ def _size_of(stage: str, recipe: Any) -> int:
         width = {"embedded": 256}.get(recipe.backbone.kind) or _width(recipe.backbone)
         return 4 * (width * LEARNING + recipe.steps)
     if stage == "attend":
-        side = recipe.backbone.map_resolution or max(recipe.scales or {16: 1})
+        usual = 16 if recipe.backbone.kind in ("embedded", "stable-diffusion", "ldm") else 64
+        side = recipe.backbone.map_resolution or max(recipe.scales or {usual: 1})
         return 4 * WORDS * side**2
     return {"segment": TARGETS, "prompt": TARGETS, "score": TARGETS, "adapt": 0, "report": 100}.get(stage, 1) * _ROW
 
 
 def _width(backbone: Any) -> int:
-    encoder = SHAPES[like(backbone.kind, backbone.id)]["encoder"]
-    return int(encoder.get("hidden_size") or encoder["d_model"])
+    _, _, *encoders = SHAPES[like(backbone.kind, backbone.id)]["parts"].values()
+    return sum(int(one.get("hidden_size") or one["d_model"]) for one in encoders)

@@ -123,10 +123,9 @@ class _Reckoned:
         from stages.models.reading import AttentionReader
 
         model = self.model
-        reading: dict[str, Any] = {name: getattr(settings, name, None) for name in ("scales", "layers")}
-        reads = AttentionReader(
-            model, **reading, own=bool(getattr(settings, "refine", 0) or getattr(settings, "clustering", None))
-        ).reads
+        reading: dict[str, Any] = {name: getattr(settings, name, None) for name in ("scales", "layers", "reference")}
+        own = any(getattr(settings, name, None) for name in ("refine", "clustering"))
+        reads = AttentionReader(model, **reading, own=own).reads
         if learns and not any(getattr(settings, name, None) for name in ("entropy", "mask", "clustering")):
             reads = []
         latents, given = self.outline.rows(wanted, learn=learns)

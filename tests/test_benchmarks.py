@@ -89,13 +89,17 @@ def test_random_models_have_the_shape_of_the_published_ones(scripts):
     import diffusers
     import gpu
 
-    with torch.device("meta"):
-        sizes = {
-            name: sum(p.numel() for p in diffusers.UNet2DConditionModel(**shape["unet"]).parameters())
-            for name, shape in gpu.SHAPES.items()
-        }
+    from stages.models.families import FAMILIES
+
+    sizes = {}
+    for name, shape in gpu.SHAPES.items():
+        (part, (cls,)), *_ = FAMILIES[shape["kind"]].parts.items()
+        with torch.device("meta"):
+            sizes[name] = sum(p.numel() for p in getattr(diffusers, cls)(**shape["parts"][part]).parameters())
     assert sizes["sd15"] == 859_520_964  # Stable Diffusion 1.5
-    assert round(sizes["ldm"] / 1e6) == 872  # as published
+    assert sizes["sdxl"] == 2_567_463_684
+    millions = {name: round(size / 1e6) for name, size in sizes.items()}
+    assert (millions["ldm"], millions["pixart"], millions["sd35"], millions["flux"]) == (872, 611, 2243, 11901)
 
 
 @pytest.mark.parametrize("kind", ["sd15", "ldm"])
@@ -108,19 +112,19 @@ def test_random_models_load_and_invert(scripts, tmp_path, monkeypatch, kind):
     from stages.models.recipe import BackboneRecipe
 
     shape = gpu.SHAPES[kind]
+    (unet, autoencoder, encoding), parts = shape["parts"], shape["parts"]
     small = {"block_out_channels": (32, 32, 32, 32), "norm_num_groups": 8}
     encoder = {
         key: (2 if "layers" in key else 32 if key in ("d_model", "hidden_size") else value)
-        for key, value in shape["encoder"].items()
+        for key, value in parts[encoding].items()
     }
     encoder |= {"num_attention_heads": 2} if kind == "sd15" else {}
     tiny = {
-        **shape,
-        "unet": {**shape["unet"], **small, "cross_attention_dim": 32, "sample_size": 32},
-        "autoencoder": {**shape["autoencoder"], **small},
-        "encoder": encoder,
+        unet: {**parts[unet], **small, "cross_attention_dim": 32, "sample_size": 32},
+        autoencoder: {**parts[autoencoder], **small},
+        encoding: encoder,
     }
-    monkeypatch.setitem(gpu.SHAPES, kind, tiny)
+    monkeypatch.setitem(gpu.SHAPES, kind, {**shape, "parts": tiny})
     backbone = load(BackboneRecipe(kind=shape["kind"], path=str(gpu.save_random(kind, tmp_path)), dtype="bfloat16"))
     assert backbone.tokenizer.window == 77
     case = Case(backbone, 1, 2, 1)
@@ -139,3 +143,10 @@ def test_families_are_measured_at_the_size_of_tests(scripts, tmp_path, monkeypat
     table = backbones.as_markdown(written)
     assert table in (BENCHMARKS.parent / "docs" / "backbones.md").read_text()
     assert set(found) == set(written["families"]["pixart"])
+
+
+def test_the_memory_of_families_is_what_was_counted(scripts):
+    import memory
+
+    rows = json.loads((BENCHMARKS / "memory.json").read_text())
+    assert memory.as_markdown(rows) in (BENCHMARKS.parent / "docs" / "backbones.md").read_text()

@@ -95,6 +95,7 @@ def test_maps_are_those_of_a_softmax_written_out(model):
     check_maps(model)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of a sampler of diffusers
 @pytest.mark.parametrize("kind", VARIANTS)
 def test_so_it_is_with_variants(kind, tmp_path):
     folder = save_family(tmp_path / kind, kind)
@@ -102,6 +103,16 @@ def test_so_it_is_with_variants(kind, tmp_path):
     check_encodings(model, pipe)
     check_step(model, pipe)
     check_maps(model)
+
+
+def test_a_folder_of_half_precision_alone_is_the_same_model(kind, folder, recipe, model, tmp_path):
+    library(folder).to(torch.float16).save_pretrained(tmp_path, variant="fp16")
+    assert not [one for one in tmp_path.rglob("*.safetensors") if ".fp16" not in one.name]
+    half = load(BackboneRecipe(**recipe | {"path": str(tmp_path)}))
+    assert half.denoiser.dtype == torch.float32 and half.layers == model.layers
+    with torch.no_grad():
+        found, expected = (one.predict(*pass_of(model)[:2], condition_of(one, [TEXT] * 2)) for one in (half, model))
+    torch.testing.assert_close(found, expected, atol=0.02, rtol=0.02)
 
 
 @torch.no_grad()
@@ -185,6 +196,13 @@ def check_maps(model):
     weights = (contributed * whole).sum(dim=-1) / whole.square().sum(dim=-1)  # [heads, rows, cells]
     expected = torch.einsum("hrc,rhck->rkc", weights, shares[0][..., -columns:]).unflatten(-1, grid)
     torch.testing.assert_close(found_first[weighed], expected, atol=1e-5, rtol=1e-4)
+    if "query" in model.read_by_default[0].gives:
+        query = Read(names[:1], "query")
+        asked = []
+        hook = first.to_q.register_forward_hook(lambda _, inputs, output: asked.append(output))
+        _, found = model.run(latents, timesteps, condition, [query], stop=True)
+        hook.remove()
+        assert torch.equal(found[query].flatten(1, 2), asked[0])
     own = Read(names, "image-to-image")
     _, found = model.run(latents, timesteps, condition, [own], stop=True)
     assert found[own].shape == (2, cells, cells)
@@ -308,6 +326,17 @@ def test_heads_are_weighed_where_they_have_a_projection_of_their_own(recipe, mod
     given = pass_of(model)
     weighed, plain = reader(*given).cross, AttentionReader(model)(*given).cross
     assert weighed.shape == plain.shape and (weighed - plain).abs().max() > 1e-6
+
+
+def test_layers_are_weighed_by_how_they_agree_with_one(model):
+    given, first = pass_of(model), model.layers[0].name
+    weighed = AttentionReader(model, reference=first, scales={layer.side: 1.0 for layer in model.layers}, own=True)
+    alone = AttentionReader(model, scales={layer.side: 1.0 for layer in model.layers})(*given).cross
+    maps = weighed(*given)
+    assert maps.cross.shape == alone.shape and maps.own is not None and maps.cross.isfinite().all()
+    single = AttentionReader(model, layers=[model.read_by_default[0].name], reference=first, own=True)(*given).cross
+    plain = AttentionReader(model, layers=[model.read_by_default[0].name])(*given).cross
+    torch.testing.assert_close(single, plain)  # one layer has all the weight
 
 
 def test_null_text_guides_where_a_model_can_be_guided(recipe, model, tmp_path):

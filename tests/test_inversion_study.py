@@ -68,7 +68,8 @@ def test_every_variant_is_a_valid_recipe_and_one_option_away_from_the_base(base,
                     changed += [k for k in recipe if k != "backbone" and recipe[k] != original[k]]
             rate = {"lr", "steps"} if part == "steps" else {"adapter", "steps"} if part == "lora" else set()
             if part == "readings":  # some go together
-                assert changed and set(changed) <= {"heads", "rescale", "refine", "sharpen"}
+                allowed = {"heads", "rescale", "refine", "sharpen", "layers", "reference", "scales", "stretch"}
+                assert changed and set(changed) <= allowed
                 continue
             assert len(changed) == 1 or set(changed) == rate, (part, one.name, changed)
 

@@ -66,7 +66,7 @@ def _spread(encoder):
     return encoder
 
 
-def _sdxl():
+def _sdxl(scheduler: str = "DDIMScheduler", spacing: str = "leading", **options):
     import diffusers
 
     encoder, tokenizer = _clip(32)
@@ -85,6 +85,7 @@ def _sdxl():
         projection_class_embeddings_input_dim=88,
         use_linear_projection=True,
         norm_num_groups=8,
+        **options,
     )
     return diffusers.StableDiffusionXLPipeline(
         unet=unet.eval(),
@@ -93,8 +94,12 @@ def _sdxl():
         text_encoder_2=encoder_2,
         tokenizer=tokenizer,
         tokenizer_2=tokenizer_2,
-        scheduler=diffusers.DDIMScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+        scheduler=getattr(diffusers, scheduler)(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            steps_offset=1,
+            timestep_spacing=spacing,
         ),
         add_watermarker=False,
     )
@@ -211,6 +216,11 @@ def _flux(guidance: bool = True):
 
 _MAKE = {
     "sdxl": _sdxl,
+    "sdxl-turbo": partial(_sdxl, "EulerAncestralDiscreteScheduler", "trailing"),
+    # SSD-1B: no attention in the middle, and blocks of unlike depth on the way up.
+    "sdxl-ssd": partial(
+        _sdxl, mid_block_type="UNetMidBlock2D", reverse_transformer_layers_per_block=((2, 1), (1, 2), 1)
+    ),
     "pixart": _pixart,
     "pixart-alpha": _pixart_alpha,
     "sd3": _sd3,

@@ -135,10 +135,16 @@ def finer(base: Mapping[str, Any], facts: Facts) -> list[Variant]:
     return found
 
 
-def readings(base: Mapping[str, Any]) -> list[Variant]:
+def readings(base: Mapping[str, Any], facts: Facts) -> list[Variant]:
     """How what was read becomes maps: other papers' ways, alone and together. base: the attender's recipe."""
     found = [*_switched(base, "heads", ("mean", "output")), *_switched(base, "rescale", (False, True))]
     found.append(Variant("heads-and-rescale", attender={"heads": "output", "rescale": True}))
+    here = [name for name, side in facts.layers if side == facts.side]
+    scales = dict.fromkeys(sorted({side for _, side in facts.layers}), 1.0)
+    weighed = {"layers": here, "reference": facts.read[-1]}
+    found.append(Variant("layers-weighed", attender=weighed))
+    found.append(Variant("goca", attender={"heads": "output", "rescale": True, **weighed}))
+    found.append(Variant("scales-stretched", attender={"scales": scales, "stretch": True}))
     # Strengths of iSeg's: VOC's and COCO's. Refined as often as the base, or once where it is not.
     power = max(1, base["refine"])
     found += [Variant(f"sharpen-{e:g}", attender={"refine": power, "sharpen": e}) for e in (0.015, 0.2)]
@@ -178,7 +184,7 @@ def parts(
         "latent": lambda: latent(attender),
         "attention": lambda: attention(attender, facts),
         "finer": lambda: finer(attender, facts),
-        "readings": lambda: readings(attender),
+        "readings": lambda: readings(attender, facts),
         "lora": lambda: lora(inverter, few),
     }
     return {name: [BASE, *made[name]()] for name in names}

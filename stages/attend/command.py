@@ -80,9 +80,8 @@ def run(
         )
     tokenize = partial(each_class, model, template=settings.template) if settings.template is not None else None
     attender = cast(Module, implementation(settings))
-    reader = AttentionReader(
-        model, scales=settings.scales, layers=settings.layers, own=settings.refine > 0, heads=settings.heads
-    )
+    chosen_by = settings.model_dump(include={"scales", "stretch", "layers", "reference", "heads"})
+    reader = AttentionReader(model, **chosen_by, own=settings.refine > 0)
     place = inputs["samples"].images(images)
     models = {"backbone": model.record}
     writer = ShardWriter(STAGE, identity, output, inputs=inputs, models=models)
@@ -102,9 +101,11 @@ def run(
             text = own[index]["text"]
             merger = Merger(tokens, windows, list(words(text)), special=settings.special)
             tensors = merger.extents()
-            tensors["maps"] = merger([averager.mean(row) for row in windows])
-            if settings.rescale:
-                tensors["maps"] = among_content(tensors["maps"], text)
+            means = [averager.mean(row) for row in windows]
+            if settings.rescale:  # weights of heads may leave negative cells
+                tensors["maps"] = among_content(merger([one.clamp_min(0) for one in means]), text, merger.counts())
+            else:
+                tensors["maps"] = merger(means)
             if settings.keep_steps:
                 steps = zip(*(averager.steps(row) for row in windows), strict=True)
                 tensors["steps"] = np.stack([merger(one) for one in steps], axis=1)

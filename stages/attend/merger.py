@@ -43,6 +43,10 @@ class Merger:
             "end": np.asarray([*(span.end for span in self.spans), *marks], np.int32),
         }
 
+    def counts(self) -> list[int]:
+        """Of each word, how many columns its map is the mean of."""
+        return [sum(len(self.tokens.columns(row, span)) for row in self.windows) for span in self.spans]
+
     def __call__(
         self, maps: Sequence[Float[torch.Tensor, "columns height width"]]
     ) -> Float32[np.ndarray, "words height width"]:

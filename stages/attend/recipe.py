@@ -31,6 +31,9 @@ class AttenderRecipe(Recipe):
         description="Weight by resolution of cross-attention, e.g. {16: 0.7, 32: 0.3}: maps have the largest side, "
         "the others are interpolated to it. Default: the backbone's own layers alone.",
     )
+    stretch: bool = Field(
+        False, description="Stretch each resolution's maps to 0..1 before `scales` weighs them (DiffSegmenter)."
+    )
     layers: tuple[str, ...] | None = Field(
         None,
         min_length=1,
@@ -58,6 +61,11 @@ class AttenderRecipe(Recipe):
         "mean",
         description="A layer's maps: the mean of its heads'; or each head weighed at each place by how much it goes "
         "along with what the layer returns (GoCA).",
+    )
+    reference: str | None = Field(
+        None,
+        description="Weigh layers, all that are read, by how far their self-attention joins cells that are alike to "
+        "this layer, given by the beginning of its name (GoCA; on Stable Diffusion 1.5 up_blocks.2.attentions.1).",
     )
     rescale: bool = Field(
         False,

@@ -53,7 +53,7 @@ class LayerAttention(Protocol):
 
     def value(self, what: What) -> torch.Tensor:
         """image-to-text, by output, image-to-image: [rows, cells, columns]; by head: [rows, heads, cells, columns];
-        output: [rows, cells, channels]."""
+        query, output: [rows, cells, channels]."""
 
 
 class CrossAttention:
@@ -80,6 +80,9 @@ class CrossAttention:
             return by_output(self._shares, self._outputs(), projection.weight)
         if what == "output":
             return self._outputs().transpose(1, 2).flatten(2)
+        if what == "query":
+            query: torch.Tensor = self._attn.to_q(self._hidden)
+            return query.float()
         return self._shares.mean(dim=1)
 
     def _outputs(self) -> Float[torch.Tensor, "rows heads cells width"]:
@@ -192,7 +195,7 @@ class Recorder:
             )
         if read.what == "image-to-image":
             return mean
-        if read.what == "output":
+        if read.what in ("query", "output"):
             return mean.unflatten(-2, grid)
         return mean.transpose(-1, -2).unflatten(-1, grid)
 

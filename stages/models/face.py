@@ -30,10 +30,11 @@ from stages.models.tokens import Tokens
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-What = Literal["image-to-text", "image-to-text by head", "image-to-text by output", "image-to-image", "output"]
+What = Literal["image-to-text", "image-to-text by head", "image-to-text by output", "image-to-image", "query", "output"]
 """What can be read of an attention layer, for every cell of the image: the share that each context column gets of it,
 averaged over heads, or not, or weighed by how much each goes along with what the layer returns (`head_weights.py`); the
-share of each cell, averaged over heads; and what attention returns, heads side by side, before the output projection.
+share of each cell, averaged over heads; and, heads side by side, the image's queries, and what attention returns before
+the output projection.
 """
 ALL: frozenset[What] = frozenset(get_args(What))
 
@@ -99,7 +100,7 @@ def _learns(latents: torch.Tensor, condition: Condition) -> bool:
 
 Readings = Mapping[Read, torch.Tensor]
 """image-to-text, by output: [rows, columns, height, width]; by head: [rows, heads, columns, height, width];
-image-to-image: [rows, cells, cells], the cell that asks first; output: [rows, height, width, channels]."""
+image-to-image: [rows, cells, cells], the cell that asks first; query, output: [rows, height, width, channels]."""
 
 
 class DiffusionModel(ABC):

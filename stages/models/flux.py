@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.models.attention import LayerAttention
-from stages.models.face import ALL, Condition, Layer
-from stages.models.joint_attention import JointAttention
+from stages.models.face import Condition, Layer
+from stages.models.joint_attention import JOINT, JointAttention
 from stages.models.latent_model import LatentModel, Loaded, states_of
 from stages.models.noise_path import FlowPath
 from stages.models.tokens import TokenizerOf, Tokens, window_of
@@ -59,7 +59,7 @@ class FluxModel(LatentModel):
             latent_size=size,
             # A single block projects attention and feed-forward together: its heads have no projection of their own.
             layers=tuple(
-                Layer(name, grid, ALL - {"image-to-text by output"} if name.startswith("single") else ALL)
+                Layer(name, grid, JOINT - {"image-to-text by output"} if name.startswith("single") else JOINT)
                 for name in names
             ),
         )

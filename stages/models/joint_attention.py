@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from stages.models.face import What
+from stages.models.face import ALL, What
 from stages.models.head_weights import by_output
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+JOINT: frozenset[What] = ALL - {"query"}
+"""What joint layers give: their queries are turned by place, so they are not compared."""
 
 
 class JointAttention:
@@ -64,8 +67,8 @@ class JointAttention:
         if what == "output":
             return attend(self._query, self._key, self._value).transpose(1, 2).flatten(2)
         if what == "image-to-text by output":
-            outputs, shares = (attend(self._query, self._key, one) for one in (self._value, self._chosen()))
-            return by_output(shares, outputs, self._attn.to_out[0].weight)
+            outputs = attend(self._query, self._key, self._value)
+            return by_output(self._text_shares(), outputs, self._attn.to_out[0].weight)
         if what == "image-to-image":
             # A head at a time: all of them would be gigabytes at 4096 cells.
             total = torch.zeros(())
@@ -73,14 +76,23 @@ class JointAttention:
                 shares = (query @ key.transpose(1, 2) / query.shape[-1] ** 0.5).softmax(dim=-1)
                 total = total.to(shares) + shares[:, :, self._image]
             return total / self._query.shape[1]
-        by_head = attend(self._query, self._key, self._chosen())
+        by_head = self._text_shares()
         return by_head if what == "image-to-text by head" else by_head.mean(dim=1)
 
-    def _chosen(self) -> Float[torch.Tensor, "rows heads keys columns"]:
-        """Values that make the output the text's part of the softmax, which then is never made whole: one at each text
-        token's own column."""
-        rows, heads, keys, _ = self._key.shape
-        return torch.eye(keys, device=self._key.device)[:, self._text].expand(rows, heads, -1, -1)
+    def _text_shares(self) -> Float[torch.Tensor, "rows heads cells columns"]:
+        """The text's part of the softmax, which itself is never made whole: attention to values that are one at each
+        text token's own column. Fused kernels take values as wide as the queries, so columns come in such parts."""
+        rows, heads, keys, width = self._key.shape
+        chosen = torch.eye(keys, device=self._key.device)[:, self._text]
+        columns = chosen.shape[1]
+        chosen = torch.nn.functional.pad(chosen, (0, -columns % width))
+        parts = [
+            torch.nn.functional.scaled_dot_product_attention(
+                self._query, self._key, one.contiguous().expand(rows, heads, -1, -1)
+            )
+            for one in chosen.split(width, dim=1)
+        ]
+        return torch.cat(parts, dim=-1)[..., :columns]
 
 
 def _heads(attn: Any, states: torch.Tensor) -> torch.Tensor:

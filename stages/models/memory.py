@@ -60,6 +60,8 @@ class _Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         args, kwargs = tree_map(self._stand_in, (args, kwargs or {}))
+        if str(kwargs.get("device")) == "meta":  # where a weight is that stands in
+            kwargs["device"] = torch.device("cpu")
         made = func(*args, **kwargs)
         for one in tree_leaves(made):
             if isinstance(one, torch.Tensor) and id(storage := one.untyped_storage()) not in self._known:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,11 +15,11 @@ from stages.artifacts.errors import AnywordError
 from stages.models.diffusion import advice_of, choose_layers, locate
 from stages.models.face import Condition
 from stages.models.families import FAMILIES
-from stages.models.latent_model import Loaded
+from stages.models.latent_model import LatentModel, Loaded
+from stages.models.memory import counted
 from stages.models.published import SHAPES, like
 from stages.models.recipe import EMBEDDED_BACKBONE, BackboneRecipe
 from stages.models.sam import SegmentAnything
-from stages.models.unet import UNetModel
 
 META = torch.device("meta")
 
@@ -28,24 +28,29 @@ META = torch.device("meta")
 class Outline:
     """A diffusion model."""
 
-    model: UNetModel
+    model: LatentModel
     name: str
     """Whose size it has."""
     dtype: str
-    """Of its UNet, as on a GPU that has bfloat16."""
+    """Of its denoiser, as on a GPU that has bfloat16."""
 
     def rows(self, count: int, *, learn: bool) -> tuple[torch.Tensor, Condition]:
         """What a pass of so many rows is given."""
-        config = self.model.unet.config
-        latents = torch.empty(1, config.in_channels, *self.model.latent_size, device=META).expand(count, -1, -1, -1)
-        columns = self.model.empty.encodings[0].input_ids.shape[1]
-        context = torch.empty(count, columns, config.cross_attention_dim, device=META)
-        return latents, Condition(context.requires_grad_(learn))
+        model = self.model
+        channels = int(model.autoencoder.config.latent_channels)
+        latents = torch.empty(1, channels, *model.latent_size, device=META).expand(count, -1, -1, -1)
+        said: list[Condition] = []
+        with torch.no_grad():  # with fakes, since encoders look at values of masks
+            counted(lambda: said.append(model.condition(model.empty, model.embed(model.empty)).repeat(count)))
+        context, *others = (
+            torch.empty(one.shape, dtype=one.dtype, device=META) for one in (said[0].context, *said[0].extras.values())
+        )
+        return latents, Condition(context.requires_grad_(learn), dict(zip(said[0].extras, others, strict=True)))
 
 
 def backbone(recipe: BackboneRecipe, shape: str | None = None) -> Outline:
-    """A diffusion model of the OUTLINED: of its own size by its folder's configurations; or, where it is not on this
-    machine or `shape` says so, of that of one of SHAPES."""
+    """A diffusion model: of its own size by its folder's configurations; or, where it is not on this machine or `shape`
+    says so, of that of one of SHAPES."""
     import diffusers
     import transformers
 
@@ -57,27 +62,42 @@ def backbone(recipe: BackboneRecipe, shape: str | None = None) -> Outline:
             folder = locate(recipe.model_copy(update={"offline": True}))
         except AnywordError:
             folder = None
-    options = _of_folder(folder, recipe.kind) if folder else sizes
-    tokenizer = transformers.AutoTokenizer.from_pretrained(
-        folder / "tokenizer" if folder else REPOSITORY / EMBEDDED_BACKBONE / "tokenizer", local_files_only=True
-    )
-    if folder is None:
-        tokenizer.model_max_length = options["encoder"]["max_position_embeddings"]
-    with META:
-        unet = diffusers.UNet2DConditionModel.from_config(options["unet"]).to(getattr(torch, _dtype(recipe)))
-        kind = diffusers.VQModel if recipe.kind == "ldm" else diffusers.AutoencoderKL
-        autoencoder = kind.from_config(options["autoencoder"])
-        ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-        encoder = _encoder(recipe.kind, {"vocab_size": len(tokenizer), **ids, **options["encoder"]})
+    family, place = FAMILIES[recipe.kind], folder or REPOSITORY / EMBEDDED_BACKBONE
+    index = json.loads((folder / "model_index.json").read_text()) if folder else {}
+    denoiser, autoencoder, *_ = family.parts
+    modules, tokenizers = {}, {}
+    for part in family.held(index) if folder else sizes["parts"]:
+        if part not in family.parts:
+            continue
+        if folder:
+            name, options = index[part][1], json.loads((folder / part / "config.json").read_text())
+        else:
+            name, options = family.parts[part][-1 if recipe.kind == "ldm" else 0], sizes["parts"][part]
+        if part in (denoiser, autoencoder):
+            with META:
+                modules[part] = getattr(diffusers, name).from_config(options)
+            continue
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            place / (family.tokenizers[part] if folder else "tokenizer"), local_files_only=True
+        )
+        if folder is None:
+            tokenizer.model_max_length = options.get("max_position_embeddings", 512)  # T5 names none
+        ids = {name: getattr(tokenizer, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        with META:
+            modules[part] = _encoder(name, {"vocab_size": len(tokenizer), **ids, **options})
+        tokenizers[part] = tokenizer
+    for one in modules[denoiser].state_dict(keep_vars=True).values():  # as files are loaded: what they hold, no more
+        one.data = one.data.to(getattr(torch, _dtype(recipe)))
     advice = advice_of(folder) if folder else None
-    model = UNetModel(
+    module, _, name = family.model.partition(".")
+    model: LatentModel = getattr(importlib.import_module(f"stages.models.{module}"), name)(
         Loaded(
             recipe=recipe,
             record=ModelRecord(id=recipe.id, sha256=""),
-            folder=folder or REPOSITORY / EMBEDDED_BACKBONE,  # for its scheduler, which takes no memory
-            pipeline="",
-            modules=dict(zip(FAMILIES[recipe.kind].parts, (unet, autoencoder, encoder), strict=True)),
-            tokenizers={tuple(FAMILIES[recipe.kind].parts)[2]: tokenizer},
+            folder=place,  # for its scheduler, which takes no memory
+            pipeline=str(index.get("_class_name", "")),
+            modules=modules,
+            tokenizers=tokenizers,
             device=META,
             world=advice.world if advice else None,
         )
@@ -103,16 +123,10 @@ def _dtype(recipe: BackboneRecipe) -> str:
     return auto if recipe.dtype == "auto" else recipe.dtype
 
 
-def _of_folder(folder: Path, kind: str) -> dict[str, Any]:
-    names = zip(("unet", "autoencoder", "encoder"), FAMILIES[kind].parts, strict=True)
-    return {name: json.loads((folder / part / "config.json").read_text()) for name, part in names}
-
-
-def _encoder(kind: str, options: dict[str, Any]) -> torch.nn.Module:
+def _encoder(name: str, options: dict[str, Any]) -> torch.nn.Module:
     import transformers
-    from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertConfig, LDMBertModel
+    from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertModel
 
-    if kind == "ldm":
-        bert: torch.nn.Module = LDMBertModel(LDMBertConfig(**options))
-        return bert
-    return transformers.CLIPTextModel(transformers.CLIPTextConfig(**options))
+    cls: Any = LDMBertModel if name == "LDMBertModel" else getattr(transformers, name)
+    encoder: torch.nn.Module = cls(cls.config_class(**options))
+    return encoder

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from stages.artifacts.errors import AnywordError
 from stages.models.diffusion import choose_layers
-from stages.models.face import Condition, DiffusionModel, Layer, Read, What
+from stages.models.face import Condition, DiffusionModel, Layer, Read, Readings, What
+from stages.models.layer_weights import layer_weights
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -31,25 +32,31 @@ class AttentionMaps:
 
 
 class AttentionReader:
-    """Runs passes of a model and reads maps: `scales` weighs resolutions, `own` adds self-attention."""
+    """Runs passes of a model and reads maps: `scales` weighs resolutions, `reference` layers, `own` adds
+    self-attention."""
 
     def __init__(
         self,
         model: DiffusionModel,
         *,
         scales: Mapping[int, float] | None = None,
+        stretch: bool = False,
         layers: Sequence[str] | None = None,
+        reference: str | None = None,
         own: bool = False,
         heads: Literal["mean", "output"] = "mean",
     ) -> None:
         """scales: weight by the longer side of the grid; the result has the largest grid, the others interpolated to
-        it. Default: the model's own layers alone. layers: beginnings of names of those to read at each side; default:
-        at the default's side the model's, elsewhere every one. own: also self-attention at the largest side, that
-        beside the default's layers, whatever `layers` says: which layers know words does not say which know structure.
-        heads: how those of a layer are put together, 'output' by GoCA's weights. AnywordError where no layer is left at
-        a side, a name fits none, or a layer does not give what is read.
+        it. Default: the model's own layers alone. stretch: each resolution's maps to 0..1 before they are weighed.
+        layers: beginnings of names of those to read at each side; default: at the default's side the model's, elsewhere
+        every one. reference: the beginning of the name of the layer by whose features all that are read are weighed
+        (`layer_weights`): its queries, or what it returns where image and text share one softmax. own: also
+        self-attention at the largest side, that beside the default's layers, whatever `layers` says: which layers know
+        words does not say which know structure. heads: how those of a layer are put together, 'output' by GoCA's
+        weights. AnywordError where no layer is left at a side, a name fits none, or a layer does not give what is read.
         """
         self.model = model
+        self._stretch = stretch
         default = model.read_by_default
         scales = {default[0].side: 1.0} if scales is None else scales
 
@@ -61,20 +68,27 @@ class AttentionReader:
         chosen = {side: at(side, layers) for side in scales}
         total = sum(scales.values())
         what: What = "image-to-text" if heads == "mean" else "image-to-text by output"
-        self._text = {
-            side: (Read(tuple(one.name for one in chosen[side]), what), weight / total)
+        # Layers whose weights are not known beforehand are read one by one.
+        parts = {side: [[one] for one in some] if reference else [some] for side, some in chosen.items()}
+        self._text = [
+            (Read(tuple(one.name for one in some), what), weight / total)
             for side, weight in scales.items()
-        }
+            for some in parts[side]
+        ]
         self.grid = chosen[max(scales)][0].grid
         """Rows and columns of the maps."""
         beside = at(max(scales), None)
         self._own = Read(tuple(one.name for one in beside), "image-to-image") if own else None
-        for name in (layer.name for own_layers in chosen.values() for layer in own_layers if what not in layer.gives):
+        every = [layer for some in chosen.values() for layer in some]
+        for name in (layer.name for layer in every if what not in layer.gives):
             raise AnywordError(
                 f"backbone {model.record.id}: layer {name} gives no {what}.",
                 remedy="Choose heads: mean, or other layers.",
             )
-        self.reads = [read for read, _ in self._text.values()] + ([self._own] if self._own else [])
+        self._agreement = _Agreement.with_layer(model, reference, every) if reference else None
+        wanted = [read for read, _ in self._text] + ([self._own] if self._own else [])
+        wanted += [self._agreement.features, *self._agreement.own] if self._agreement else []
+        self.reads = list(dict.fromkeys(wanted))
 
     def __call__(
         self,
@@ -101,13 +115,46 @@ class AttentionReader:
         self, latents: torch.Tensor, timesteps: torch.Tensor, condition: Condition, *, stop: bool
     ) -> tuple[AttentionMaps, torch.Tensor | None]:
         predicted, found = self.model.run(latents, timesteps, condition, self.reads, stop=stop)
+        given = [weight for _, weight in self._text]
+        weights: Sequence[Any] = self._agreement.weights(found, given) if self._agreement else given
         total = torch.zeros(())
-        for read, weight in self._text.values():
+        for (read, _), weight in zip(self._text, weights, strict=True):
             maps = found[read]
             if maps.shape[-2:] != self.grid:
                 maps = torch.nn.functional.interpolate(maps, size=self.grid, mode="bilinear", align_corners=False)
+            if self._stretch:
+                low, high = maps.amin(dim=(-2, -1), keepdim=True), maps.amax(dim=(-2, -1), keepdim=True)
+                maps = (maps - low) / (high - low).clamp_min(1e-12)
             total = total.to(maps) + weight * maps
         return AttentionMaps(total, found[self._own] if self._own else None), predicted
+
+
+@dataclass(frozen=True)
+class _Agreement:
+    """What layers are weighed by."""
+
+    features: Read
+    own: tuple[Read, ...]
+    grids: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def with_layer(cls, model: DiffusionModel, beginning: str, layers: Sequence[Layer]) -> _Agreement:
+        """The features of the model's first layer whose name begins so, and the self-attention of each of `layers`."""
+        found = [one for one in model.layers if one.name == beginning or one.name.startswith(beginning + ".")]
+        if not found:
+            raise AnywordError(
+                f"backbone {model.record.id}: no layer's name begins with '{beginning}'.",
+                remedy=f"It has: {', '.join(one.name for one in model.layers)}.",
+            )
+        features = Read((found[0].name,), "query" if "query" in found[0].gives else "output")
+        own = tuple(Read((one.name,), "image-to-image") for one in layers)
+        return cls(features, own, tuple(one.grid for one in layers))
+
+    def weights(self, found: Readings, given: Sequence[float]) -> list[Float[torch.Tensor, "rows 1 1 1"]]:
+        """Of each layer, with what its resolution is given; they add up to 1."""
+        own = layer_weights(found[self.features], [found[one] for one in self.own], self.grids)
+        own = own * torch.tensor(given).to(own)[:, None]
+        return list((own / own.sum(dim=0).clamp_min(1e-12))[:, :, None, None, None])
 
 
 def refine(
@@ -134,10 +181,10 @@ def refine(
 
 
 def sharpened(own: Float[torch.Tensor, "cells cells"], strength: float) -> Float[torch.Tensor, "cells cells"]:
-    """Self-attention whose entropy is reduced (iSeg, entropy-reduced self-attention): with S in units of its largest
-    value, max(0, S + e log10(e S)), e the strength, each row brought back to sum 1. Weak ties between unlike cells go
-    first. A row that keeps none stays as it was."""
-    share = own / own.amax().clamp_min(1e-12)
+    """Self-attention whose entropy is reduced (iSeg, entropy-reduced self-attention): with S in units of the largest
+    share that any cell gives to the same one, max(0, S + e log10(e S)), e the strength, each row brought back to sum 1.
+    Weak ties between unlike cells go first. A row that keeps none stays as it was."""
+    share = own / own.amax(dim=0).clamp_min(1e-12)
     kept = (share + strength * (math.e * share.clamp_min(1e-30)).log10()).clamp_min(0)
     total = kept.sum(dim=1, keepdim=True)
     return torch.where(total > 0, kept / total.clamp_min(1e-12), own)

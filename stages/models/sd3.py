@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.models.attention import LayerAttention
-from stages.models.face import ALL, Condition, Layer
-from stages.models.joint_attention import JointAttention
+from stages.models.face import Condition, Layer
+from stages.models.joint_attention import JOINT, JointAttention
 from stages.models.latent_model import LatentModel, Loaded, states_of
 from stages.models.noise_path import FlowPath
 from stages.models.tokens import TokenizerOf, Tokens, window_of
@@ -57,7 +57,7 @@ class Sd3Model(LatentModel):
             latent_size=size,
             # A block's attn2, where it has one, is the image's own attention once more.
             layers=tuple(
-                Layer(f"transformer_blocks.{n}.attn", grid, ALL) for n in range(len(transformer.transformer_blocks))
+                Layer(f"transformer_blocks.{n}.attn", grid, JOINT) for n in range(len(transformer.transformer_blocks))
             ),
         )
 
