@@ -110,11 +110,6 @@ def test_configurations_of_studies_hold_together(path):
     assert set(config["targets"]) <= set(config["experiments"])
 
 
-def test_ten_steps_are_the_embedded_recipe_with_more_steps():
-    inverters = complete_config(ROOT / "workflow" / "studies" / "embedded.yaml")["inverters"]
-    assert inverters["ten"] == {**inverters["embedded"], "steps": 10}
-
-
 def test_every_top_key_of_the_demo_is_explained():
     lines = (ROOT / "config.yaml").read_text().splitlines()
     for number, line in enumerate(lines):

@@ -67,5 +67,5 @@ def test_the_shipped_weights_fit_the_world_as_it_is_drawn():
     figures = evaluate.backbone(FOLDER, 12, "val")
     assert figures["noun_pointing"] > 0.8
     assert figures["colour_pointing"] > 0.8
-    assert figures["noun_map_iou"] > 0.55
+    assert figures["noun_map_iou"] > 0.5
     assert figures["vae_psnr"] == pytest.approx(29, abs=2)

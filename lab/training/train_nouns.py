@@ -56,5 +56,8 @@ _MORE = replace(
     rate=(5e-4, 2e-5),
 )
 """More scenes: what had been learned held less well on scenes that training had not seen."""
-PHASES: tuple[Phase, ...] = (_FIRST, _PART, _STRONG, _STRONGER, _PEAKS, _WIDER, _TOGETHER, _MORE)
-"""As the weights were made, but for the first 250 steps: batches of 16, supervision .06, 35 % full captions."""
+_INCOMPLETE = replace(_MORE, until=20500, spread=-0.03, rate=(2e-4, 2e-5))
+"""Maps less whole, so that inversion has something to add."""
+PHASES: tuple[Phase, ...] = (_FIRST, _PART, _STRONG, _STRONGER, _PEAKS, _WIDER, _TOGETHER, _MORE, _INCOMPLETE)
+"""As the weights were made, but for the first 250 steps: batches of 16, supervision .06, 35 % full captions. Those
+shipped are seven parts of step 20000's and three of the last step's."""
