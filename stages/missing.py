@@ -8,6 +8,7 @@ from typing import Any
 from stages.artifacts.recipes import Options, Weights, marked
 from stages.config import Workflow
 from stages.models.hub import on_disk
+from stages.plan import needs
 
 
 def absent(workflow: Workflow, experiment: str) -> list[str]:
@@ -33,6 +34,26 @@ def absent(workflow: Workflow, experiment: str) -> list[str]:
         for one in _missing(workflow.models[section][name]):
             models.setdefault(one, f"{section}.{name}: {one}")
     return [*found, *models.values(), *_parser(workflow.recipes["parsers"][chosen.parser])]
+
+
+def embedded_elsewhere(workflow: Workflow, experiment: str) -> str | None:
+    """What to say where an embedded model would be used on other images than its own world's; else None."""
+    chosen = workflow.experiment(experiment)
+    if workflow.recipes["datasets"][chosen.dataset]["kind"] == "world":
+        return None
+    inverter = workflow.models["inverters"][chosen.inverter]
+    segmenter: Any = workflow.models["segmenters"][chosen.segmenter]
+    embedded = [
+        name
+        for name, own in (
+            ("backbone", getattr(getattr(inverter, "backbone", None), "kind", None) == "embedded"),
+            ("SAM", getattr(segmenter, "model", None) == "embedded" and segmenter.checkpoint is None),
+        )
+        if own and (name == "SAM" or "maps" in needs(workflow, experiment))
+    ]
+    if not embedded:
+        return None
+    return f"the embedded {' and '.join(embedded)} know only drawn shapes: on photographs the masks mean nothing"
 
 
 def _missing(recipe: Options) -> Iterator[str]:

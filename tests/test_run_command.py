@@ -21,6 +21,7 @@ from stages.artifacts.results import Results
 from stages.cli import app
 from stages.config import Workflow, complete_config
 from stages.explain import explain
+from stages.missing import embedded_elsewhere
 from stages.report.command import run as report
 
 invoke = CliRunner().invoke
@@ -132,6 +133,24 @@ def test_what_is_missing_is_said_before_work_starts(tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0
     assert "experiment photos: not on this machine: segmenters.vit_h: checkpoint 'sam_vit_h_4b8939.pth'" in done.stderr
+    assert "embedded" not in done.stderr
+
+
+def test_an_embedded_model_on_photographs_is_named(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    invoke(app, ["init", str(tmp_path)])
+    config = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    config["experiments"]["photos"].update(inverter="embedded", segmenter="embedded")
+
+    def said(**choices):
+        own = {**config, "experiments": {"photos": {**config["experiments"]["photos"], **choices}}}
+        (tmp_path / "other.yaml").write_text(yaml.safe_dump(own))
+        return embedded_elsewhere(Workflow(complete_config(tmp_path / "other.yaml")), "photos")
+
+    assert said().startswith("the embedded backbone and SAM know only drawn shapes")
+    assert said(segmenter="vit_h").startswith("the embedded backbone know")
+    assert said(inverter="sd15", segmenter="vit_h") is None
+    assert said(dataset="demo") is None
 
 
 def test_reasons_are_grouped_by_kind_with_the_command():

@@ -1,6 +1,7 @@
 """`anyword segment`: one image and one sentence, with models given by path."""
 
 import json
+import re
 
 import pytest
 from tiny_models import save_tiny
@@ -51,7 +52,9 @@ def test_masks_overlay_coco_and_page_and_what_is_unchanged_is_kept(scene, caplog
             assert sum(mask.histogram()[1:]) == one["area"]
     with Image.open(out / "overlay.png") as overlay:
         assert overlay.size == (120, 90)
-    assert (out / "stages" / "image" / "experiments" / "spacy" / "report" / "index.html").stat().st_size > 0
+    leads = re.search(r'href="([^"#]+)#id=image"', (out / "index.html").read_text())
+    assert (out / leads[1]).is_file() and "refresh" in (out / "index.html").read_text()
+    assert "English" not in done.stderr
 
     # Another sentence in the same folder: nothing of the first stays, and what is said twice is one category.
     assert run(scene, "a red circle and a red circle").exit_code == 0
@@ -65,6 +68,12 @@ def test_masks_overlay_coco_and_page_and_what_is_unchanged_is_kept(scene, caplog
     before = embeddings.stat().st_mtime_ns
     assert run(scene, text, "--parser", "spacy").exit_code == 0
     assert embeddings.stat().st_mtime_ns == before
+
+
+def test_a_sentence_in_another_language_says_that_the_parser_is_english(scene, tmp_path):
+    done = run(scene, "ein Kreis und ein Stern", "--out", str(tmp_path))
+    assert done.exit_code == 0
+    assert done.stderr.count("the text does not look English; the parsers here are English ones") == 1
 
 
 def test_errors_are_one_line_with_the_remedy(scene):

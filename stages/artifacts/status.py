@@ -53,6 +53,8 @@ class Progress:
     """Done."""
     failed: int = 0
     """Samples, in the shards done."""
+    failing: list[str] = field(default_factory=list)
+    """Shards that have such."""
     seconds_a_sample: float | None = None
     """Median over finished shards."""
     eta: float | None = None
@@ -135,8 +137,10 @@ def _dataset(
         one = Progress(results.folder.name, stage, name, 1 if whole else shards)
         own = [str(folder)] if whole else _numbered(folder, shards)
         read = dict(zip(own, _each(_read, own), strict=True))
-        for shard in read.values():
+        for path, shard in read.items():
             _count(one, shard)
+            if shard.failed:
+                one.failing.append(Path(path).name)
             if shard.sha256:
                 old = versions.get(stage, shard.version) != shard.version or not shard.inputs <= known
                 one.stale += old or bool(replaced(results.folder.name, stage, name, shard.models))

@@ -36,7 +36,6 @@ class Summary:
             "experiment": self.experiment,
             "done": self.done,
             "failed": len(self.failed),
-            "unfinished": self.unfinished,
             "reasons": reasons,
         }
 
@@ -48,10 +47,10 @@ class Summary:
         return [head, *told(grouped(self.failed), self.done)]
 
 
-def summary(results: Results, experiment: str) -> Summary:
-    """What is there of an experiment's results, shard by shard."""
+def summary(results: Results, experiment: str, shards: Iterable[str] | None = None) -> Summary:
+    """What is there of an experiment's results, shard by shard; of these shards only, where some are named."""
     found = Summary(experiment)
-    for name in results.shards():
+    for name in results.shards() if shards is None else shards:
         try:
             shard = open_shard(results, experiment, name)
         except ArtifactError:

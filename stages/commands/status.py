@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from stages.artifacts.errors import AnywordError
-from stages.artifacts.results import RESULTS, WHOLE, datasets
+from stages.artifacts.results import RESULTS, WHOLE, Results
 from stages.artifacts.status import Progress, workers
 from stages.artifacts.status import status as progress_of
 from stages.artifacts.summary import lifeless, summary
@@ -39,13 +39,18 @@ def status(
     found = progress_of(folder, versions=versions, replaced=Models(folder).replaced)
     if not found:
         raise AnywordError(f"{folder}: no results here.", remedy="Run `snakemake -c2` first.")
-    fared = [(one, summary(one, name)) for one in datasets(folder) for name in one.experiments()]
+    fared = []  # of shards in which a sample failed: of ten thousand that went well, nothing more is to be read
+    for one in found:
+        if one.stage == "segment" and one.done:
+            own = summary(Results(folder / one.dataset), one.name, one.failing)
+            own.done, own.unfinished = one.samples, []
+            fared.append((one.dataset, own))
     at_work = workers(folder)
     runs = cluster.runs_in(folder.resolve().parent)
     if as_json:
         values = {
             "stages": [dataclasses.asdict(one) for one in found],
-            "experiments": [{"dataset": one.folder.name, **found.as_dict()} for one, found in fared],
+            "experiments": [{"dataset": dataset, **own.as_dict()} for dataset, own in fared],
             "claims": [{**dataclasses.asdict(one), "folder": str(one.folder)} for one in at_work],
             "slurm": runs,
         }
@@ -64,11 +69,11 @@ def status(
             "ETA",
         )
         _table([columns, *(_row(one) for one in found)])
-        for results, own in fared:
+        for dataset, own in fared:
             if own.failed:
-                typer.echo("\n".join([f"{results.folder.name}: {own.lines()[0]}", *own.lines()[1:]]))
-        for one in at_work:
-            typer.echo(f"{one.folder}: {one.who}{'' if one.alive else ', gone: the next run takes over'}")
+                typer.echo("\n".join([f"{dataset}: {own.lines()[0]}", *own.lines()[1:]]))
+        for worker in at_work:
+            typer.echo(f"{worker.folder}: {worker.who}{'' if worker.alive else ', gone: the next run takes over'}")
         for run, jobs in runs.items():
             typer.echo(f"SLURM run {run} has {len(jobs)} jobs. If its head is lost: scancel --name {run}")
     if cancel:

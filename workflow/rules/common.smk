@@ -24,7 +24,7 @@ from stages.artifacts.results import (
 from stages.config import NAME, Workflow, stage_of
 from stages.current import keep_config
 from stages.environment import jobs_run_code_of
-from stages.missing import absent
+from stages.missing import absent, embedded_elsewhere
 from stages.plan import needs
 from stages.weights import Weights
 
@@ -37,11 +37,16 @@ except AnywordError as error:
 
 
 def tell_missing():
-    """What the unfinished targets need that is not here. Said and no more: a cluster's nodes may have it."""
+    """What the unfinished targets need that is not here, and models that their images are not for. Said and no more: a
+    cluster's nodes may have it, and a test may mean it."""
     for name in wf.config.targets:
         page = Results(RESULTS / wf.experiment(name).dataset).report(name)
-        for one in [] if page.is_file() else absent(wf, name):
+        if page.is_file():
+            continue
+        for one in absent(wf, name):
             print(f"experiment {name}: not on this machine: {one}", file=sys.stderr)
+        if said := embedded_elsewhere(wf, name):
+            print(f"experiment {name}: {said}", file=sys.stderr)
 
 
 if workflow.is_main_process:
