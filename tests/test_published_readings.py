@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stages.artifacts import AnywordError, ModelRecord
-from stages.attend.rescaling import rescaled
+from stages.attend.rescaling import rescaled, stretched
 from stages.models.face import ALL, Condition, Layer
 from stages.models.head_weights import by_output
 from stages.models.reading import AttentionReader, refine
@@ -69,6 +69,15 @@ def test_words_are_rescaled_as_goca_rescales_them(goca):
     """Two words of the prompt, of one token and of two."""
     words = torch.stack([goca[1], goca[[3, 4]].mean(dim=0)])
     close(rescaled(words, torch.tensor([1, 2])), RECORDED["goca"]["rescaled"])
+
+
+def test_rescaled_maps_are_refined_as_goca_refines_them():
+    maps = torch.tensor(RECORDED["goca"]["rescaled"]).view(2, 8, 8)
+    close(stretched(refine(maps, goca_own(), 2)), RECORDED["goca"]["refined"])
+
+
+def goca_own():
+    return torch.randn(64, 64, generator=torch.Generator().manual_seed(22)).mul(3).softmax(-1)
 
 
 def test_self_attention_is_sharpened_and_followed_as_iseg_does():

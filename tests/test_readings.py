@@ -63,7 +63,7 @@ def test_content_is_told_by_the_texts_own_words():
     maps = drawn(4, 6, 6).abs()  # "the", "red", "disk", and a mark
     found = among_content(maps.numpy(), "the red disk", [1, 1, 2])
     expected = rescaled(maps, torch.tensor([0, 1, 2, 0]))
-    torch.testing.assert_close(torch.from_numpy(found), expected)
+    torch.testing.assert_close(found, expected)
 
 
 def test_sharpening_is_isegs_formula():

@@ -58,7 +58,7 @@ class Averager:
             if self.keep:
                 self._steps[n].setdefault(timestep, []).append(cross[row].float().cpu())
 
-    def mean(self, image: int) -> Float[torch.Tensor, "columns height width"]:
+    def mean(self, image: int, *, refined: bool = True) -> Float[torch.Tensor, "columns height width"]:
         """The mean map of each context column of one image, in float32 on the CPU; AnywordError if none was added."""
         if self._sum is None or not self._count[image]:
             raise AnywordError(
@@ -66,11 +66,18 @@ class Averager:
                 remedy="Widen the attender's timesteps, or give it more steps.",
             )
         maps = (self._sum[image] / self._count[image]).float()
-        if self.power:
-            if self._own is None:
-                raise ValueError("refinement needs self-attention, and none was read")
-            maps = refine(maps, self._own[image] / self._count[image], self.power, self.sharpen)
-        return maps.cpu()
+        return self.refined(maps, [image]) if refined else maps.cpu()
+
+    def refined(
+        self, maps: Float[torch.Tensor, "columns height width"], images: Sequence[int]
+    ) -> Float[torch.Tensor, "columns height width"]:
+        """Maps spread `power` times along the mean self-attention of some passes (those of one text's windows)."""
+        if not self.power:
+            return maps.cpu()
+        if self._own is None:
+            raise ValueError("refinement needs self-attention, and none was read")
+        own = sum((self._own[n] / self._count[n] for n in images[1:]), self._own[images[0]] / self._count[images[0]])
+        return refine(maps.to(own), own / len(images), self.power, self.sharpen).cpu()
 
     def steps(self, image: int) -> Float[torch.Tensor, "steps columns height width"]:
         """Each timestep's map, rising in time, the mean over its noises; not refined."""

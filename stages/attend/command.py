@@ -50,7 +50,7 @@ def run(
     dict. ArtifactError where the embeddings were learned with another backbone or adapter.
     """
     from stages.attend.merger import Merger
-    from stages.attend.rescaling import among_content
+    from stages.attend.rescaling import among_content, stretched
     from stages.learning.classes import each_class
     from stages.learning.conditioning import conditioned
     from stages.models import records
@@ -101,9 +101,11 @@ def run(
             text = own[index]["text"]
             merger = Merger(tokens, windows, list(words(text)), special=settings.special)
             tensors = merger.extents()
-            means = [averager.mean(row) for row in windows]
-            if settings.rescale:  # weights of heads may leave negative cells
-                tensors["maps"] = among_content(merger([one.clamp_min(0) for one in means]), text, merger.counts())
+            means = [averager.mean(row, refined=not settings.rescale) for row in windows]
+            if settings.rescale:
+                # Weights of heads may leave negative cells. What was compared is then refined, as GoCA does.
+                maps = among_content(merger([one.clamp_min(0) for one in means]), text, merger.counts())
+                tensors["maps"] = stretched(averager.refined(maps, windows)).numpy()
             else:
                 tensors["maps"] = merger(means)
             if settings.keep_steps:

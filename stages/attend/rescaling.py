@@ -29,19 +29,23 @@ def rescaled(
     """
     counts = tokens.to(maps) if tokens.any() else torch.ones_like(maps[:, 0, 0])
     total = torch.einsum("w,whx->hx", counts, maps)
-    smooth = _blurred(maps / total.clamp_min(1e-12))
-    low, high = smooth.amin(dim=(1, 2), keepdim=True), smooth.amax(dim=(1, 2), keepdim=True)
-    return (smooth - low) / (high - low).clamp_min(1e-12)
+    return stretched(_blurred(maps / total.clamp_min(1e-12)))
+
+
+def stretched(maps: Float[torch.Tensor, "words height width"]) -> Float[torch.Tensor, "words height width"]:
+    """Each map's lowest cell at 0 and its highest at 1."""
+    low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
+    return (maps - low) / (high - low).clamp_min(1e-12)
 
 
 def among_content(
     maps: Float32[np.ndarray, "words height width"], text: str, tokens: Sequence[int]
-) -> Float32[np.ndarray, "words height width"]:
+) -> Float[torch.Tensor, "words height width"]:
     """`rescaled` maps of a text's words, in their order, each of so many tokens; what comes after them (marks) is no
     content."""
     own = [count * is_content(span.of(text)) for span, count in zip(words(text), tokens, strict=True)]
     counts = torch.tensor(own + [0] * (len(maps) - len(own)))
-    return rescaled(torch.from_numpy(maps), counts).numpy()
+    return rescaled(torch.from_numpy(maps), counts)
 
 
 def _blurred(maps: Float[torch.Tensor, "words height width"]) -> Float[torch.Tensor, "words height width"]:
