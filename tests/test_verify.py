@@ -31,9 +31,11 @@ def base(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(base, tmp_path_factory):
-    """Two datasets that went through every stage: a folder's, and one of drawn images with truth, adapter and score."""
+    """Three datasets that went through every stage: a folder's, a list of classes by InvSeg, and one of drawn images
+    with truth, adapter and score."""
     root = tmp_path_factory.mktemp("whole") / "results"
     run(base, root / "photos", ROWS)
+    label(base, tmp_path_factory.mktemp("labels"), root / "labels")
     drawn = root / "drawn"
     shards = write_results(drawn)
     named = {"experiment": "toy", "shards": shards, "parser": "truth", "inverter": "toy", "attender": "toy"}
@@ -47,6 +49,18 @@ def whole(base, tmp_path_factory):
     weights = {"adapter_model.safetensors": b"weights", "adapter_config.json": b"{}"}
     adapter.publish({name: partial(_write, data) for name, data in weights.items()})
     return root
+
+
+def label(base, folder, root):
+    """Label maps by InvSeg, whose embeddings are the encoder's output, with the maps of every step."""
+    config = json.loads((base / "config.json").read_text())
+    config["inverters"]["tiny"] = {"kind": "invseg", "backbone": "tiny", "steps": 2}
+    config["attenders"]["tiny"]["keep_steps"] = True
+    config["segmenters"]["tiny"] = {"kind": "argmax"}
+    (folder / "config.json").write_text(json.dumps(config))
+    made = run(folder, root, [("a", "circle, grass")], images=base / "images")
+    assert b'"space":"output"' in (made["invert"].parent / "embeddings.safetensors").read_bytes()[:2000]
+    assert (made["attend"].parent / "maps.zarr" / "steps").is_dir()
 
 
 def _write(data, path):
@@ -116,12 +130,13 @@ def test_every_damage_to_every_file_is_found_and_refused(results, how):
     for path in one_of_each(files):
         data = contents[path]
         damage(path, how, sorted(contents.values(), key=lambda other, name=path.name: other not in named[name]))
-        said = verify(results)
+        dataset = results / path.relative_to(results).parts[0]
+        said = verify(dataset)
         assert said.exit_code == 1, f"{how} of {path}"
         assert any(line.startswith(f"{path}: ") for line in said.output.splitlines()), f"{how} of {path}\n{said.output}"
         if path.name != COPY and (how, path.name) != ("swap", "manifest.json"):
             with pytest.raises(ArtifactError):
-                read_all(results)
+                read_all(dataset)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
     assert verify(results).exit_code == 0

@@ -21,6 +21,9 @@ _DATA = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, Re
 """What code raises on data of another form than it expects; an OSError is never among them."""
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 def fault(error: Exception) -> str:
     """Why a row fails, in one line that is the same in every run: no address, no prose of a library.
 
@@ -89,7 +92,7 @@ def problem(value: Any) -> str | None:
     (None, "it holds half of a character ('\\\\ud83d'). Write whole ones, in UTF-8.")
     """
     try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        _encode(value).encode()
     except UnicodeEncodeError as error:
         half = ascii(error.object[error.start])
         return f"it holds half of a character ({half}). Write whole ones, in UTF-8."

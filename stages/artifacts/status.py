@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,8 +26,9 @@ from stages.artifacts.results import LOGS, RESULTS, SHARD, WHOLE, Results, datas
 T = TypeVar("T")
 Replaced = Callable[[str, str, str, Mapping[str, str]], Sequence[str]]
 
-_READING = 8  # threads
-_AT_ONCE = 200  # results that a thread looks at in turn
+_READING = 16  # threads
+_FIRST = 100  # results that tell how far away a disk is
+_NEAR = 0.0005  # seconds a result
 _READ = 1 << 18  # bytes of a manifest at once; most are smaller
 _BENCHMARKS = 50  # shards whose seconds are looked at
 
@@ -187,13 +187,15 @@ def _numbered(folder: Path, shards: int | None = None) -> list[str]:
 
 
 def _each(function: Callable[[str], T], folders: Sequence[str]) -> list[T]:
-    """What the function says of each folder; several are looked at at a time, for a disk that is far away."""
-
-    def some(first: int) -> list[T]:
-        return [function(folder) for folder in folders[first : first + _AT_ONCE]]
-
+    """What the function says of each folder. Where the first answers come slowly, since the disk is far away, several
+    are asked for at a time; on a near one threads only wait for one another."""
+    began = time.monotonic()
+    found = [function(folder) for folder in folders[:_FIRST]]
+    rest = folders[_FIRST:]
+    if time.monotonic() - began < _FIRST * _NEAR:
+        return found + [function(folder) for folder in rest]
     with ThreadPoolExecutor(_READING) as pool:
-        return list(chain.from_iterable(pool.map(some, range(0, len(folders), _AT_ONCE))))
+        return found + list(pool.map(function, rest))
 
 
 def _read(folder: str) -> _Shard:

@@ -92,8 +92,10 @@ def job_of(folder, shard="00000"):
 
 def check_no_batch_is_done_twice(folder, shard="00000"):
     """Of two batches the first was found finished, and the second done, by an attempt after the one that was ended."""
-    *_, before, last = log_of(folder, shard).split("=== attempt")
-    assert "invert: 2 done" not in before + last
+    log = log_of(folder, shard)
+    assert log.count("=== attempt") == 2, log
+    last = log.split("=== attempt")[-1]
+    assert "invert: 2 done" not in log
     assert last.count("invert: 1 of 2 samples found from an earlier run") == last.count("invert: 1 done") == 1, last
 
 
