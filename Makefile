@@ -60,6 +60,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/score.py
 	$(BIN)/python benchmarks/inversion.py
+	$(BIN)/python benchmarks/invseg.py
 	$(BIN)/anyword study batches --json benchmarks/results.json
 
 # One environment for everything, test tools included; the stamp makes the second time instant.

@@ -18,6 +18,7 @@ import typer
 
 from lab.studies.options import STUDIES, First, Json, Samples, Split
 from lab.studies.table import Row, Table, keep, save
+from lab.studies.workflow import made_by
 from stages.artifacts.atomic import sha256_of, write_json
 from stages.artifacts.progress import track
 
@@ -189,6 +190,11 @@ def table(conditions: Mapping[str, Any]) -> Table:
     return Table(["classes", "images", "better baseline"], [*WAYS, *gains], rows)
 
 
+def shown(found: Mapping[str, Any]) -> str:
+    """The study's figures as docs/results.md has them."""
+    return table({name: found[name] for name in CONDITIONS if name in found}).markdown()
+
+
 def invseg(
     samples: Samples = 200,
     split: Split = "test",
@@ -205,6 +211,7 @@ def invseg(
     unseen synonyms, and colours read from the weakest layer.
     """
     from lab.studies.invseg_runs import items
+    from stages.config import complete_config
     from stages.models.diffusion import load
     from stages.models.recipe import BackboneRecipe
 
@@ -219,7 +226,7 @@ def invseg(
         counts = {way: run(model, chosen, how, f"{name}, {way}", folder) for way, how in ways(condition).items()}
         found[name] = figures(counts)
     result: dict[str, Any] = {"samples": samples, "split": split, "first": first, "backbone": model.record.sha256}
-    result |= found
+    result |= found | {"made": made_by(complete_config(None))}
     if tables:
         chosen = items(model, split, numbers, "phrases", synonyms=True)[:tables]
         result["tables"] = {

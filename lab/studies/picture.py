@@ -32,9 +32,10 @@ from stages.report.draw import COLOURS
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float32, UInt8
 
-SCENES = {178: "", 144: "", 165: "A failure: "}
+SCENES = {161: "", 10: "", 52: "A failure: "}
 """Numbers of test scenes, and what is said before their sentence. The first has a word that no model saw, found by
-inversion; in the second grammar tells the triangle from the arrow in it; in the third it loses what inversion found.
+inversion; in the second grammar finds another, the hoop, which inversion had missed; in the third it loses what
+inversion found.
 """
 RUNGS = ("sam", "inversion", "full")
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.studies import ladder
+from lab.studies import invseg, ladder
 from lab.studies.table import interval, markdown
 from stages import REPOSITORY
 from stages.artifacts.errors import AnywordError
@@ -85,9 +85,14 @@ def _batches(found: Mapping[str, Any]) -> str:
 
 CLAIMS = {
     "ladder": Claim("anyword study ladder --samples 200", ladder.table),
-    "lora": Claim("anyword study inversion --part lora --split test --samples 64 --synonyms 1", _inversion),
+    "lora": Claim(
+        "anyword study inversion --part lora --split test --samples 64 --synonyms 1 "
+        "--config workflow/studies/embedded.yaml --attender short",
+        _inversion,
+    ),
     "parsers": Claim("anyword study parsers --samples 200 --noise ''", _parsers),
     "batches": Claim("anyword study batches --samples 24", _batches),
+    "invseg": Claim("anyword study invseg --samples 60 --tables 0", invseg.shown),
 }
 
 

@@ -143,7 +143,7 @@ def readings(base: Mapping[str, Any], facts: Facts) -> list[Variant]:
     scales = dict.fromkeys(sorted({side for _, side in facts.layers}), 1.0)
     weighed = {"layers": here, "reference": facts.read[-1]}
     found.append(Variant("layers-weighed", attender=weighed))
-    found.append(Variant("goca", attender={"heads": "output", "rescale": True, **weighed}))
+    found.append(Variant("heads-layers-rescale", attender={"heads": "output", "rescale": True, **weighed}))
     found.append(Variant("scales-stretched", attender={"scales": scales, "stretch": True}))
     # Strengths of iSeg's: VOC's and COCO's. Refined as often as the base, or once where it is not.
     power = max(1, base["refine"])

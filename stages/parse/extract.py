@@ -56,10 +56,14 @@ def _phrase_span(tree: Tree, root: Word, roots: list[Word]) -> Span:
             members = [w.index for w in child.subtree()]
             if not any(id(w) in others for w in child.subtree()):
                 inside += [i for i in members if i < root.index]
+
+    def between(index: int) -> bool:
+        """Whether it stands between two words of the phrase; a pipeline may take an "and" for a noun."""
+        word = tree.words[index]
+        return word.text in (",", "and") and index - 1 in inside and id(word) not in others
+
     first = root.index
-    while first - 1 in inside or (
-        first - 1 >= 0 and tree.words[first - 1].text in (",", "and") and first - 2 in inside
-    ):
+    while first - 1 in inside or (first >= 1 and between(first - 1)):
         first -= 1
     return tree.span(tree.words[first], root)
 
