@@ -40,14 +40,14 @@ def test_a_changed_figure_changes_its_table_alone(docs):
 
 
 def test_figures_of_another_state_and_tables_without_figures_are_refused(docs):
-    path = docs / "figures" / "lora.json"
+    path = docs / "figures" / "batches.json"
     figures = json.loads(path.read_text())
     figures["made"]["versions"]["invert"] = "0"
     path.write_text(json.dumps(figures))
     with pytest.raises(AnywordError, match="other stage versions or recipes than ladder"):
         results.read_figures(docs / "figures")
     path.unlink()
-    with pytest.raises(AnywordError, match=r"no figures there\. .*--part lora"):
+    with pytest.raises(AnywordError, match=r"no figures there\. .*study batches"):
         results.read_figures(docs / "figures")
     with pytest.raises(AnywordError, match="table 'ladder'"):
         results.rendered("", {"ladder": {}})

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from lab.studies import invseg, ladder
-from lab.studies.table import interval, markdown
+from lab.studies.table import markdown
 from stages import REPOSITORY
 from stages.artifacts.errors import AnywordError
 
@@ -31,34 +31,6 @@ class Claim:
     command: str
     """It writes `docs/figures/NAME.json`, given `--json`."""
     shown: Callable[[Mapping[str, Any]], str]
-
-
-def _inversion(found: Mapping[str, Any]) -> str:
-    (part,) = found["parts"].values()
-    names = {"base": "all steps", "steps-0": "no inversion"}
-    ends = {"base": "1", "steps-0": "0"}  # of the gap, by definition
-    rows = []
-    for name in sorted(part["variants"], key=lambda one: (one.startswith("adapted"), _steps(one, part))):
-        one = part["variants"][name]
-        said = names.get(name, name.replace("adapted-steps-", "adapter, steps ").replace("steps-", "steps "))
-        share = part["gaps"].get(name, {}).get("scenes")
-        cells = [interval(one[key]["miou"]) for key in ("all", "synonyms")]
-        rows.append([said, *cells, f"{one['cost']['steps']:.1f}", interval(share["share"]) if share else ends[name]])
-    counts = part["variants"]["base"]
-    gap = next(iter(part["gaps"].values()))
-    lines = [
-        markdown(["", "all phrases", "unseen synonyms", "steps an image", "share of the gap closed"], rows),
-        "",
-        f"{found['samples']} {found['split']} scenes, {counts['all']['phrases']} phrases, "
-        f"{counts['synonyms']['phrases']} of unseen synonyms. The gap, all steps less none, on all phrases of scenes "
-        f"that have such a synonym: {interval(gap['scenes']['gap'])}; on those synonyms alone: "
-        f"{interval(gap['phrases']['gap'])}.",
-    ]
-    return "\n".join(lines)
-
-
-def _steps(name: str, part: Mapping[str, Any]) -> float:
-    return float(part["variants"][name]["cost"]["steps"])
 
 
 def _parsers(found: Mapping[str, Any]) -> str:
@@ -85,11 +57,6 @@ def _batches(found: Mapping[str, Any]) -> str:
 
 CLAIMS = {
     "ladder": Claim("anyword study ladder --samples 200", ladder.table),
-    "lora": Claim(
-        "anyword study inversion --part lora --split test --samples 64 --synonyms 1 "
-        "--config workflow/studies/embedded.yaml --attender short",
-        _inversion,
-    ),
     "parsers": Claim("anyword study parsers --samples 200 --noise ''", _parsers),
     "batches": Claim("anyword study batches --samples 24", _batches),
     "invseg": Claim("anyword study invseg --samples 60 --tables 0", invseg.shown),
