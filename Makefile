@@ -18,7 +18,7 @@ SNAKEMAKE := $(BIN)/snakemake --profile workflow/profiles/local --cores $(CORES)
 .PHONY: demo demo-invseg picture test test-app test-slurm soak lint train bench
 
 demo: $(INSTALLED)
-	@echo "8 drawn scenes through every stage, by two parsers: some minutes on $(CORES) cores; --quiet, logs in logs/ ..."
+	@echo "6 drawn scenes through every stage, by two parsers: some minutes on $(CORES) cores; --quiet, logs in logs/ ..."
 	@$(SNAKEMAKE) --quiet rules host
 	@$(BIN)/anyword results
 	@echo "IoU: shared pixels of mask and truth over the pixels of either; mIoU: its mean over phrases, 1 is perfect."
