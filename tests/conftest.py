@@ -23,3 +23,17 @@ def quiet_after_a_command():
     """A command called in the process leaves its handler behind, on a stream that pytest closes after the test."""
     yield
     logging.getLogger("anyword").handlers.clear()
+
+
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory):
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def driver(downloads):
+    """A browser that keeps what it downloads there."""
+    from browser import browser
+
+    with browser(downloads=downloads) as one:
+        yield one

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from browser import browser, errors, unavailable
+from browser import errors, unavailable
 from test_segment_command import scene  # noqa: F401 (a fixture)
 
 from anyword.app import App, CancelledError
@@ -102,17 +102,6 @@ class Page:
         return self.driver.execute_script(
             "return (document.querySelector('#said textarea, #said input') || {}).value || ''"
         )
-
-
-@pytest.fixture(scope="module")
-def downloads(tmp_path_factory):
-    return tmp_path_factory.mktemp("downloads")
-
-
-@pytest.fixture(scope="module")
-def driver(downloads):
-    with browser(downloads=downloads) as one:
-        yield one
 
 
 @needs_a_browser

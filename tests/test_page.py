@@ -5,7 +5,7 @@ import time
 from urllib.parse import quote
 
 import pytest
-from browser import browser, emulate, errors, served, unavailable
+from browser import emulate, errors, served, unavailable
 from test_report import make
 from toy_results import Toy, toys, write_results
 
@@ -23,17 +23,6 @@ if REASON:
 def folder(tmp_path_factory):
     """A page of 4 samples of the toy experiment, one of them failed."""
     return make(tmp_path_factory.mktemp("page")).path
-
-
-@pytest.fixture(scope="module")
-def downloads(tmp_path_factory):
-    return tmp_path_factory.mktemp("downloads")
-
-
-@pytest.fixture(scope="module")
-def driver(downloads):
-    with browser(downloads=downloads) as one:
-        yield one
 
 
 class Page:
