@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from stages.artifacts import AnywordError, ModelRecord
-from stages.attend.rescaling import rescaled, stretched
+from stages.attend.rescaling import rescaled
 from stages.models.face import ALL, Condition, Layer
 from stages.models.head_weights import by_output
-from stages.models.reading import AttentionReader, refine
+from stages.models.reading import AttentionReader, refine, stretched
 
 RECORDED = json.loads((Path(__file__).parent / "data" / "published_readings.json").read_text())
 

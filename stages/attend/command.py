@@ -50,7 +50,7 @@ def run(
     dict. ArtifactError where the embeddings were learned with another backbone or adapter.
     """
     from stages.attend.merger import Merger
-    from stages.attend.rescaling import among_content, stretched
+    from stages.attend.rescaling import among_content
     from stages.learning.classes import each_class
     from stages.learning.conditioning import conditioned
     from stages.models import records
@@ -59,7 +59,7 @@ def run(
     from stages.models.diffusion import load
     from stages.models.inputs import prepare
     from stages.models.limit import limit_memory
-    from stages.models.reading import AttentionReader
+    from stages.models.reading import AttentionReader, stretched
 
     settings = validated("attend", recipe, AttenderRecipe)
     chosen = choose_device(device)

@@ -11,6 +11,7 @@ import torch
 
 from stages.artifacts.language import words
 from stages.learning.trainable_tokens import is_content
+from stages.models.reading import stretched
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float32, Int
@@ -30,12 +31,6 @@ def rescaled(
     counts = tokens.to(maps) if tokens.any() else torch.ones_like(maps[:, 0, 0])
     total = torch.einsum("w,whx->hx", counts, maps)
     return stretched(_blurred(maps / total.clamp_min(1e-12)))
-
-
-def stretched(maps: Float[torch.Tensor, "words height width"]) -> Float[torch.Tensor, "words height width"]:
-    """Each map's lowest cell at 0 and its highest at 1."""
-    low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
-    return (maps - low) / (high - low).clamp_min(1e-12)
 
 
 def among_content(

@@ -123,8 +123,7 @@ class AttentionReader:
             if maps.shape[-2:] != self.grid:
                 maps = torch.nn.functional.interpolate(maps, size=self.grid, mode="bilinear", align_corners=False)
             if self._stretch:
-                low, high = maps.amin(dim=(-2, -1), keepdim=True), maps.amax(dim=(-2, -1), keepdim=True)
-                maps = (maps - low) / (high - low).clamp_min(1e-12)
+                maps = stretched(maps)
             total = total.to(maps) + weight * maps
         return AttentionMaps(total, found[self._own] if self._own else None), predicted
 
@@ -155,6 +154,12 @@ class _Agreement:
         own = layer_weights(found[self.features], [found[one] for one in self.own], self.grids)
         own = own * torch.tensor(given).to(own)[:, None]
         return list((own / own.sum(dim=0).clamp_min(1e-12))[:, :, None, None, None])
+
+
+def stretched(maps: Float[torch.Tensor, "*words height width"]) -> Float[torch.Tensor, "*words height width"]:
+    """Each map's lowest cell at 0 and its highest at 1."""
+    low, high = maps.amin(dim=(-2, -1), keepdim=True), maps.amax(dim=(-2, -1), keepdim=True)
+    return (maps - low) / (high - low).clamp_min(1e-12)
 
 
 def refine(
