@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 import time
 import warnings
 from pathlib import Path
@@ -67,6 +68,8 @@ class Job:
                 cli.main()
             except SystemExit as end:
                 status = end.code or 0
+            except BaseException:  # told here, since nothing after this does
+                traceback.print_exc()
             finally:
                 os._exit(status)
 
