@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import traceback
 import time
+import traceback
 import warnings
 from pathlib import Path
 
