@@ -51,6 +51,18 @@ def test_a_long_batch_tells_its_share(capsys, often):
     assert lines(capsys) == []
 
 
+def test_work_that_an_error_ended_takes_nothing_from_what_comes_after_it(capsys, often):
+    """What an error left is cleared away when its traceback is, which may be in the middle of the next work."""
+    left = iter(progress.track([1], "before"))
+    next(left)
+    for _ in progress.track([1, 2], "after"):
+        if left is not None:
+            left.close()
+        left = None
+        progress.within(0.5)
+    assert [one["done"] for one in lines(capsys) if one["stage"] == "after"] == [0.5, 1, 1.5, 2, 2]
+
+
 def test_the_steps_of_an_inversion_are_such_shares(capsys, often, tmp_path):
     from stages.artifacts import Outcome, ShardWriter, Stage
 

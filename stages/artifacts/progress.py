@@ -53,11 +53,15 @@ def track(
 
         for item in items:
             first, count = done, size(item)
-            _inside.append(lambda share, first=first, count=count: show(first + share * count))  # type: ignore[misc]
+
+            def part(share: float, first: int = first, count: int = count) -> None:
+                show(first + share * count)
+
+            _inside.append(part)
             try:
                 yield item
             finally:
-                _inside.pop()
+                _inside.remove(part)  # its own: work that an error ended is cleared away whenever that is collected
             done += count
             show(done)
 
