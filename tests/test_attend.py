@@ -208,14 +208,27 @@ def test_every_kind_gives_the_same_maps_twice(shard, options):
 
 
 def test_steps_kept_for_audit_average_to_the_map(shard):
-    folder = attend(shard, "steps", keep_steps=True, timesteps=[0, 600])
-    maps = read_maps(folder.file("maps.zarr"), steps=True)
-    assert maps.steps.shape[1] == 3  # 1, 251, 501 of 1, 251, 501, 751
-    np.testing.assert_allclose(maps.steps.mean(axis=1), maps.maps, rtol=1e-4, atol=1e-6)
+    folder = attend(shard, "steps", keep="steps", timesteps=[0, 600])
+    maps = read_maps(folder.file("maps.zarr"), parts=True)
+    assert maps.part_names == ("t = 1", "t = 251", "t = 501")  # of 1, 251, 501, 751
+    np.testing.assert_allclose(maps.parts.mean(axis=1), maps.maps, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kept", ["layers", "heads"])
+def test_layers_and_heads_kept_for_audit_average_to_the_very_map_that_is_made_without_them(shard, kept):
+    plain = read_maps(attend(shard, "plain").file("maps.zarr"))
+    maps = read_maps(attend(shard, kept, keep=kept).file("maps.zarr"), parts=True)
+    np.testing.assert_array_equal(maps.maps, plain.maps)
+    np.testing.assert_allclose(maps.parts.mean(axis=1), maps.maps, rtol=1e-4, atol=1e-6)
+    assert len(set(maps.part_names)) == maps.parts.shape[1] > 1
+    layers = {name.partition(", head ")[0] for name in maps.part_names}
+    assert all(name.endswith("attn2") for name in layers)
+    assert (len(layers) < len(maps.part_names)) == (kept == "heads")
+    assert np.ptp(maps.parts, axis=1).max() > 1e-3  # they are not one map under many names
 
 
 def test_marks_are_kept_on_request_beside_the_words(shard):
-    maps = read_maps(attend(shard, "marks", special=True, keep_steps=True).file("maps.zarr"), steps=True)
+    maps = read_maps(attend(shard, "marks", special=True, keep="steps").file("maps.zarr"), parts=True)
     plain = read_maps(attend(shard, "no-marks").file("maps.zarr"))
     own = maps.of_sample(0)
     assert set(own) - set(plain.of_sample(0)) == {(-1, -1), (-2, -2)}

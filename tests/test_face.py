@@ -138,7 +138,7 @@ def test_a_word_has_columns_in_every_encoder(model):
         {"kind": "direct", "steps": 4, "refine": 1},
         {"kind": "ddim", "steps": 3, "special": True},
         {"kind": "null-text", "steps": 2, "inner_steps": 2},
-        {"kind": "single-step", "at": [50], "keep_steps": True},
+        {"kind": "single-step", "at": [50], "keep": "steps"},
     ],
 )
 def test_another_family_learns_and_shows_where_its_words_are(model, tmp_path, options, reading):

@@ -287,6 +287,20 @@ def test_a_shard_by_command_and_the_same_bytes_again(folder, tmp_path):
     assert result.manifest.models["backbone"].sha256
 
 
+def test_how_far_each_word_went_is_kept_beside_what_it_learned(folder, tmp_path):
+    samples = save_samples(tmp_path / "samples", TEXTS)
+    moved = {}
+    for lr in (0.05, 0.5):
+        output = tmp_path / str(lr) / "manifest.json"
+        recipe = recipe_for(folder, lr=lr, pieces="joined").model_dump(mode="json")
+        run(samples=samples, recipe=recipe, output=output, device="cpu")
+        rows = ShardReader(output, "invert").table("drift")
+        moved[lr] = {(row["sample_id"], row["start"], row["end"]): row["drift"] for row in rows}
+    content = {(f"s{n}", s.start, s.end) for n, text in enumerate(TEXTS) for s in trainable_words(text, "content")}
+    assert moved[0.05].keys() == content  # a word of several pieces is one token here
+    assert all(0 < own < moved[0.5][place] for place, own in moved[0.05].items())
+
+
 def test_a_killed_run_goes_on_to_the_same_bytes(folder, tmp_path, monkeypatch):
     from stages.invert import textual
 

@@ -194,6 +194,24 @@ def test_words_phrases_and_points(page):
     assert page.picture == whole
 
 
+def test_a_map_kept_layer_by_layer_has_a_slider_and_says_how_far_its_embedding_went(page):
+    page.sample("first")
+    page.click("[data-word='2']")
+    mean = page.picture
+    assert "embedding moved by 0.25 of its length" in page.text and "the mean of 2 maps" in page.text
+    page.js("document.querySelector('[aria-label=\"Part of the map\"]').focus()")
+    seen = []
+    for name in ("up", "down"):
+        page.press("ARROW_RIGHT")
+        assert page.js("return document.activeElement.getAttribute('aria-valuetext')") == name
+        seen.append(page.picture)
+    assert seen[0] == mean != seen[1], "the first layer's map is the mean's"
+    page.press("ARROW_LEFT", "ARROW_LEFT")
+    assert page.picture == mean
+    page.open("#q=" + quote("drift>1"))
+    assert page.ids == [], "figures are the nouns': no noun begins its text"
+
+
 def test_a_negative_says_whose_positive_it_is(page):
     page.sample("first")
     explained = page.js(

@@ -55,7 +55,7 @@ def label(base, folder, root):
     """Label maps by InvSeg, whose embeddings are the encoder's output, with the maps of every step."""
     config = json.loads((base / "config.json").read_text())
     config["inverters"]["tiny"] = {"kind": "invseg", "backbone": "tiny", "steps": 2}
-    config["attenders"]["tiny"]["keep_steps"] = True
+    config["attenders"]["tiny"]["keep"] = "steps"
     config["segmenters"]["tiny"] = {"kind": "argmax"}
     (folder / "config.json").write_text(json.dumps(config))
     made = run(folder, root, [("a", "circle, grass")], images=base / "images")

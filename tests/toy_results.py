@@ -175,7 +175,12 @@ def _write_shard(root, shard, name, experiment, parser):
 
     parses = [{"sample_id": toy.id, **toy.parse.row()} for toy in shard]
     phrases = publish("parse", {"phrases.parquet": lambda p: write_table(p, "phrases", parses)}, samples=source)
-    embeddings = publish("invert", {}, samples=source)
+    moved = [
+        {"sample_id": toy.id, "start": word.start, "end": word.end, "drift": 0.25 if word.start else 2.0}
+        for toy in done
+        for word in words(toy.text)
+    ]
+    embeddings = publish("invert", {"drift.parquet": lambda p: write_table(p, "drift", moved)}, samples=source)
     word_maps = _maps(shard)
     maps = publish("attend", {"maps.zarr": lambda p: write_maps(p, word_maps)}, samples=source, embeddings=embeddings)
     points = [row for toy in done for row in _points(toy)]
@@ -224,4 +229,7 @@ def _maps(shard):
             sample.append(position)
             starts.append(word.start)
             ends.append(word.end)
-    return WordMaps(np.stack(maps), *(np.asarray(values, dtype=np.int32) for values in (sample, starts, ends)))
+    places = (np.asarray(values, dtype=np.int32) for values in (sample, starts, ends))
+    whole = np.stack(maps)
+    layers = np.stack([whole, whole[:, ::-1]], axis=1)  # the second has every map upside down
+    return WordMaps(whole, *places, layers, ("up", "down"))

@@ -1,7 +1,7 @@
 """InvSeg against what it starts from: class lists of embedded scenes by plain, refined and inverted prompts, and by an
 oracle; and the rows of the paper's Tables 2 to 7 that this world allows.
 
-Every way looks at the same noised image, so differences are paired by image. A way that is done is kept below
+Every way looks at the same noised image, so differences are paired by image. Batches that are done are kept below
 results/studies/invseg and not run again.
 """
 
@@ -74,19 +74,18 @@ def ways(condition: Condition) -> dict[str, Way]:
 
 
 def run(model: DiffusionModel, chosen: Sequence[Item], way: Way, name: str, folder: Path) -> Counts:
-    """A way's counts over the items; kept, and read again where model, items and way are the same."""
+    """A way's counts over the items; each batch is kept, and read again where model, items and way are the same."""
     from lab.studies.invseg_runs import histograms
 
-    identity = {"model": model.record.sha256, "way": asdict(way), "items": [(one.id, one.text) for one in chosen]}
-    path = folder / f"{sha256_of(encoding.dumps(identity, sort_keys=True))[:16]}.json"
-    if path.is_file():
-        kept: Counts = encoding.loads(path.read_text(encoding="utf-8"))
-        return kept
-    found: list[dict[str, list[int]]] = []
+    found: list[Mapping[str, Sequence[int]]] = []
     for begin in track(range(0, len(chosen), BATCH), name):
         part = chosen[begin : begin + BATCH]
-        found += [{key: value.tolist() for key, value in one.items()} for one in histograms(model, part, way)]
-    write_json(path, found)
+        identity = {"model": model.record.sha256, "way": asdict(way), "items": [(one.id, one.text) for one in part]}
+        path = folder / f"{sha256_of(encoding.dumps(identity, sort_keys=True))[:16]}.json"
+        if not path.is_file():
+            counted = histograms(model, part, way)
+            write_json(path, [{key: value.tolist() for key, value in one.items()} for one in counted])
+        found += encoding.loads(path.read_text(encoding="utf-8"))
     return found
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float32, Int32
 
 NAME = "embeddings.safetensors"
+DRIFT = "drift.parquet"
+"""The table `drift` beside it."""
 Space = Literal["input", "output"]
 _TABLES = ("vectors", "token", "joined")
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WORDS_A_CHUNK = 256
 _DIMENSIONS = {
     "maps": ("word", "row", "column"),
-    "steps": ("word", "step", "row", "column"),
+    "parts": ("word", "part", "row", "column"),
     "sample": ("word",),
     "start": ("word",),
     "end": ("word",),
@@ -41,8 +41,10 @@ class WordMaps:
     start: Int32[np.ndarray, " words"]
     end: Int32[np.ndarray, " words"]
     """The word's characters in the sample's text."""
-    steps: Float32[np.ndarray, "words steps height width"] | None = None
-    """The same maps step by step, where the recipe keeps them."""
+    parts: Float32[np.ndarray, "words parts height width"] | None = None
+    """The same maps step by step, layer by layer or head by head, where the recipe keeps them."""
+    part_names: tuple[str, ...] = ()
+    """Which steps, layers or heads; the file's attribute `parts`."""
 
     def of_sample(self, position: int) -> dict[tuple[int, int], Float32[np.ndarray, "height width"]]:
         """The maps of one sample by (start, end) of the word."""
@@ -103,8 +105,9 @@ def write_maps(path: Path, maps: WordMaps, attributes: Mapping[str, Any] | None 
     from zarr.codecs import Crc32cCodec, ZstdCodec
 
     arrays = {"maps": maps.maps, "sample": maps.sample, "start": maps.start, "end": maps.end}
-    if maps.steps is not None:
-        arrays["steps"] = maps.steps
+    if maps.parts is not None:
+        arrays["parts"] = maps.parts
+        attributes = {**(attributes or {}), "parts": list(maps.part_names)}
     with aside(path) as partial:
         group = zarr.open_group(partial, mode="w", zarr_format=3, attributes=dict(attributes or {}))
         for name, values in arrays.items():
@@ -121,17 +124,19 @@ def write_maps(path: Path, maps: WordMaps, attributes: Mapping[str, Any] | None 
             array[...] = values
 
 
-def read_maps(path: Path, *, steps: bool = False) -> WordMaps:
-    """All maps of a shard; ArtifactError where a chunk is missing or fails its checksum."""
+def read_maps(path: Path, *, parts: bool = False) -> WordMaps:
+    """All maps of a shard, with their parts where the file has some and they are asked for; ArtifactError where a chunk
+    is missing or fails its checksum."""
     import zarr
 
     try:
         group = zarr.open_group(path, mode="r", zarr_format=3)
-        names = ["maps", "sample", "start", "end"] + (["steps"] if steps else [])
-        values = {}
+        parts = parts and "parts" in group
+        names = ["maps", "sample", "start", "end"] + (["parts"] if parts else [])
+        values: dict[str, Any] = {}
         for name in names:
             if name not in group:
-                raise ArtifactError(f"{path}: holds no '{name}'.", remedy="Run attend again with it switched on.")
+                raise ArtifactError(f"{path}: holds no '{name}'.", remedy="Run attend again.")
             array = group[name]
             if not isinstance(array, zarr.Array):
                 raise ArtifactError(f"{path}: '{name}' is not an array.")
@@ -142,6 +147,8 @@ def read_maps(path: Path, *, steps: bool = False) -> WordMaps:
                     remedy="Take it away with `anyword verify --repair` and run attend again.",
                 )
             values[name] = np.asarray(array[...])
+        if parts:
+            values["part_names"] = tuple(map(str, cast(list[Any], group.attrs["parts"])))
     except ArtifactError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError) as error:

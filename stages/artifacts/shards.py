@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from stages.artifacts.embeddings import DRIFT
 from stages.artifacts.embeddings import NAME as EMBEDDINGS
 from stages.artifacts.errors import ArtifactError
 from stages.artifacts.failures import FailedSample, failed_samples
@@ -70,8 +71,7 @@ class Shard:
     def maps(self) -> WordMaps | None:
         if "maps" not in self.inputs:
             return None
-        path = self.inputs["maps"].file("maps.zarr")
-        return read_maps(path, steps=(path / "steps").is_dir())
+        return read_maps(self.inputs["maps"].file("maps.zarr"), parts=True)
 
     @cached_property
     def losses(self) -> np.ndarray | None:
@@ -82,6 +82,16 @@ class Shard:
 
         with safe_open(self.inputs["embeddings"].file(EMBEDDINGS), framework="numpy") as file:
             return file.get_tensor("loss")
+
+    @cached_property
+    def drift(self) -> dict[str, dict[tuple[int, int], float]]:
+        """Of each sample's tokens that learned, by their characters, how far their vectors went; where it was kept."""
+        if "embeddings" not in self.inputs or DRIFT not in self.inputs["embeddings"].manifest.files:
+            return {}
+        found: defaultdict[str, dict[tuple[int, int], float]] = defaultdict(dict)
+        for row in self.inputs["embeddings"].table("drift"):
+            found[row["sample_id"]][row["start"], row["end"]] = row["drift"]
+        return dict(found)
 
 
 def open_shard(results: Results, experiment: str, name: str) -> Shard:
@@ -100,7 +110,7 @@ def open_shard(results: Results, experiment: str, name: str) -> Shard:
         made_from = {**found["points"].manifest.inputs, **made_from}
     if "maps" in made_from:
         found["maps"] = ShardReader(results.made(results.maps("*", "*", name), made_from["maps"]), "attend")
-        # Only for its loss and to name its recipe: embeddings may have been cleared away, maps hold all the rest.
+        # Only for loss, drift and the recipe's name: embeddings may have been cleared away, maps hold all the rest.
         wanted = found["maps"].manifest.inputs.get("embeddings")
         try:
             path = results.made(results.embeddings("*", name), wanted)

@@ -71,6 +71,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     "groups": pa.schema([("sample_id", pa.string()), ("group", pa.string())]),  # only where a dataset has groups
     "truth": pa.schema([*_TARGET, *_MASK, ("tags", pa.list_(pa.string()))]),
     "phrases": pa.schema([("sample_id", pa.string()), *_PARSE]),
+    "drift": pa.schema(
+        [("sample_id", pa.string()), ("start", pa.int32()), ("end", pa.int32()), ("drift", pa.float32())]
+    ),
     "points": pa.schema([*_TARGET, ("points", pa.list_(_POINT))]),
     "masks": pa.schema(
         [
@@ -83,9 +86,11 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
 }
-"""Columns by table. `points`: x, y in pixels of the original image (pixel centres at .5), label 1 inside and 0
-outside, start:end the word whose map gave the point (-1:-1 for the background). `counts`: COCO RLE as text. `truth`:
-a class that is in the image and not in the text is of kind "unnamed", without a span, its name the first tag."""
+"""Columns by table. `drift`: a token that learned, by its characters, and how far its vector went from where it began,
+in lengths of the first one (the mean over encoders). `points`: x, y in pixels of the original image (pixel centres at
+.5), label 1 inside and 0 outside, start:end the word whose map gave the point (-1:-1 for the background). `counts`:
+COCO RLE as text. `truth`: a class that is in the image and not in the text is of kind "unnamed", without a span, its
+name the first tag."""
 
 OPTIONAL = {"samples": ("caption", "candidates"), "masks": ("contrast", "attention", "agreement")}
 """Columns that are written only where a row has them, so that a table without them stays the same bytes; read as

@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from stages.attend.averager import Averager
-    from stages.models.face import Condition
+    from stages.models.face import Condition, DiffusionModel
+    from stages.models.noise_path import Level
     from stages.models.reading import AttentionReader
 
 
 class Module(Protocol):
     """What the module of an attender's recipe offers."""
+
+    def levels(self, model: DiffusionModel, settings: Any) -> Sequence[Level]:
+        """Those whose maps count, rising."""
 
     def average(
         self,

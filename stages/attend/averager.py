@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 
 class Averager:
-    """Mean map of every context column of every image over timesteps in a range; each timestep's too, if kept."""
+    """Mean map of every context column of every image over timesteps in a range; and those of its parts, if kept."""
 
     def __init__(
         self,
         images: int,
         timesteps: tuple[int, int],
         *,
-        keep_steps: bool = False,
+        keep: Literal["steps", "layers", "heads"] | None = None,
         power: int = 0,
         sharpen: float | None = None,
     ) -> None:
-        """power: how often the mean maps are spread along the mean self-attention, which must then be read. sharpen:
-        the strength with which that is sharpened first."""
+        """keep: which parts; layers and heads must be read apart. power: how often the mean maps are spread along the
+        mean self-attention, which must then be read. sharpen: the strength with which that is sharpened first."""
         self.images = images
         self.low, self.high = timesteps
-        self.keep = keep_steps
+        self.keep = keep
         self.power = power
         self.sharpen = sharpen
         self._sum: torch.Tensor | None = None
         self._own: torch.Tensor | None = None
         self._count = [0] * images
-        self._steps: dict[int, dict[Level, list[torch.Tensor]]] = {n: {} for n in range(images)}
+        self._parts: list[dict[Level | str, tuple[torch.Tensor, int]]] = [{} for _ in range(images)]
 
     def wants(self, timestep: Level) -> bool:
         return self.low <= timestep < self.high
@@ -55,8 +55,15 @@ class Averager:
             self._count[n] += 1
             if self._own is not None and own is not None:
                 self._own[n] += own[row]
-            if self.keep:
-                self._steps[n].setdefault(timestep, []).append(cross[row].float().cpu())
+            if self.keep == "steps":
+                self._keep(n, timestep, cross[row])
+            elif self.keep:
+                for name, values in maps.parts.items():
+                    self._keep(n, name, values[row])
+
+    def _keep(self, image: int, part: Level | str, values: torch.Tensor) -> None:
+        total, count = self._parts[image].get(part, (torch.zeros((), dtype=torch.float64), 0))
+        self._parts[image][part] = (total + values.double().cpu(), count + 1)
 
     def mean(self, image: int, *, refined: bool = True) -> Float[torch.Tensor, "columns height width"]:
         """The mean map of each context column of one image, in float32 on the CPU; AnywordError if none was added."""
@@ -79,7 +86,9 @@ class Averager:
         own = sum((self._own[n] / self._count[n] for n in images[1:]), self._own[images[0]] / self._count[images[0]])
         return refine(maps.to(own), own / len(images), self.power, self.sharpen).cpu()
 
-    def steps(self, image: int) -> Float[torch.Tensor, "steps columns height width"]:
-        """Each timestep's map, rising in time, the mean over its noises; not refined."""
-        kept = self._steps[image]
-        return torch.stack([torch.stack(kept[t]).mean(dim=0) for t in sorted(kept)])
+    def parts(self, image: int) -> Float[torch.Tensor, "parts columns height width"]:
+        """The mean map of each part that is kept: of timesteps, rising, over noises; of layers, or of heads layer by
+        layer, over timesteps. Not refined."""
+        kept = self._parts[image]
+        order = sorted(kept) if self.keep == "steps" else kept
+        return torch.stack([(total / count).float() for total, count in (kept[part] for part in order)])

@@ -11,11 +11,18 @@ from stages.artifacts.errors import AnywordError
 from stages.attend import ddim, null_text
 from stages.attend.averager import Averager
 from stages.attend.recipe import ChainRecipe
-from stages.models.face import Condition
+from stages.models.face import Condition, DiffusionModel
+from stages.models.noise_path import Level
 from stages.models.reading import AttentionReader
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+
+def levels(model: DiffusionModel, settings: ChainRecipe) -> list[Level]:
+    """Those whose maps count, rising."""
+    low, high = settings.timesteps
+    return [level for level in model.path.levels(settings.steps) if low <= level < high]
 
 
 def average(
@@ -37,7 +44,7 @@ def average(
     averager = Averager(
         len(latents),
         settings.timesteps,
-        keep_steps=settings.keep_steps,
+        keep=settings.keep,
         power=settings.refine,
         sharpen=settings.sharpen,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -81,7 +82,8 @@ def run(
     tokenize = partial(each_class, model, template=settings.template) if settings.template is not None else None
     attender = cast(Module, implementation(settings))
     chosen_by = settings.model_dump(include={"scales", "stretch", "layers", "reference", "heads"})
-    reader = AttentionReader(model, **chosen_by, own=settings.refine > 0)
+    apart = None if settings.keep == "steps" else settings.keep
+    reader = AttentionReader(model, **chosen_by, own=settings.refine > 0, apart=apart)
     place = inputs["samples"].images(images)
     models = {"backbone": model.record}
     writer = ShardWriter(STAGE, identity, output, inputs=inputs, models=models)
@@ -108,33 +110,37 @@ def run(
                 tensors["maps"] = stretched(averager.refined(maps, windows)).numpy()
             else:
                 tensors["maps"] = merger(means)
-            if settings.keep_steps:
-                steps = zip(*(averager.steps(row) for row in windows), strict=True)
-                tensors["steps"] = np.stack([merger(one) for one in steps], axis=1)
+            if settings.keep:
+                parts = zip(*(averager.parts(row) for row in windows), strict=True)
+                tensors["parts"] = np.stack([merger(one) for one in parts], axis=1)
             if np.isfinite(tensors["maps"]).all():
                 results[index] = Outcome(tensors=tensors)
             else:
                 results[index] = Failure("attention is not finite. Give the backbone dtype: float32.")
         return [results[index] for index in range(len(batch))]
 
-    writer.run(process, batch_size=batch_size, earlier=partial(_earlier, keep_steps=settings.keep_steps))
-    maps = pack(writer.outcomes, reader.grid, settings.keep_steps)
+    writer.run(process, batch_size=batch_size, earlier=_earlier)
+    maps = pack(writer.outcomes, reader.grid, parts=settings.keep is not None)
+    if maps.parts is not None:
+        levels = attender.levels(model, settings) if settings.keep == "steps" else []
+        names = [f"t = {one:g}" for one in levels] or reader.part_names(maps.parts.shape[1])
+        maps = replace(maps, part_names=tuple(names))
     about = described(maps, writer.ids, rows, identity)
     writer.publish({"maps.zarr": lambda path: write_maps(path, maps, about)}, summary={"words": len(maps.maps)})
 
 
-def _earlier(shard: ShardReader, *, keep_steps: bool) -> Callable[[int], Outcome]:
-    maps = read_maps(shard.file("maps.zarr"), steps=keep_steps)
+def _earlier(shard: ShardReader) -> Callable[[int], Outcome]:
+    maps = read_maps(shard.file("maps.zarr"), parts=True)
 
     def of(position: int) -> Outcome:
         own = maps.sample == position
-        steps = {"steps": maps.steps[own]} if maps.steps is not None else {}
-        return Outcome(tensors={"maps": maps.maps[own], "start": maps.start[own], "end": maps.end[own], **steps})
+        kept = {"parts": maps.parts[own]} if maps.parts is not None else {}
+        return Outcome(tensors={"maps": maps.maps[own], "start": maps.start[own], "end": maps.end[own], **kept})
 
     return of
 
 
-def pack(outcomes: Mapping[int, Outcome], grid: tuple[int, int], keep_steps: bool) -> WordMaps:
+def pack(outcomes: Mapping[int, Outcome], grid: tuple[int, int], *, parts: bool) -> WordMaps:
     """The arrays of `maps.zarr` from each sample's own, by position in the shard."""
     own = [(position, outcome.tensors) for position, outcome in outcomes.items()]
 
@@ -142,13 +148,13 @@ def pack(outcomes: Mapping[int, Outcome], grid: tuple[int, int], keep_steps: boo
         return np.concatenate([empty, *(tensors[name] for _, tensors in own)]) if own else empty
 
     counts = [len(tensors["start"]) for _, tensors in own]
-    steps = [tensors["steps"] for _, tensors in own] if keep_steps else []
+    kept = [tensors["parts"] for _, tensors in own] if parts else []
     return WordMaps(
         maps=joined("maps", np.zeros((0, *grid), np.float32)),
         sample=np.repeat(np.asarray([p for p, _ in own], np.int32), counts).astype(np.int32),
         start=joined("start", np.zeros(0, np.int32)),
         end=joined("end", np.zeros(0, np.int32)),
-        steps=np.concatenate(steps) if steps else None,
+        parts=np.concatenate(kept) if kept else None,
     )
 
 

@@ -10,11 +10,17 @@ import torch
 from stages.artifacts.seeds import seed_of
 from stages.attend.averager import Averager
 from stages.attend.recipe import NoisedRecipe
-from stages.models.face import Condition
+from stages.models.face import Condition, DiffusionModel
+from stages.models.noise_path import Level
 from stages.models.reading import AttentionReader
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+
+def levels(model: DiffusionModel, settings: NoisedRecipe) -> list[Level]:
+    """Those whose maps count, rising."""
+    return sorted(set(settings.at))
 
 
 def average(
@@ -28,9 +34,7 @@ def average(
 ) -> Averager:
     """The averaged maps of a batch of images. rows: latents a pass."""
     counted = (0, reader.model.path.timesteps)
-    averager = Averager(
-        len(latents), counted, keep_steps=settings.keep_steps, power=settings.refine, sharpen=settings.sharpen
-    )
+    averager = Averager(len(latents), counted, keep=settings.keep, power=settings.refine, sharpen=settings.sharpen)
     maps_noised(
         reader,
         latents,

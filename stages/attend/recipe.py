@@ -20,7 +20,10 @@ class AttenderRecipe(Recipe):
         default_factory=backbones.BackboneRecipe, description="The inverter's; the workflow fills it in."
     )
     adapter: str | None = Field(None, description="The inverter's; the workflow fills it in.")
-    keep_steps: bool = Field(False, description="Also keep every timestep's map, for audit.")
+    keep: Literal["steps", "layers", "heads"] | None = Field(
+        None,
+        description="Also keep the maps of every timestep, of every layer, or of every head of every layer, for audit.",
+    )
     special: bool = Field(
         False,
         description="Also keep the maps of the begin and the end mark, as words -1:-1 and -2:-2.",
@@ -70,7 +73,7 @@ class AttenderRecipe(Recipe):
     rescale: bool = Field(
         False,
         description="Divide each word's map at every place by the sum of the content words' maps there, smooth it and "
-        "stretch it to 0..1 (GoCA), so that words are compared with one another. Leaves every timestep's map alone.",
+        "stretch it to 0..1 (GoCA), so that words are compared with one another. Leaves what `keep` keeps alone.",
     )
 
     @field_validator("template")

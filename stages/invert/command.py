@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from stages.artifacts import AnywordError, Failure, Outcome, Result, ShardReader, ShardWriter, unchanged
-from stages.artifacts.embeddings import NAME, LearnedText, named, pack, unpack, write_embeddings
+from stages.artifacts.embeddings import DRIFT, NAME, LearnedText, Space, named, pack, unpack, write_embeddings
 from stages.artifacts.kept import MINUTES
 from stages.artifacts.recipes import implementation, validated
+from stages.artifacts.tables import write_table
 from stages.invert.inverter import Learned, Module
 from stages.invert.recipe import STAGE, InverterRecipe
+
+if TYPE_CHECKING:
+    from stages.models.tokens import Tokens
 
 
 def run(
@@ -29,7 +34,8 @@ def run(
     memory: float | None = None,
     checkpoint_minutes: float = MINUTES,
 ) -> None:
-    """Write `embeddings.safetensors` for one shard; `stages.artifacts.embeddings` says what it holds.
+    """Write `embeddings.safetensors` for one shard (`stages.artifacts.embeddings` says what it holds), and
+    `drift.parquet`, how far each word's went.
 
     samples: manifest of the shard's samples. images: folder of the images, by default the samples' own. adapter:
     manifest of the adapter that the recipe names. recipe: one of the models of `recipe.py` as a dict.
@@ -72,15 +78,20 @@ def run(
             learned = inverter.learn(model, inputs, texts, ids, settings, kept)
         for index, windows in inputs.rows_of().items():
             parts = [learned[row] for row in windows]
-            results[index] = _diverged(parts) or _outcome(parts, inputs.tokens.positions(settings.SPACE))
+            tokens = inputs.tokens.select(windows)
+            results[index] = _diverged(parts) or _outcome(own[index]["sample_id"], parts, tokens, settings.SPACE)
         return [results[index] for index in range(len(batch))]
 
     writer.run(process, batch_size=batch_size, earlier=_earlier)
     own = {position: outcome.tensors for position, outcome in writer.outcomes.items()}
     tensors = pack(own, len(writer.ids), settings.steps, model.widths(settings.SPACE))
     steps = {writer.ids[position]: len(one["loss"]) for position, one in own.items()}
+    moved = [row for outcome in writer.outcomes.values() for row in outcome.rows]
     writer.publish(
-        {NAME: lambda path: write_embeddings(path, tensors, space=settings.SPACE)},
+        {
+            NAME: lambda path: write_embeddings(path, tensors, space=settings.SPACE),
+            DRIFT: lambda path: write_table(path, "drift", moved),
+        },
         summary={
             "tokens": len(tensors["vectors"]),
             "steps_taken": sum(steps.values()),
@@ -92,7 +103,10 @@ def run(
 
 def _earlier(shard: ShardReader) -> Callable[[int], Outcome]:
     of = unpack(shard.file(NAME))
-    return lambda position: Outcome(tensors=of(position))
+    moved: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in shard.table("drift") if DRIFT in shard.manifest.files else ():
+        moved[row["sample_id"]].append(row)
+    return lambda position: Outcome(moved[shard.ids[position]], of(position))
 
 
 def _diverged(parts: Sequence[Learned]) -> Failure | None:
@@ -104,10 +118,10 @@ def _diverged(parts: Sequence[Learned]) -> Failure | None:
     return Failure(f"inversion diverged: {when}. Lower lr, or give the backbone dtype: float32.")
 
 
-def _outcome(parts: Sequence[Learned], positions: Sequence[int]) -> Outcome:
-    """What the windows of one text learned. positions: how many a window has, by encoder."""
+def _outcome(sample_id: str, parts: Sequence[Learned], tokens: Tokens, space: Space) -> Outcome:
+    """What the windows of one text learned. tokens: the text's, a row a window."""
     whole = []
-    for n, window in enumerate(positions):
+    for n, window in enumerate(tokens.positions(space)):
         token = [part * window + token for part, one in enumerate(parts) for token in one.tokens[n]]
         joined = [(part * window + word[0], len(word)) for part, one in enumerate(parts) for word in one.joined[n]]
         whole.append(
@@ -117,7 +131,26 @@ def _outcome(parts: Sequence[Learned], positions: Sequence[int]) -> Outcome:
                 np.asarray(joined, dtype=np.int32).reshape(-1, 2),
             )
         )
-    return Outcome(tensors={**named(whole), "loss": mean_trace([one.losses for one in parts])})
+    moved = [
+        {"sample_id": sample_id, "start": start, "end": end, "drift": went}
+        for (start, end), went in sorted(_drift(parts, tokens, space).items())
+    ]
+    return Outcome(moved, {**named(whole), "loss": mean_trace([one.losses for one in parts])})
+
+
+def _drift(parts: Sequence[Learned], tokens: Tokens, space: Space) -> dict[tuple[int, int], float]:
+    """How far the vectors of each token went, by its characters; the mean over encoders. Marks and padding have no
+    characters, and no place here."""
+    if space == "input":
+        tokens = tokens.join(list(zip(*(one.joined for one in parts), strict=True)))
+    found: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
+    for row, one in enumerate(parts):
+        for n, (own, went) in enumerate(zip(one.tokens, one.drift, strict=True)):
+            places = tokens.characters(row, n if space == "input" else None)
+            for token, value in zip(own, went.tolist(), strict=True):
+                if token in places:
+                    found[places[token]].append(value)
+    return {place: float(np.mean(values)) for place, values in found.items()}
 
 
 def mean_trace(traces: Sequence[Sequence[float]]) -> np.ndarray:

@@ -26,8 +26,17 @@ class Learned:
     """Likewise, their positions in the encoded text, special tokens counted; or the denoiser's context columns."""
     joined: tuple[tuple[tuple[int, ...], ...], ...]
     """Likewise, the words that became one token: the positions of their pieces before that."""
+    drift: tuple[Float[torch.Tensor, " _tokens"], ...]
+    """Likewise, how far each vector went from where it began, in lengths of the first one."""
     losses: tuple[float, ...]
     """Mean loss of each step taken."""
+
+
+def drift(
+    first: Float[torch.Tensor, "tokens width"], last: Float[torch.Tensor, "tokens width"]
+) -> Float[torch.Tensor, " tokens"]:
+    """How far each vector went, in lengths of the first one."""
+    return (last - first).norm(dim=-1) / first.norm(dim=-1).clamp_min(1e-12)
 
 
 class Module(Protocol):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.artifacts.kept import Kept, State
-from stages.invert.inverter import Learned
+from stages.invert.inverter import Learned, drift
 from stages.invert.recipe import InvSegRecipe
 from stages.learning.classes import memberships
 from stages.learning.clustering import Distances, class_maps, cluster_loss, enlarge_own, entropy_loss, shares
@@ -48,7 +48,7 @@ def learn(
     columns, width = condition.context.shape[1:]
     members = [one.to(model.device) for one in memberships(inputs.tokens, texts, settings.classes, columns)]
     rows = [row for row, own in enumerate(members) if len(own) and settings.steps]
-    found = [Learned((torch.zeros(0, width),), ((),), ((),), ()) for _ in texts]
+    found = [Learned((torch.zeros(0, width),), ((),), ((),), (torch.zeros(0),), ()) for _ in texts]
     if not rows:
         return found
     which = [moving(members[row], settings) for row in rows]
@@ -63,7 +63,9 @@ def learn(
         kept or Kept(None),
     )
     for n, row in enumerate(rows):
-        found[row] = Learned((context[n, which[n]],), (tuple(which[n]),), ((),), tuple(losses[n]))
+        last = context[n, which[n]]
+        went = drift(condition.context[row, which[n]].cpu(), last)
+        found[row] = Learned((last,), (tuple(which[n]),), ((),), (went,), tuple(losses[n]))
     return found
 
 

@@ -18,7 +18,7 @@ import torch
 from stages.artifacts.kept import Kept, State
 from stages.artifacts.seeds import seed_of
 from stages.invert.early_stopping import EarlyStopping
-from stages.invert.inverter import Learned
+from stages.invert.inverter import Learned, drift
 from stages.invert.loss import step_gradients
 from stages.invert.recipe import TextualRecipe
 from stages.invert.vectors import Learner, Vectors
@@ -62,18 +62,21 @@ def optimise(
     tokens = [tuple(own) for own in zip(*([one.tokens for one in rows] for rows in trainable.rows), strict=True)]
     if recipe.steps == 0 or not any(any(own) for own in tokens):
         none = tuple(torch.zeros(0, table.shape[1]) for table in model.tables)
-        return [Learned(none, tuple(() for _ in own), tuple(() for _ in own), ()) for own in tokens]
+        still = tuple(torch.zeros(0) for _ in model.tables)
+        return [Learned(none, tuple(() for _ in own), tuple(() for _ in own), still, ()) for own in tokens]
     learner = Learner(model, trainable, recipe.known_rate)
     for encoder, vectors in enumerate(learner.encoders):
         _initialise(vectors, model.tables[encoder], encoder, sample_ids, recipe)
     losses = _descend(learner, latents, sample_ids, recipe, kept or Kept(None))
     texts = [one.text.cpu() for one in learner.encoders]
     final = [one.now.detach().cpu() for one in learner.encoders]
+    went = [drift(one.first.cpu(), values) for one, values in zip(learner.encoders, final, strict=True)]
     return [
         Learned(
             vectors=tuple(values[text == n] for values, text in zip(final, texts, strict=True)),
             tokens=tokens[n],
             joined=tuple(rows[n].joined if rows[n].tokens else () for rows in trainable.rows),
+            drift=tuple(values[text == n] for values, text in zip(went, texts, strict=True)),
             losses=tuple(losses[n]),
         )
         for n in range(len(tokens))

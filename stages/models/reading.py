@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -29,6 +29,8 @@ class AttentionMaps:
     """Attention of each image cell to each context column, averaged over heads and layers."""
     own: Float[torch.Tensor, "rows cells cells"] | None = None
     """Attention of each image cell (second axis) to every cell (third), likewise, where asked for."""
+    parts: Mapping[str, Float[torch.Tensor, "rows columns height width"]] = field(default_factory=dict)
+    """Of `cross` each layer, or each head, by its name, where they are read apart."""
 
 
 class AttentionReader:
@@ -45,6 +47,7 @@ class AttentionReader:
         reference: str | None = None,
         own: bool = False,
         heads: Literal["mean", "output"] = "mean",
+        apart: Literal["layers", "heads"] | None = None,
     ) -> None:
         """scales: weight by the longer side of the grid; the result has the largest grid, the others interpolated to
         it. Default: the model's own layers alone. stretch: each resolution's maps to 0..1 before they are weighed.
@@ -53,7 +56,8 @@ class AttentionReader:
         (`layer_weights`): its queries, or what it returns where image and text share one softmax. own: also
         self-attention at the largest side, that beside the default's layers, whatever `layers` says: which layers know
         words does not say which know structure. heads: how those of a layer are put together, 'output' by GoCA's
-        weights. AnywordError where no layer is left at a side, a name fits none, or a layer does not give what is read.
+        weights. apart: what is also read one by one. AnywordError where no layer is left at a side, a name fits none,
+        or a layer does not give what is read.
         """
         self.model = model
         self._stretch = stretch
@@ -80,13 +84,17 @@ class AttentionReader:
         beside = at(max(scales), None)
         self._own = Read(tuple(one.name for one in beside), "image-to-image") if own else None
         every = [layer for some in chosen.values() for layer in some]
-        for name in (layer.name for layer in every if what not in layer.gives):
+        alone: What = "image-to-text by head" if apart == "heads" else what
+        self._apart = {layer.name: Read((layer.name,), alone) for layer in every} if apart else {}
+        for name, lacking in ((layer.name, {what, alone} - layer.gives) for layer in every):
+            if not lacking:
+                continue
             raise AnywordError(
-                f"backbone {model.record.id}: layer {name} gives no {what}.",
+                f"backbone {model.record.id}: layer {name} gives no {min(lacking)}.",
                 remedy="Choose heads: mean, or other layers.",
             )
         self._agreement = _Agreement.with_layer(model, reference, every) if reference else None
-        wanted = [read for read, _ in self._text] + ([self._own] if self._own else [])
+        wanted = [read for read, _ in self._text] + ([self._own] if self._own else []) + [*self._apart.values()]
         wanted += [self._agreement.features, *self._agreement.own] if self._agreement else []
         self.reads = list(dict.fromkeys(wanted))
 
@@ -119,13 +127,32 @@ class AttentionReader:
         weights: Sequence[Any] = self._agreement.weights(found, given) if self._agreement else given
         total = torch.zeros(())
         for (read, _), weight in zip(self._text, weights, strict=True):
-            maps = found[read]
-            if maps.shape[-2:] != self.grid:
-                maps = torch.nn.functional.interpolate(maps, size=self.grid, mode="bilinear", align_corners=False)
+            maps = self._on_grid(found[read])
             if self._stretch:
                 maps = stretched(maps)
             total = total.to(maps) + weight * maps
-        return AttentionMaps(total, found[self._own] if self._own else None), predicted
+        parts: dict[str, torch.Tensor] = {}
+        for name, read in self._apart.items():
+            if read.what == "image-to-text by head":
+                parts |= {f"{name}, head {k}": self._on_grid(one) for k, one in enumerate(found[read].unbind(1), 1)}
+            else:
+                parts[name] = self._on_grid(found[read])
+        return AttentionMaps(total, found[self._own] if self._own else None, parts), predicted
+
+    def _on_grid(
+        self, maps: Float[torch.Tensor, "rows columns h w"]
+    ) -> Float[torch.Tensor, "rows columns height width"]:
+        if maps.shape[-2:] == self.grid:
+            return maps
+        return torch.nn.functional.interpolate(maps, size=self.grid, mode="bilinear", align_corners=False)
+
+    def part_names(self, count: int) -> list[str]:
+        """Names of so many parts as a pass reads apart, in their order."""
+        names = list(self._apart)
+        heads, rest = divmod(count, len(names))
+        if rest:
+            return [f"part {k}" for k in range(1, count + 1)]
+        return names if heads == 1 else [f"{name}, head {k}" for name in names for k in range(1, heads + 1)]
 
 
 @dataclass(frozen=True)

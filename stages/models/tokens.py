@@ -123,6 +123,17 @@ class Tokens:
         found = (one.first_column + piece for one in self.encodings for piece in one.pieces(index, span))
         return list(dict.fromkeys(found))
 
+    def characters(self, index: int, encoder: int | None) -> dict[int, tuple[int, int]]:
+        """The characters of every token of text `index` that has some, by its position in an encoder; or, without one,
+        by its context column."""
+        every = self.encodings if encoder is None else self.encodings[encoder : encoder + 1]
+        return {
+            position + (one.first_column if encoder is None else 0): place
+            for one in every
+            for position, place in enumerate(one.offsets[index])
+            if place[0] < place[1]
+        }
+
     def positions(self, space: Literal["input", "output"]) -> list[int]:
         """How many positions a window has: by encoder; or, in the denoiser's context, once."""
         if space == "input":

@@ -14,13 +14,14 @@ from stages.artifacts.maps import WordMaps
 from stages.artifacts.masks import decode, encode
 from stages.artifacts.shards import Key, Row, Shard
 from stages.artifacts.tables import UNNAMED, targets_of
+from stages.report.figures import drift_of
 from stages.report.rows import Line
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-STEPS_SHOWN = 16
-"""Of a map kept step by step, so many steps, evenly spread: a sample's data stay small."""
+PARTS_SHOWN = 40
+"""Of a map kept in parts (steps, layers, heads), so many, evenly spread: a sample's data stay small."""
 _FIGURES = ("score", "contrast", "attention", "agreement")
 
 
@@ -40,6 +41,9 @@ def experiment(
     if parse is None or row is None:
         return found
     found["words"] = [{"start": one.start, "end": one.end} for one in words(row["text"])]
+    for word in found["words"]:
+        if (went := drift_of(shard.drift.get(name, {}), word["start"], word["end"])) is not None:
+            word["drift"] = _rounded(went)
     if shard.maps is not None and name not in shard.inputs["maps"].failures:
         found |= _maps(shard.maps, shard.inputs["maps"].ids.index(name), found["words"])
     masks, points = shard.masks.get(name, {}), shard.points.get(name, {})
@@ -107,10 +111,11 @@ def _maps(maps: WordMaps, position: int, spoken: list[dict[str, Any]]) -> dict[s
     if not taken:
         return {}
     found: dict[str, Any] = {"grid": list(maps.maps.shape[1:]), "maps": _bytes(maps.maps[taken])}
-    if maps.steps is not None:
-        count = maps.steps.shape[1]
-        shown = np.unique(np.linspace(0, count - 1, min(count, STEPS_SHOWN)).round().astype(int))
-        found["steps"] = {"of": count, "shown": shown.tolist(), "maps": _bytes(maps.steps[taken][:, shown])}
+    if maps.parts is not None:
+        count = maps.parts.shape[1]
+        shown = np.unique(np.linspace(0, count - 1, min(count, PARTS_SHOWN)).round().astype(int))
+        names = [maps.part_names[one] for one in shown]
+        found["parts"] = {"of": count, "names": names, "maps": _bytes(maps.parts[taken][:, shown])}
     return found
 
 

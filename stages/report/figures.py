@@ -48,6 +48,7 @@ FIGURES = (
     Column("discord", "discord of its words", "How far the maps of its noun and its adjectives lie apart.", 1),
     Column("contradicted", "points against", "Share of its points that the mask contradicts.", 1),
     Column("area", "area", "Share of the image's pixels in the mask.", -1),
+    Column("drift", "drift", "How far the noun's embedding went in the inversion, in lengths of its first one.", 1),
     Column("loss", "loss", "The inversion's last loss, of the sample.", 1),
 )
 """Figures by which masks are sorted; docs/audit.md says how well each finds wrong ones."""
@@ -59,11 +60,12 @@ def figures(
     masks: Mapping[tuple[str, int], Row],
     points: Mapping[tuple[str, int], Row],
     loss: float | None = None,
+    drift: Mapping[tuple[int, int], float] | None = None,
 ) -> dict[int, dict[str, float]]:
     """The figures of each phrase that has a mask, by its index; what cannot be had of these inputs is left out.
 
     maps: by (start, end) of each word of the text. masks, points: rows of the tables by (kind, index). loss: the
-    sample's own.
+    sample's own. drift: by (start, end) of each token that learned.
     """
     nouns = [mean_map(maps, one.root.start, one.root.end) for one in parse.phrases]
     found: dict[int, dict[str, float]] = {}
@@ -77,6 +79,7 @@ def figures(
         own["area"] = float(mask.mean())
         own["shared"] = max((_iou(row, other) for other in others), default=0.0)
         own["loss"] = loss
+        own["drift"] = drift_of(drift or {}, phrase.root.start, phrase.root.end)
         if ("phrase", index) in points:
             own["contradicted"] = _contradicted(mask, points["phrase", index]["points"])
         noun = nouns[index]
@@ -101,6 +104,12 @@ def entropy(values: Map) -> float:
         return 1.0
     shares = values[values > 0].astype(np.float64) / total
     return round(float(-(shares * np.log2(shares)).sum() / np.log2(values.size)), 6)
+
+
+def drift_of(drift: Mapping[tuple[int, int], float], start: int, end: int) -> float | None:
+    """The mean over the tokens that the span start:end touches; None where none of them learned."""
+    found = [value for (first, last), value in drift.items() if first < end and start < last]
+    return float(np.mean(found)) if found else None
 
 
 def worst(found: Mapping[int, Mapping[str, float]]) -> dict[str, float]:

@@ -134,7 +134,9 @@ def line(shard: Shard, position: int, scored: Mapping[Key, Mapping[str, str]]) -
     if parse is not None and found.failed is None:
         maps = shard.maps.of_sample(shard.inputs["maps"].ids.index(name)) if shard.maps else {}
         loss = last(shard.losses[position]) if shard.losses is not None else None
-        found.by_phrase = figures(parse, maps, shard.masks.get(name, {}), shard.points.get(name, {}), loss)
+        found.by_phrase = figures(
+            parse, maps, shard.masks.get(name, {}), shard.points.get(name, {}), loss, shard.drift.get(name)
+        )
         for own in found.by_phrase.values():
             own["suspicion"] = suspicion(own)
         found.numbers |= worst(found.by_phrase)

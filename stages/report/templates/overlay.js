@@ -15,7 +15,7 @@ class Overlay {
     this.canvas = el("canvas", { width: this.width, height: this.height, role: "img" });
     this.masks = new Map();
     this.maps = run.maps ? decodeBytes(run.maps) : null;
-    this.steps = run.steps ? decodeBytes(run.steps.maps) : null;
+    this.parts = run.parts ? decodeBytes(run.parts.maps) : null;
   }
 
   async ready() {
@@ -27,7 +27,7 @@ class Overlay {
     return this;
   }
 
-  // what: {word: place of a map or null, step, chosen: targets to show, truths, points, spans, layers, strength, smooth}
+  // what: {word: place of a map or null, part: of the map or -1, chosen: targets to show, truths, points, spans, layers, strength, smooth}
   draw(what) {
     const context = this.canvas.getContext("2d");
     context.globalAlpha = 1;
@@ -43,11 +43,11 @@ class Overlay {
     this.canvas.setAttribute("aria-label", what.says);
   }
 
-  heat(context, { word, step, strength, smooth }) {
+  heat(context, { word, part, strength, smooth }) {
     const [rows, columns] = this.run.grid;
     const cells = rows * columns;
-    const shownSteps = this.run.steps?.shown.length || 0;
-    const own = step >= 0 && this.steps ? this.steps.subarray((word * shownSteps + step) * cells) : this.maps.subarray(word * cells);
+    const parts = this.run.parts?.names.length || 0;
+    const own = part >= 0 && part < parts ? this.parts.subarray((word * parts + part) * cells) : this.maps.subarray(word * cells);
     const pixels = new ImageData(columns, rows);
     for (let i = 0; i < cells; i++) pixels.data.set(HEAT_LEVELS[own[i]], i * 4);
     const small = el("canvas", { width: columns, height: rows });

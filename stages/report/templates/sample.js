@@ -1,7 +1,7 @@
 "use strict";
 // One sample: picture, words, phrases with their points, and what it was made by. Two experiments stand side by side.
 
-const look = { layers: { masks: true, points: true, truth: false }, strength: 0.75, smooth: true, step: -1, ...kept("anyword look") };
+const look = { layers: { masks: true, points: true, truth: false }, strength: 0.75, smooth: true, part: -1, ...kept("anyword look") };
 const chosen = { id: null, phrase: null, word: null, point: null }; // phrase: "kind start" of a target; word: its number
 let open = null; // the sample shown: {sample, runs: [{run, overlay, panel}]}
 
@@ -58,7 +58,7 @@ function stepSample(turn) {
   go({ id: page.table.id[row] });
 }
 
-// Which layers, how strong, which step: kept from sample to sample.
+// Which layers, how strong, which part of a map: kept from sample to sample.
 function layersBar(runs) {
   const remember = () => {
     kept("anyword look", { layers: look.layers, strength: look.strength, smooth: look.smooth });
@@ -69,15 +69,16 @@ function layersBar(runs) {
   const smooth = el("button", { type: "button", "aria-pressed": look.smooth, "aria-keyshortcuts": "s", title: "smooth, or the cells as they are (s)", "data-layer": "smooth",
     onclick: (event) => { look.smooth = !look.smooth; event.currentTarget.setAttribute("aria-pressed", look.smooth); remember(); } }, "smooth map");
   const strength = el("input", { type: "range", min: 0, max: 1, step: 0.05, value: look.strength, "aria-label": "Strength of the map", oninput: () => { look.strength = Number(strength.value); remember(); } });
-  const kept_steps = runs.find((one) => one.run.steps)?.run.steps;
-  const label = el("span", {}, stepText(kept_steps));
-  const steps = kept_steps && el("input", { type: "range", min: -1, max: kept_steps.shown.length - 1, step: 1, value: look.step, "aria-label": "Step of the map", oninput: () => { look.step = Number(steps.value); label.textContent = stepText(kept_steps); drawRuns(); } });
-  if (!kept_steps) look.step = -1;
+  const parts = runs.find((one) => one.run.parts)?.run.parts;
+  look.part = Math.min(look.part, (parts?.names.length || 0) - 1);
+  const label = el("span", {}, partText(parts));
+  const slider = parts && el("input", { type: "range", min: -1, max: parts.names.length - 1, step: 1, value: look.part, "aria-label": "Part of the map", "aria-valuetext": partText(parts),
+    oninput: () => { look.part = Number(slider.value); label.textContent = partText(parts); slider.setAttribute("aria-valuetext", partText(parts)); drawRuns(); } });
   return el("div", { className: "layers", role: "group", "aria-label": "Layers" }, toggle("masks", "m"), toggle("points", "p"),
-    open.sample.truth?.length ? toggle("truth", "t") : null, smooth, el("label", {}, "map ", strength), steps ? el("label", {}, steps, " ", label) : null);
+    open.sample.truth?.length ? toggle("truth", "t") : null, smooth, el("label", {}, "map ", strength), slider ? el("label", {}, slider, " ", label) : null);
 }
 
-const stepText = (steps) => (steps && look.step >= 0 ? `step ${steps.shown[look.step] + 1} of ${steps.of}` : "all steps");
+const partText = (parts) => (parts && look.part >= 0 ? parts.names[look.part] : `the mean of ${parts?.of} maps`);
 
 // The points of a target, each with whose word gave it.
 function pointsOf(run, target) {
@@ -112,7 +113,7 @@ function drawRun({ run, overlay, panel }) {
   if (overlay) {
     const points = target ? pointsOf(run, target) : word ? targets.flatMap((one) => pointsOf(run, one)).filter((one) => one.inside && one.start === word.start) : [];
     overlay.draw({
-      word: map, step: look.step, layers: look.layers, strength: look.strength, smooth: look.smooth,
+      word: map, part: look.part, layers: look.layers, strength: look.strength, smooth: look.smooth,
       chosen: target ? [target] : targets.filter((one) => one.kind === "phrase"),
       truths: (sample.truth || []).filter((one) => !target || (target.truth && target.truth[0] === one.kind && target.truth[1] === one.index)),
       points: points.map((one) => ({ ...one, bright: chosen.point === one.number })),
@@ -144,7 +145,7 @@ function drawRun({ run, overlay, panel }) {
 }
 
 function caption(sample, run, target, word) {
-  if (word && word.map !== undefined) return `Map of “${slicePoints(sample.text, word.start, word.end)}”: peak ${shown(word.peak)}; each map is stretched over its own range.`;
+  if (word && word.map !== undefined) return `Map of “${slicePoints(sample.text, word.start, word.end)}”: peak ${shown(word.peak)}${word.drift === undefined ? "" : `, embedding moved by ${shown(word.drift)} of its length`}; each map is stretched over its own range.`;
   if (target) return `${target.kind} “${slicePoints(sample.text, target.start, target.end)}”`;
   return (run.targets || []).length ? "Masks of all phrases. Choose a word for its map, a phrase for its mask and points." : "No phrase was found.";
 }
