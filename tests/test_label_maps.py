@@ -22,7 +22,8 @@ from stages.samples.readers.semantic import listed
 from stages.samples.recipe import ClassWorldDataset
 from stages.segment.argmax import label_map
 from stages.segment.recipe import ArgmaxRecipe
-from stages.world.class_lists import label_maps, said
+from stages.world.class_lists import NOUNS, label_maps, said
+from stages.world.render import GROUNDS
 from stages.world.scene import scene
 
 SIZE = (12, 20)
@@ -133,6 +134,29 @@ def test_lists_that_cannot_be_made_are_refused():
 
 
 # Through the workflow
+
+
+def test_what_a_parser_finds_in_a_caption_are_candidates_too(tmp_path):
+    config = tiny_config(tmp_path)
+    config["inverters"]["invseg"] = {"kind": "invseg", "backbone": "tiny", "steps": 2, "classes": "runs"}
+    config["attenders"]["once"] = {"kind": "single-step", "at": [50], "refine": 1}
+    config["segmenters"]["argmax"] = {"kind": "argmax"}
+    config["parsers"]["words"] = {"kind": "vocabulary", "classes": {name: [] for name in (*NOUNS, *GROUNDS)}}
+    config["experiments"]["two"] |= {"inverter": "invseg", "attender": "once", "segmenter": "argmax"}
+    config["targets"] = ["two"]
+    snakemake(tmp_path, config)
+    results = Results(tmp_path / "results" / "tiny")
+    (shard,) = results.shards()
+    learned = ShardReader(results.embeddings("invseg", shard), "invert").table("drift")
+    masks = ShardReader(results.masks("two", shard), "segment").table("masks")
+    for row in ShardReader(results.samples(shard), "samples").table("samples"):
+        name, text = row["sample_id"], row["text"]
+        own = [one for one in masks if one["sample_id"] == name]
+        said = {text[one["root_start"] : one["root_end"]] for one in own}
+        assert len(own) > 1 and said <= {*NOUNS, *GROUNDS}
+        assert (sum(decode(one).astype(int) for one in own) == 1).all()
+        went = [one["drift"] for one in learned if one["sample_id"] == name]
+        assert len(went) > len(own) and min(went) > 0  # the nouns, their adjectives and what lies between
 
 
 @pytest.mark.parametrize("kind", ["class-world", "voc", "context", "coco-object"])
