@@ -52,6 +52,8 @@ SENTENCES = [
     ("player number 23", "player<number,23>", "", "player"),
     ("bus number 7", "bus<number,7>", "", "bus"),
     ("player 23", "player<23>", "", "player"),
+    ("player number 10 kicks the ball", "player<number,10> ball", "kicks(player,ball)", "player"),
+    ("car number 5 leads the race", "car<number,5> race", "leads(car,race)", "car"),
     # headless one, other, another
     ("one with stripes", "one stripes", "", "one"),
     ("the other", "other", "", "other"),
@@ -59,6 +61,20 @@ SENTENCES = [
     ("two with hats", "two hats", "", "two"),
     ("the smaller one", "one<smaller>", "", "one"),
     ("one of the dogs on the left", "dogs", "", "dogs"),
+    ("the other is asleep", "other<asleep>", "", "other"),
+    ("the rich and the poor", "rich poor", "", None),
+    # a share of something
+    ("some of the apples are rotten", "apples<rotten>", "", "apples"),
+    ("many of the birds are black", "birds<black>", "", "birds"),
+    # pairs that are one thing
+    ("traffic light pole", "pole<traffic,light>", "", "pole"),
+    ("ice cream truck", "truck<ice,cream>", "", "truck"),
+    # what is said to the tool
+    ("look at the red car", "car<red>", "", "car"),
+    ("can you find the dog?", "dog", "", "dog"),
+    ("I want the cup", "cup", "", "cup"),
+    # no noun but that of a place
+    ("she stands at the corner", "corner", "stands(-,-)", None),
     # hyphened modifiers
     ("a x-ray machine", "machine<x-ray>", "", "machine"),
     ("a red-haired woman", "woman<red-haired>", "", "woman"),

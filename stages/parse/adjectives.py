@@ -7,6 +7,7 @@ from stages.parse.tree import Tree, Word
 
 _ATTRIBUTES = frozenset("amod nummod compound nmod:desc nn".split())
 _POSTPOSED = frozenset("amod acl advmod appos xcomp dep nmod:unmarked acomp advcl oprd npadvmod".split())
+_COUNTING = ("NUM", "DET", "PRON")
 _DESCRIPTIVE = frozenset(("ADJ", "VERB", "NOUN", "PROPN", "NUM", "ADV"))
 
 
@@ -24,8 +25,11 @@ def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
     found += _worn(noun)
     if noun.index + 2 < len(tree.words) and _wearer_before(tree.words[noun.index + 2], tree) is noun:
         found += _with_its_own(tree.words[noun.index + 2])
-    clause = noun.head
-    if noun.dep in ("nsubj", "nsubj:pass", "nsubjpass", "nsubj:outer") and clause is not None:
+    counter = noun.governor if noun.case == "of" else None
+    counts = counter is not None and (counter.lower in lists.QUANTITIES | lists.SHARES or counter.pos in _COUNTING)
+    subject = counter if counter is not None and counts else noun  # "some of the apples are rotten"
+    clause = subject.head
+    if subject.dep in ("nsubj", "nsubj:pass", "nsubjpass", "nsubj:outer") and clause is not None:
         found += _predicative(clause)
     elif noun.dep in ("obj", "dobj") and clause is not None:  # painted the wall white
         found += [a for c in clause.having("xcomp", "oprd") if c.pos == "ADJ" for a in _with_its_own(c)]

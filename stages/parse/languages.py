@@ -21,9 +21,9 @@ _GRAMMAR = {
         blaue blauer grüne links zwei drei mann frau""",
     "French": """un une la le les des du avec sur dans et est sont à aux devant derrière sous près côté qui noir noire
         rouge bleu bleue blanc blanche gauche droite petit petite deux trois homme femme""",
-    "Spanish": """una la los las con en del junto sobre y está detrás delante negro negra rojo roja azul blanco blanca
-        izquierda derecha hombre mujer el dos tres""",
-    "Italian": """il la gli una uno con su sul sulla nel nella di e della dello vicino dietro davanti nero nera rosso
+    "Spanish": """un una la los las con en del junto sobre y está detrás delante negro negra rojo roja azul blanco
+        blanca izquierda derecha hombre mujer el dos tres""",
+    "Italian": """il la gli un una uno con su sul sulla nel nella di e della dello vicino dietro davanti nero nera rosso
         rossa bianco bianca sinistra destra uomo donna due tre""",
     "Portuguese": """um uma com em ao da do dos na no sobre e está atrás preto preta vermelho vermelha branco branca
         esquerda direita homem mulher dois duas três""",
@@ -48,7 +48,8 @@ _OWN = {name: frozenset(listed.split()) - _ENGLISH for name, listed in _GRAMMAR.
 
 
 def other_language(text: str) -> str | None:
-    """The language that a text seems to be in, where it is not English; None where it is, or nothing tells.
+    """The language that a text seems to be in, where it is not English, or those that its words fit alike; None where
+    it is English, or nothing tells.
 
     >>> [other_language(one) for one in ("ein roter Kreis auf dem Gras", "a red circle", "un chat noir", "café table")]
     ['German', None, 'French', None]
@@ -57,9 +58,12 @@ def other_language(text: str) -> str | None:
     said |= {part for one in said for part in one.replace("’", "'").split("'")}  # "l'homme"
     english = len(said & _ENGLISH)
     scores = {name: (len(said & own - _SHARED), len(said & own)) for name, own in _OWN.items()}
-    name = max(scores, key=lambda one: (scores[one], one))
-    clear, all_of_them = scores[name]
-    return name if (clear or all_of_them > 2) and all_of_them > english else None
+    best = max(scores.values())
+    clear, all_of_them = best
+    if not (clear or all_of_them > 2) or all_of_them <= english:
+        return None
+    alike = [name for name, own in scores.items() if own == best]
+    return " or ".join(alike) if len(alike) < 4 else "another language"
 
 
 def foreign_note(text: str) -> str | None:

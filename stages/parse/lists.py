@@ -116,10 +116,24 @@ OWNERS = frozenset(
 )
 """Owners as they are typed without an apostrophe ("mans hat")."""
 
+SHARES = frozenset("most many few several some all both each".split())
+"""What may stand for part of what "of" names: "most of the cars"."""
+
+COMPOUNDS = frozenset(
+    tuple(pair.split())
+    for pair in """ice cream, traffic light, street light, night light, christmas light, flash light, tail light,
+    sour cream, whipped cream, shaving cream, hot dog, polar bear, orange juice, peanut butter, french fries,
+    swimming pool, parking lot, dining table, coffee table, palm tree, pine tree""".split(",")
+)
+"""Pairs that are one thing, where either word alone may be read as something else ("cream" as a colour)."""
+
 REQUESTS = frozenset(
-    """find segment show locate select highlight mark detect identify click point mask pick spot give ground""".split()
+    """find segment show locate select highlight mark detect identify click point mask pick spot give ground
+    look""".split()
 )
 """What a user asks of the tool, not of the scene: "find the red car"."""
+WISHES = frozenset("want need see have".split())
+"""Likewise, of "I" and "you"."""
 
 COUNTS_AFTER_A = frozenset("few dozen hundred thousand couple pair lot bunch half".split())
 """Words that let a plural follow "a": "a few dogs"."""
@@ -151,7 +165,8 @@ POSTURES = frozenset("hang lie sit".split())
 MOTIONS = frozenset(
     """jumps lands runs walks slides leaps sits stands lies hangs waits rests sleeps naps leans kneels crouches swims
     dives flies glides skates skis surfs dances sings smiles laughs looks stares gazes peers reaches climbs crawls rolls
-    spins bends stretches poses talks chats grazes barks drives rides floats drifts hovers perches""".split()
+    spins bends stretches poses talks chats grazes barks drives rides floats drifts hovers perches goes comes moves
+    arrives turns passes""".split()
 )
 """What somebody does, in forms that captions hardly ever use as plural nouns."""
 

@@ -87,11 +87,13 @@ def _is_headless(word: Word) -> bool:
     """ "the taller of the two giraffes": an adjective with an article, in a noun's place."""
     if word.dep not in NOMINAL or is_worn_colour(word) or _is_adverbial(word):
         return False
-    if word.having("cop", "aux") or (word.dep == "ROOT" and word.subjects) or word.dep in ("conj",):
+    if word.having("cop", "aux") or (word.dep == "ROOT" and word.subjects):
         return False
     article = any(c.lower in ("the", "this", "that", "these", "those") for c in word.lefts if c.dep == "det")
     of = any(case == "of" for case, _, _ in word.objects)
-    return (article and (word.tag in ("JJR", "JJS", "CD") or of or word.dep == "ROOT")) or (
+    if word.dep == "conj":  # "the rich and the poor"
+        return article and word.head is not None and word.head.pos == word.pos and _is_headless(word.head)
+    return (article and (word.tag in ("JJR", "JJS", "CD") or of or word.dep == "ROOT" or word.lower == "other")) or (
         of and word.tag in ("JJR", "JJS") and word.dep == "ROOT"
     )
 
@@ -133,8 +135,13 @@ def _is_viewer(word: Word) -> bool:
 
 
 def _last_resort(tree: Tree) -> list[Word]:
-    """A text in which no noun was found: its root ("left", "arm" taken for a verb)."""
-    for root in tree.roots:
+    """A text in which no noun was found: a noun that elsewhere only places another ("she stands at the corner"), or its
+    root ("left", "arm" taken for a verb)."""
+    placing = [word for word in tree.words if word.pos == "NOUN" and _is_adverbial(word) and word.governor is not None]
+    if placing and any(word.subjects for word in tree.roots):
+        return placing[:1]
+    told = [word for word in tree.roots if word.pos not in ("VERB", "AUX") or not word.subjects]
+    for root in told:
         letters = any(is_latin(c) for c in root.text if c.isalpha())
         if letters and root.pos not in ("PUNCT", "SYM", "DET", "ADP", "CCONJ", "PRON", "INTJ", "PART"):
             return [root]
@@ -153,7 +160,7 @@ def _stands_for(word: Word) -> Word | None:
         while clause is not None and clause.dep not in ("acl:relcl", "relcl", "advcl:relcl"):
             clause = clause.head
         return clause.head if clause is not None else None
-    counting = word.lower in lists.QUANTITIES or word.pos in ("NUM", "DET", "PRON")  # "one of the dogs"
+    counting = word.lower in lists.QUANTITIES | lists.SHARES or word.pos in ("NUM", "DET", "PRON")  # "one of the dogs"
     if counting or (word.lower in lists.FRAMES and word.pos == "NOUN"):
         return next((noun for case, noun, _ in word.objects if case == "of"), None)
     return None

@@ -45,8 +45,8 @@ def is_predicate(word: Word, index: Index) -> bool:
 
 def _is_showing(verb: Word) -> bool:
     """The verb of the frame: "the image shows", "we can see"."""
-    if verb.lower in lists.REQUESTS and not verb.subjects and verb.tag == "VB" and verb.dep == "ROOT":
-        return True  # "find the red car"
+    if is_request(verb) and verb.dep == "ROOT" and (verb.subjects or verb.tag == "VB"):
+        return True
     if verb.lower in lists.TAKING and any(subject.lower in lists.FRAMES for subject in verb.subjects):
         return True
     if verb.lower not in lists.SHOWING:
@@ -59,6 +59,14 @@ def _is_showing(verb: Word) -> bool:
     if verb.lower in ("see", "seen"):
         return True
     return not verb.subjects and verb.dep == "acl" and verb.head is not None and verb.head.lower in lists.FRAMES
+
+
+def is_request(verb: Word) -> bool:
+    """What is said to the tool: "find the red car", "I want the cup"."""
+    if not verb.subjects:
+        return verb.lower in lists.REQUESTS
+    ours = all(subject.lower in ("you", "i", "we") for subject in verb.subjects)
+    return ours and verb.lower in lists.REQUESTS | lists.WISHES
 
 
 def is_passive(verb: Word) -> bool:

@@ -6,6 +6,7 @@ from stages.artifacts.language import Relation
 from stages.parse import lists
 from stages.parse.adjectives import is_verb_of_clause
 from stages.parse.nouns import Nouns
+from stages.parse.predicates import is_request
 from stages.parse.tree import Tree, Word
 
 
@@ -106,8 +107,9 @@ def _told_of(root: Word, nouns: Nouns) -> Word | None:
     participle = [c for c in root.having("amod") if is_verb_of_clause(c)]
     if nouns.index(root) is not None and not root.having("cop") and not participle:
         return nouns.roots[nouns.index(root) or 0]
-    asked = root.having("obj", "dobj")
-    if root.lower in lists.REQUESTS and asked and not root.subjects:
+    at = [noun for case, noun, _ in root.objects if case in ("at", "to", "for")]
+    asked = root.having("obj", "dobj") or at  # "look at the cat"
+    if asked and is_request(root):
         return asked[0]
     if root.subjects:
         return root.subjects[0] if nouns.index(root.subjects[0]) is not None else None

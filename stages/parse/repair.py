@@ -41,6 +41,12 @@ def repaired(tree: Tree) -> Tree:
             word.tag = "VBG"  # "sleepin", whatever the tagger makes of its ending
         elif word.pos == "NUM" and word.text.isdigit():
             _number_the_noun(word, tree)
+        elif word.pos == "NOUN" and word.tag == "VB" and any(c.lower == "to" for c in word.having("mark")):
+            word.pos = "VERB"  # "about to land"
+        elif _is_verb_behind_number(word, tree):
+            _lead_from_number(word, tree)
+        elif word.tag in ("VB", "VBP") and word.dep == "amod" and word.head is not None and _behind_of_them(word, tree):
+            _take_the_clause(word)
     for word in tree.words:
         if word.pos == "VERB":
             _join_particle(word, tree)
@@ -150,6 +156,46 @@ def _is_placed_participle(word: Word, tree: Tree) -> bool:
         return False
     position, case = tree.words[word.index - 1], tree.words[word.index - 2]
     return position.lower in lists.POSITIONS and position.head is word and case.dep == "case" and case.head is word
+
+
+def _is_verb_behind_number(word: Word, tree: Tree) -> bool:
+    """ "player number 10 kicks the ball", "runner 7 turns to us": a word in -s between a number and an article, or of
+    motion before a preposition."""
+    if word.pos not in ("NOUN", "PROPN") or word.tag not in ("NNS", "NNPS", "NNP") or not word.lower.endswith("s"):
+        return False
+    if not 1 < word.index < len(tree.words) - 1:
+        return False
+    number, after = tree.words[word.index - 1], tree.words[word.index + 1]
+    owner = number.head
+    numbered = number.pos == "NUM" and number.text.isdigit() and owner is not None and owner.index < number.index
+    opens = after.pos == "DET" or after.tag == "PRP$" or (after.pos == "ADP" and word.lower in lists.MOTIONS)
+    return numbered and owner is not None and owner.lower.isalpha() and opens
+
+
+def _lead_from_number(verb: Word, tree: Tree) -> None:
+    """The numbered noun becomes the subject, and the noun behind the article the object."""
+    subject, target = tree.words[verb.index - 1].head, tree.words[verb.index + 1].head
+    if subject is None:
+        return
+    verb.pos, verb.tag = "VERB", "VBZ"
+    attach(verb, subject.head, subject.dep)
+    attach(subject, verb, "nsubj")
+    if target is not None and target.index > verb.index and not target.case:
+        attach(target, verb, "obj")
+
+
+def _behind_of_them(verb: Word, tree: Tree) -> bool:
+    """ "all of them wear hats", with "wear" read as an adjective of the hats."""
+    before = tree.words[verb.index - 1] if verb.index else None
+    return before is not None and before.pos == "PRON" and before.case == "of"
+
+
+def _take_the_clause(verb: Word) -> None:
+    noun = verb.head
+    if noun is None:
+        return
+    attach(verb, noun.head, noun.dep)
+    attach(noun, verb, "obj")
 
 
 def _number_the_noun(number: Word, tree: Tree) -> None:

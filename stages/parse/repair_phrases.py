@@ -23,6 +23,7 @@ def repair_phrases(tree: Tree) -> None:
     for word in tree.words:
         before, after = _near(tree, word, -1), _near(tree, word, 1)
         _can_of(word, before, after)
+        _one_thing(word, before, after)
         _number_of(word, before, after)
         _flat_name(word, before)
         _colour_behind_in(word, before)
@@ -55,6 +56,19 @@ def _can_of(word: Word, before: Word | None, after: Word | None) -> None:
     if place is not None and place is not word and place.case and place.pos in _NOUNS and not place.having("cop"):
         attach(word, place.head, place.dep)  # "can on the table", of which the table was said
         attach(place, word, "nmod")
+
+
+def _one_thing(word: Word, before: Word | None, after: Word | None) -> None:
+    """ "traffic light pole", "ice cream truck": a pair that is one thing qualifies the noun behind it together."""
+    if before is None or after is None or (before.lower, word.lower) not in lists.COMPOUNDS:
+        return
+    if word.head is not after or word.dep not in ("amod", "compound") or after.pos not in _NOUNS:
+        return
+    if after.head is before:  # read as two things in a row
+        take_over(after, before)
+    word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
+    if not is_above(before, word):
+        attach(before, word, "compound")
 
 
 def _number_of(word: Word, before: Word | None, after: Word | None) -> None:
