@@ -1,6 +1,7 @@
 """docs/results.md shows what docs/figures holds, all of one state."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -51,3 +52,25 @@ def test_figures_of_another_state_and_tables_without_figures_are_refused(docs):
         results.read_figures(docs / "figures")
     with pytest.raises(AnywordError, match="table 'ladder'"):
         results.rendered("", {"ladder": {}})
+
+
+def test_what_documents_point_to_is_there():
+    """Pictures, other documents and their sections; addresses on the web are not looked at."""
+    repository = results.DOCS.parent
+    pages = [*repository.glob("*.md"), *results.DOCS.glob("*.md"), *repository.glob("models/*/README.md")]
+    missing = []
+    for page in pages:
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            name, _, section = target.partition("#")
+            other = page.parent / name if name else page
+            if "://" in target:
+                continue
+            if not other.exists() or (section and section not in sections(other)):
+                missing.append(f"{page.relative_to(repository)}: {target}")
+    assert missing == []
+
+
+def sections(page):
+    """Names by which a page's headings are linked."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
