@@ -102,6 +102,9 @@ SENTENCES = [
     ("stop sign", "sign<stop>", "", "sign"),
     # lists
     ("cat, dog, bird", "cat dog bird", "", None),
+    ("man woman child", "man woman child", "", None),
+    ("cow horse sheep behind fence", "cow horse sheep fence", "", None),
+    ("the cat dog and horse", "cat dog horse", "", None),
     ("a red cup, a blue plate", "cup<red> plate<blue>", "", None),
     # colours and ordinals wherever they stand
     ("umbrella blue", "umbrella<blue>", "", "umbrella"),

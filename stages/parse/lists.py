@@ -183,6 +183,15 @@ ACTORS = frozenset(
 )
 """Whom captions of people and animals are about: who does something."""
 
+PEOPLE = frozenset(
+    "man men woman women boy boys girl girls guy guys kid kids child children toddler mom dad mother father".split()
+)
+ANIMALS = frozenset(
+    """dog dogs cat cats horse horses cow cows elephant elephants bird birds giraffe giraffes zebra zebras sheep bear
+    bears""".split()
+)
+"""Beings of a kind: two in a row are two ("man woman child"), as none of them qualifies another."""
+
 ACTING = frozenset("wearing holding riding carrying eating smiling waving walking running reading".split())
 """What somebody does, also where nothing is said to whom."""
 

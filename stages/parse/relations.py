@@ -121,7 +121,9 @@ def _is_joined(head: Word, nouns: Nouns) -> bool:
     more likely belongs to that phrase."""
     for other in head.having("conj", "list"):
         if not any(c.dep in ("cc", "punct") for one in (head, *head.having("conj", "list")) for c in one.children):
-            continue  # "girl brown hair": set side by side, not joined
+            beings = lists.PEOPLE | lists.ANIMALS
+            if head.lower not in beings or other.lower not in beings:
+                continue  # "girl brown hair": set side by side, not joined
         between = any(head.index < word.index < other.index for word in nouns.roots)
         if nouns.index(other) is not None and (not between or other.having("det", "nummod")):
             return True

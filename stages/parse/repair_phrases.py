@@ -24,6 +24,7 @@ def repair_phrases(tree: Tree) -> None:
         before, after = _near(tree, word, -1), _near(tree, word, 1)
         _can_of(word, before, after)
         _one_thing(word, before, after)
+        _beings_in_a_row(tree, word)
         _number_of(word, before, after)
         _flat_name(word, before)
         _colour_behind_in(word, before)
@@ -69,6 +70,24 @@ def _one_thing(word: Word, before: Word | None, after: Word | None) -> None:
     word.pos, word.tag, word.dep = "NOUN", "NN", "compound"
     if not is_above(before, word):
         attach(before, word, "compound")
+
+
+def _beings_in_a_row(tree: Tree, word: Word) -> None:
+    """ "man woman child", read as a compound."""
+    kind = next((one for one in (lists.PEOPLE, lists.ANIMALS) if word.lower in one), frozenset[str]())
+    first = word
+    while (before := _near(tree, first, -1)) is not None and before.lower in kind and is_above(word, before):
+        if before.dep not in ("compound", "amod", "nmod:desc", "nmod", "list"):
+            break
+        first = before
+    if first is word:
+        return
+    for child in list(word.children):
+        if child.index < first.index:
+            attach(child, first, child.dep)  # "a red cat dog"
+    attach(first, word.head, word.dep)
+    for one in tree.words[first.index + 1 : word.index + 1]:
+        attach(one, first, "list")
 
 
 def _number_of(word: Word, before: Word | None, after: Word | None) -> None:
