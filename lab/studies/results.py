@@ -59,7 +59,10 @@ CLAIMS = {
     "ladder": Claim("anyword study ladder --samples 200", ladder.table),
     "parsers": Claim("anyword study parsers --samples 200 --noise ''", _parsers),
     "batches": Claim("anyword study batches --samples 24", _batches),
-    "invseg": Claim("anyword study invseg --samples 60 --tables 0", invseg.shown),
+    "invseg": Claim("anyword study invseg --samples 200 --tables 0", invseg.shown),
+    "invseg-former": Claim(
+        "anyword study invseg --samples 200 --tables 0 --backbone former/models/backbone", invseg.shown
+    ),
 }
 
 

@@ -149,6 +149,10 @@ def read_maps(path: Path, *, parts: bool = False) -> WordMaps:
             values[name] = np.asarray(array[...])
         if parts:
             values["part_names"] = tuple(map(str, cast(list[Any], group.attrs["parts"])))
+            if len(values["part_names"]) != values["parts"].shape[1]:
+                raise ArtifactError(
+                    f"{path}: its attribute 'parts' does not name each part.", remedy="Run attend again."
+                )
     except ArtifactError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError) as error:
