@@ -61,7 +61,9 @@ CLAIMS = {
     "batches": Claim("anyword study batches --samples 24", _batches),
     "invseg": Claim("anyword study invseg --samples 200 --tables 0", invseg.shown),
     "invseg-former": Claim(
-        "anyword study invseg --samples 200 --tables 0 --backbone former/models/backbone", invseg.shown
+        "anyword study invseg --samples 200 --tables 0 --conditions phrases,colours,nouns,weak "
+        "--backbone former/models/backbone",
+        invseg.shown,
     ),
 }
 
