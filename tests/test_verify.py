@@ -60,7 +60,7 @@ def label(base, folder, root):
     (folder / "config.json").write_text(json.dumps(config))
     made = run(folder, root, [("a", "circle, grass")], images=base / "images")
     assert b'"space":"output"' in (made["invert"].parent / "embeddings.safetensors").read_bytes()[:2000]
-    assert (made["attend"].parent / "maps.zarr" / "steps").is_dir()
+    assert (made["attend"].parent / "maps.zarr" / "parts").is_dir()
 
 
 def _write(data, path):
