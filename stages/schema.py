@@ -5,7 +5,7 @@ python -m stages.schema workflow/schemas/config.schema.json
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -57,4 +57,6 @@ def _refer_by_name(section: str, properties: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    write_json(Path(sys.argv[1]), config_schema())
+    parser = argparse.ArgumentParser(description="Write the configuration's schema to a file.")
+    parser.add_argument("file", type=Path)
+    write_json(parser.parse_args().file, config_schema())
