@@ -3,10 +3,15 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
 from lab.studies.gold import SECOND, compare, read_gold
+from stages.parse.extract import extract
 from stages.parse.parser import ParseRequest, load_parser
+from stages.parse.repair import repaired
 from stages.parse.shorthand import spelled_out
+from stages.parse.tree import Clean, tree_of
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +100,22 @@ def test_what_is_spelled_out_keeps_its_places_in_order(parts):
 def test_only_words_of_grammar_are_spelled_out():
     text = "a 12w/30 and/w C#7"
     assert spelled_out(text, tuple(range(len(text))))[0] == text
+
+
+@pytest.mark.parametrize(
+    ("heads", "deps"),
+    [
+        ([2, 0, 2, 4, 2], ["compound", "nummod", "ROOT", "det", "dep"]),
+        ([0, 0, 0, 4, 0], ["ROOT", "nummod", "appos", "det", "list"]),
+    ],
+    ids=["verb above its noun", "beside it"],
+)
+def test_a_numbered_nouns_verb_leads_whatever_hung_where(heads, deps):
+    text = "runner 23 passes the line"
+    clean = Clean.of(text)
+    pos, tags = ["NOUN", "NUM", "NOUN", "DET", "NOUN"], ["NN", "CD", "NNS", "DT", "NN"]
+    doc = Doc(Vocab(), words=text.split(), pos=pos, tags=tags, heads=heads, deps=deps)
+    found = extract(repaired(tree_of(clean, doc))).checked(text)
+    said = [(one.span.of(text), one.subject, one.object) for one in found.predicates]
+    assert [one.root.of(text) for one in found.phrases] == ["runner", "line"]
+    assert said == [("passes", 0, 1)]

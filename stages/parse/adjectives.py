@@ -7,7 +7,6 @@ from stages.parse.tree import Tree, Word
 
 _ATTRIBUTES = frozenset("amod nummod compound nmod:desc nn".split())
 _POSTPOSED = frozenset("amod acl advmod appos xcomp dep nmod:unmarked acomp advcl oprd npadvmod".split())
-_COUNTING = ("NUM", "DET", "PRON")
 _DESCRIPTIVE = frozenset(("ADJ", "VERB", "NOUN", "PROPN", "NUM", "ADV"))
 
 
@@ -26,8 +25,7 @@ def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
     if noun.index + 2 < len(tree.words) and _wearer_before(tree.words[noun.index + 2], tree) is noun:
         found += _with_its_own(tree.words[noun.index + 2])
     counter = noun.governor if noun.case == "of" else None
-    counts = counter is not None and (counter.lower in lists.QUANTITIES | lists.SHARES or counter.pos in _COUNTING)
-    subject = counter if counter is not None and counts else noun  # "some of the apples are rotten"
+    subject = counter if counter is not None and counts(counter) else noun  # "some of the apples are rotten"
     clause = subject.head
     if subject.dep in ("nsubj", "nsubj:pass", "nsubjpass", "nsubj:outer") and clause is not None:
         found += _predicative(clause)
@@ -39,6 +37,11 @@ def adjectives_of(noun: Word, tree: Tree) -> list[Word]:
         if _counts(word) and word is not noun and _wearer_before(word, tree) in (None, noun)
     }
     return sorted(words.values(), key=lambda word: word.index)
+
+
+def counts(word: Word) -> bool:
+    """Whether a word stands for part of what "of" names behind it: "one of the dogs", "most of the cars"."""
+    return word.lower in lists.QUANTITIES | lists.SHARES or word.pos in ("NUM", "DET", "PRON")
 
 
 def _wearer_before(word: Word, tree: Tree) -> Word | None:

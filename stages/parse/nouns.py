@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from stages.parse import lists
-from stages.parse.adjectives import is_bare_owner, is_joined_quality, is_worn_colour
+from stages.parse.adjectives import counts, is_bare_owner, is_joined_quality, is_worn_colour
 from stages.parse.tree import Tree, Word
 
 NOMINAL = frozenset(
@@ -160,7 +160,6 @@ def _stands_for(word: Word) -> Word | None:
         while clause is not None and clause.dep not in ("acl:relcl", "relcl", "advcl:relcl"):
             clause = clause.head
         return clause.head if clause is not None else None
-    counting = word.lower in lists.QUANTITIES | lists.SHARES or word.pos in ("NUM", "DET", "PRON")  # "one of the dogs"
-    if counting or (word.lower in lists.FRAMES and word.pos == "NOUN"):
+    if counts(word) or (word.lower in lists.FRAMES and word.pos == "NOUN"):
         return next((noun for case, noun, _ in word.objects if case == "of"), None)
     return None

@@ -14,7 +14,7 @@ from stages.parse.repair_fragments import repair_fragments
 from stages.parse.repair_phrases import repair_phrases
 from stages.parse.repair_verbs import repair_verbs
 from stages.parse.spelling import reading
-from stages.parse.surgery import OF_THE_NOUN, attach
+from stages.parse.surgery import OF_THE_NOUN, attach, is_above
 from stages.parse.tree import Tree, Word
 
 
@@ -178,9 +178,10 @@ def _lead_from_number(verb: Word, tree: Tree) -> None:
     if subject is None:
         return
     verb.pos, verb.tag = "VERB", "VBZ"
-    attach(verb, subject.head, subject.dep)
+    if not is_above(verb, subject):
+        attach(verb, subject.head, subject.dep)
     attach(subject, verb, "nsubj")
-    if target is not None and target.index > verb.index and not target.case:
+    if target is not None and target.index > verb.index and not target.case and not is_above(target, verb):
         attach(target, verb, "obj")
 
 
