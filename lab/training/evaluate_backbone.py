@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.training import probe
+from lab.training import probe, training
 from stages.world.sample import WorldSample, naming_words
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def word_maps(
             ids = torch.tensor(encoding["input_ids"], device=device)
             clean = latents[start : start + batch]
             mean: torch.Tensor | None = None
-            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+            with torch.no_grad(), training.autocast(device):
                 hidden = text_encoder(ids).last_hidden_state
                 for time in times:
                     generator = torch.Generator().manual_seed(seed * 1_000_003 + start * 1009 + time)

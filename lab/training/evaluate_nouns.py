@@ -136,7 +136,7 @@ def queries(
             ids = torch.tensor([marks("", padding="max_length")["input_ids"]] * len(part), device=device)
             noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(start)).to(device)
             step = torch.full((len(part),), time, device=device)
-            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+            with torch.no_grad(), training.autocast(device):
                 unet(scheduler.add_noise(clean, noise, step), step, text(ids).last_hidden_state)
             found = torch.cat([seen[name] for name in chosen], -1).float()  # b, 256, width
             for row, one in enumerate(part):
@@ -176,7 +176,7 @@ def noun_swap_error(
         cover = torch.from_numpy(np.stack([dataset.cover(s.scene) for s in part])).float() / 255
         region = object_region(cover, slots) * (slots >= 0)[:, None, None]
         share = (region / region.sum((1, 2), keepdim=True).clamp_min(1)).to(device)
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+        with torch.no_grad(), training.autocast(device):
             states = [text(tokens.to(device)).last_hidden_state for tokens in (ids, others)]
             for time, both in sums.items():
                 noise = torch.randn(clean.shape, generator=generator).to(device)

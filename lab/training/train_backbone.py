@@ -315,7 +315,7 @@ def train(
         noisy = scheduler.add_noise(clean, noise, times)
         few = phase.wrong if phase.contrast else 0
         wrong, slots = wrong_captions(ids[:few], names[:few], roles[:few], known, generator, phase.colours)
-        with torch.autocast(device.type, torch.bfloat16):
+        with training.autocast(device):
             states = text(torch.cat([ids, wrong])).last_hidden_state
             guess = unet(torch.cat([noisy, noisy[:few]]), torch.cat([times, times[:few]]), states).sample
         errors = (guess.float() - torch.cat([noise, noise[:few]])).square().mean(1)

@@ -307,8 +307,11 @@ def train(
     The rate falls as a cosine over `horizon` minutes of training time, all calls together. Every `every` minutes the
     averaged weights are measured on `watched` validation scenes, and written to `out`. Returns the last measurement.
     """
+    import torch
+
     from lab.training.evaluate_sam import evaluate_model
     from lab.training.sam_files import write
+    from stages.models.cpu_bfloat16 import products
 
     one_thread()
     where = device()
@@ -331,7 +334,8 @@ def train(
         rate = peak * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * done)))
         rate *= min(1.0, (run.step - first + 1) / WARM_UP)
         batch = Batch(run.step, where, _view(done, run.step), seed)
-        loss, figures = step_loss(trainee.twin, batch, 0.4 if first else 1 - 0.8 * done)
+        with products(torch.device(where), torch.bfloat16):
+            loss, figures = step_loss(trainee.twin, batch, 0.4 if first else 1 - 0.8 * done)
         loss.backward()
         trainee.update(rate, run.step - first)
         run.step += 1

@@ -74,7 +74,7 @@ def train(
         unit = _batch(images, seed, run.step).to(device, memory_format=torch.channels_last)
         with torch.no_grad():
             hidden = model.encode(unit).latent_dist.mode()
-        with torch.autocast(device, torch.bfloat16):
+        with training.autocast(device):
             painted = model.decode(hidden).sample
         loss = (painted.float() - unit).square().mean()
         optimiser.zero_grad()

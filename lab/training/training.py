@@ -163,3 +163,13 @@ def device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def autocast(device: str | torch.device) -> torch.autocast:
+    """bfloat16 where the device has arithmetic for it, else float32: a CPU without it would be tens of times slower."""
+    import torch
+
+    from stages.models import cpu_bfloat16
+
+    kind = torch.device(device).type
+    return torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or cpu_bfloat16.has_bfloat16())

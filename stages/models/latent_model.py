@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from stages.artifacts import ModelRecord
 from stages.artifacts.errors import AnywordError
 from stages.models.attention import CrossAttention, LayerAttention, Recorder, Stop
 from stages.models.batch_invariance import as_in_company
+from stages.models.cpu_bfloat16 import products
 from stages.models.face import Condition, DiffusionModel, Layer, Read, Readings
 from stages.models.noise_path import NoisePath
 from stages.models.recipe import BackboneRecipe
@@ -155,12 +156,13 @@ class LatentModel(DiffusionModel):
     ) -> tuple[Float[torch.Tensor, "rows channels h w"] | None, Readings]:
         latents = latents.to(self.denoiser.dtype)
         if not reads:
-            return self._denoise(latents, timesteps, condition).float(), {}
+            with self._products():
+                return self._denoise(latents, timesteps, condition).float(), {}
         predicted = None
         recorder = Recorder(self.denoiser, self.layers, reads, stop=stop, look=self._look(condition))
         with recorder as self._recorder:
             try:
-                with suppress(Stop):
+                with suppress(Stop), self._products():
                     predicted = self._denoise(latents, timesteps, condition).float()
                 return predicted, recorder.readings()
             finally:
@@ -176,10 +178,18 @@ class LatentModel(DiffusionModel):
         """A block of the denoiser that keeps its inputs alone; what was read in it is read again on the way back."""
         recorder = self._recorder
 
+        @contextmanager
+        def again() -> Iterator[None]:
+            with recorder.again() if recorder else nullcontext(), self._products():
+                yield
+
         def contexts() -> tuple[Any, Any]:
-            return nullcontext(), recorder.again() if recorder else nullcontext()
+            return nullcontext(), again()
 
         return checkpoint(block, *arguments, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
+
+    def _products(self) -> AbstractContextManager[Any]:
+        return products(self.device, self.denoiser.dtype)
 
     @abstractmethod
     def _denoise(
