@@ -15,7 +15,7 @@ from stages.artifacts.recipes import validated
 from stages.attend.recipe import AttenderRecipe
 from stages.cli import app
 from stages.invert.recipe import TextualRecipe
-from stages.models import outline
+from stages.models import cpu_bfloat16, outline
 from stages.models.diffusion import load
 from stages.models.limit import memory_limit
 from stages.models.memory import GIB, counted
@@ -88,8 +88,10 @@ def test_the_committed_figures_fit_their_card_and_name_every_stage():
     assert [row["model"] for row in rows if row["stage"] == "segment"] == ["vit_h"]
 
 
-def test_a_figure_is_what_the_product_reckons_today():
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+def test_a_figure_is_what_the_product_reckons_today_on_any_machine(has_bfloat16, monkeypatch):
     """One of them anew: the smallest."""
+    monkeypatch.setattr(cpu_bfloat16, "has_bfloat16", lambda: has_bfloat16)
     settings = LoraRecipe(backbone=BackboneRecipe(kind="ldm", path="nowhere"))
     need = of_stage("adapt", settings, card=16, shape="ldm")
     (row,) = [

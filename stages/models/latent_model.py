@@ -102,7 +102,7 @@ class LatentModel(DiffusionModel):
         if loaded.device.type == "cpu":
             as_in_company(denoiser)
         self.record = loaded.record
-        self.device = loaded.device
+        self.device = self._computes_on = loaded.device  # an outline's fakes are on the CPU and stand for a card
         self.world = loaded.world
         self.encoders = list(encoders)
         self.tokenizers = list(tokenizers)
@@ -189,7 +189,7 @@ class LatentModel(DiffusionModel):
         return checkpoint(block, *arguments, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
 
     def _products(self) -> AbstractContextManager[Any]:
-        return products(self.device, self.denoiser.dtype)
+        return products(self._computes_on, self.denoiser.dtype)
 
     @abstractmethod
     def _denoise(
