@@ -1,6 +1,7 @@
 """Debian's chromium, driven without a window: for tests of pages, and for benchmarks/page.py."""
 
 import contextlib
+import fcntl
 import functools
 import http.server
 import shutil
@@ -17,9 +18,10 @@ def unavailable():
         import selenium  # noqa: F401
     except ModuleNotFoundError:
         return "selenium is not installed: pip install -e '.[test]'"
-    if shutil.which("chromium") and shutil.which("chromedriver"):
-        return ""
-    done = subprocess.run(["sh", str(INSTALL)], capture_output=True, text=True, timeout=500)
+    # Workers of one test run ask at the same moment, and apt serves one of them: the others wait and find it there.
+    with INSTALL.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["sh", str(INSTALL)], capture_output=True, text=True, timeout=500)
     lines = (done.stdout + done.stderr).strip().splitlines()
     return "" if done.returncode == 0 else f"chromium cannot be installed: {lines[-1] if lines else 'no reason given'}"
 

@@ -8,5 +8,6 @@ if [ "$(id -u)" -ne 0 ]; then
   if ! sudo -n true 2>/dev/null; then echo "apt-get needs root: sudo sh tests/install_chromium.sh"; exit 1; fi
   root="sudo -n"
 fi
-$root apt-get update -qq
-DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends chromium chromium-driver
+wait="-o DPkg::Lock::Timeout=300"
+$root apt-get $wait update -qq
+DEBIAN_FRONTEND=noninteractive $root apt-get $wait install -y -qq --no-install-recommends chromium chromium-driver

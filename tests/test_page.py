@@ -13,10 +13,8 @@ from stages.artifacts.results import Results
 from stages.report.command import run
 from stages.score.command import run as score
 
-pytestmark = pytest.mark.timeout(300)
 REASON = unavailable()
-if REASON:
-    pytest.skip(REASON, allow_module_level=True)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.skipif(bool(REASON), reason=REASON)]
 
 
 @pytest.fixture(scope="module")
