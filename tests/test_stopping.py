@@ -1,6 +1,7 @@
 """A kill or SIGTERM in the middle of a batch costs minutes, and the result is an undisturbed run's, byte for byte."""
 
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -8,14 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies
 from hypothesis.extra.numpy import arrays
+from preloaded import HEAVY
 from tiny_models import save_samples, save_tiny
 
 from stages import cli
@@ -45,8 +45,15 @@ BATCHES = {"invert": {"batch-size": 2}, "adapt": {}}
 RECIPES["invert"]["settle"] |= {"tolerance": 1e-9}
 
 
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([*HEAVY, "stages.cli", "stages.commands.stage", "stages.models.unet"])
+
+
 class Job:
-    """A stage in a fork of this process, whose imports are done; states are kept after every step."""
+    """A stage in a process of its own, whose imports are done; states are kept after every step.
+
+    No fork of this process: torch refuses gradients there once they were taken here.
+    """
 
     def __init__(self, stage, folder, samples, output, **options):
         recipe = RECIPES[stage] | {"backbone": {"kind": "stable-diffusion", "path": str(folder)}, "steps": STEPS}
@@ -54,30 +61,16 @@ class Job:
         command += ["--device", "cpu", "--checkpoint-minutes", "0"]
         command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
         self.states = output.parent / ".parts"
-        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by `end`)
-        self.status = None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # there are no other threads
-            self.pid = os.fork()
-        if self.pid == 0:
-            status = 1
-            try:
-                os.dup2(self.log.fileno(), 2)
-                sys.stderr = os.fdopen(2, "w", buffering=1)
-                sys.argv[1:] = command
-                cli.main()
-            except SystemExit as end:
-                status = end.code or 0
-            except BaseException:  # told here, since nothing after this does
-                traceback.print_exc()
-            finally:
-                os._exit(status)
+        self.log = tempfile.NamedTemporaryFile("r")  # noqa: SIM115 (closed by `end`)
+        self.process = FORKS.Process(target=run, args=(command, self.log.name), daemon=True)
+        self.process.start()
+
+    @property
+    def status(self):
+        return self.process.exitcode
 
     def running(self):
-        if self.status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self.status = os.waitstatus_to_exitcode(status) if pid else None
-        return self.status is None
+        return self.process.is_alive()
 
     def until(self, states, *, of="*"):
         """Wait until so many states were written of a batch."""
@@ -88,16 +81,22 @@ class Job:
             time.sleep(0.005)
 
     def kill(self, number):
-        os.kill(self.pid, number)
+        os.kill(self.process.pid, number)
         return self.end()
 
     def end(self):
         """What it said, once it has ended."""
-        if self.running():
-            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        self.log.seek(0)
+        self.process.join()
         with self.log:
             return self.log.read()
+
+
+def run(command, log):
+    """What a job's process does. log: path of what it says."""
+    sys.stderr = Path(log).open("w", buffering=1)  # noqa: SIM115 (open to the end)
+    os.dup2(sys.stderr.fileno(), 2)
+    sys.argv[1:] = command
+    cli.main()
 
 
 def finish(*arguments, **options):
