@@ -10,7 +10,7 @@ import yaml
 from preloaded import python
 from tiny_workflow import ROOT, tiny_config, write_config
 
-from lab.studies import batches, inversion, variants
+from lab.studies import batches, inversion, inversion_tables, variants
 from lab.studies.ladder import Choice
 from lab.studies.scores import Scores
 from stages.artifacts import AnywordError
@@ -130,9 +130,9 @@ def test_figures_are_over_all_phrases_and_over_the_parts_they_name():
     assert found["better"]["synonyms"]["difference"]["value"] == pytest.approx(0.4)
     assert found["better"]["small"]["miou"]["value"] == pytest.approx(0.5)
     assert found["better"]["small"]["phrases"] == 1
-    text = inversion.table(found)
+    text = inversion_tables.table(found)
     assert "| better | 0.625 (" in text and "| +0.125 (" in text and "| 16.0 | 1.25 |  |" in text
-    rows = list(csv.DictReader(io.StringIO(inversion.as_csv("losses", found))))
+    rows = list(csv.DictReader(io.StringIO(inversion_tables.as_csv("losses", found))))
     assert [row["variant"] for row in rows] == ["base", "better"]
     assert float(rows[1]["synonyms_difference_value"]) == pytest.approx(0.4)
     assert rows[0]["all_difference_value"] == "" == rows[0]["attend_seconds_an_image"]
@@ -151,7 +151,7 @@ def test_the_share_of_the_gap_is_that_of_sums_and_says_nothing_without_a_gap():
     assert set(gaps) == {"few"}
     assert gaps["few"]["phrases"]["share"]["value"] == pytest.approx(0.3 / 0.5)
     assert gaps["few"]["scenes"]["share"]["value"] == pytest.approx(0.6 / 0.9)  # all phrases of scene a
-    assert "closed by few, phrases of unseen synonyms: 0.600" in inversion.gap_lines(gaps)[0]
+    assert "closed by few, phrases of unseen synonyms: 0.600" in inversion_tables.gap_lines(gaps)[0]
 
 
 def test_the_plot_has_a_curve_a_rate(tmp_path):
@@ -160,7 +160,7 @@ def test_the_plot_has_a_curve_a_rate(tmp_path):
         *variants.steps({"steps": 16, "lr": 0.001, "lr_unit": "absolute"}, [0, 8]),
     ]
     made = scores(**{one.name: [0.1, 0.2, 0.3, 0.4] for one in ones})
-    inversion.plot(ones, inversion.figures(made, {one.name: COST for one in ones}), 16, tmp_path / "steps.png")
+    inversion_tables.plot(ones, inversion.figures(made, {one.name: COST for one in ones}), 16, tmp_path / "steps.png")
     assert (tmp_path / "steps.png").read_bytes().startswith(b"\x89PNG")
 
 

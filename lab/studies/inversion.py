@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lab.studies.inversion_tables import as_csv, part_lines, plot
 from lab.studies.ladder import Choice
 from lab.studies.options import STUDIES, Config, Cores, First, Json, Samples, ShardSize, numbers
 from lab.studies.scores import Key, Scores, read_scores
-from lab.studies.table import keep, markdown
+from lab.studies.table import keep
 from lab.studies.variants import ADAPTER, BASE, PARTS, Facts, Variant
 from lab.studies.variants import parts as variants_of
 from lab.studies.workflow import made_by, run_experiments
@@ -132,10 +133,11 @@ def figures(scores: Mapping[str, Scores], costs: Mapping[str, Mapping[str, float
     first = scores[BASE.name].ious
     found: dict[str, Any] = {}
     for name, one in scores.items():
-        found[name] = {"all": _compared(first, one.ious, base=name == BASE.name), "cost": dict(costs[name])}
+        found[name] = {"all": _compared(first, one.ious, base=name == BASE.name)}
         for part, belongs in SUBSETS.items():
             keys = [key for key in one.ious if belongs(one.tags[key])]
             found[name][part] = _compared(_of(first, keys), _of(one.ious, keys), base=name == BASE.name)
+        found[name]["cost"] = dict(costs[name])
     return found
 
 
@@ -214,103 +216,6 @@ def _seconds(benchmarks: Sequence[Path], images: int) -> float | None:
 
 def _of(ious: Mapping[Key, float], keys: Sequence[Key]) -> dict[Key, float]:
     return {key: ious[key] for key in keys}
-
-
-COLUMNS = ("all", *SUBSETS)
-_COSTS = ("steps", "invert", "attend")
-_ENDS = ("value", "low", "high")
-
-
-def table(found: Mapping[str, Any]) -> str:
-    """A part of the study as Markdown: a line a variant."""
-    head = ["variant"]
-    for part in COLUMNS:
-        head += ["mIoU" if part == "all" else "unseen synonyms" if part == "synonyms" else part, "− base"]
-    head += ["steps", "invert s", "attend s"]
-    rows: list[list[Any]] = []
-    for name, one in found.items():
-        row: list[Any] = [name]
-        for part in COLUMNS:
-            row += [_cell(one[part]["miou"]), _cell(one[part]["difference"], signed=True)]
-        row += [_number(one["cost"][key], "{:.1f}" if key == "steps" else "{:.2f}") for key in _COSTS]
-        rows.append(row)
-    counts = next(iter(found.values()))
-    last = ["phrases"]
-    for part in COLUMNS:
-        last += [str(counts[part]["phrases"]), ""]
-    return markdown(head, [*rows, [*last, "", "", ""]])
-
-
-def gap_lines(found: Mapping[str, Any]) -> list[str]:
-    """The shares of the gap as sentences."""
-    lines = []
-    for name, parts in found.items():
-        for part, one in parts.items():
-            where = "phrases of unseen synonyms" if part == "phrases" else "all phrases of their scenes"
-            gap = f"gap {_cell(one['gap'], signed=True)}"
-            what = _cell(one["share"]) if one["told"] else "no share: the gap cannot be told from nothing"
-            lines.append(f"share of the gap closed by {name}, {where}: {what} ({gap})")
-    return lines
-
-
-def as_csv(part: str, found: Mapping[str, Any]) -> str:
-    """The same figures, a column a number."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    head = ["part", "variant"]
-    for name in COLUMNS:
-        head += [f"{name}_phrases", *(f"{name}_{kind}_{end}" for kind in ("miou", "difference") for end in _ENDS)]
-    writer.writerow([*head, "steps_an_image", "invert_seconds_an_image", "attend_seconds_an_image"])
-    for variant, one in found.items():
-        row: list[Any] = [part, variant]
-        for name in COLUMNS:
-            row.append(one[name]["phrases"])
-            row += [(one[name][kind] or {}).get(end) for kind in ("miou", "difference") for end in _ENDS]
-        writer.writerow([*row, *(one["cost"][key] for key in _COSTS)])
-    return file.getvalue()
-
-
-def plot(variants: Sequence[Variant], found: Mapping[str, Any], base_steps: int, path: Path) -> None:
-    """mIoU over steps, a curve a rate, with its interval: on all phrases and on those of unseen synonyms."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
-
-    curves: dict[str, list[tuple[int, str]]] = {"base": [(base_steps, BASE.name)]}
-    for one in variants:
-        if not one.is_base:
-            curves.setdefault(one.series, []).append((one.inverter["steps"], one.name))
-    start = [point for point in curves["base"] if point[0] == 0]
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained", sharex=True)
-    for axis, part in zip(axes, ("all", "synonyms"), strict=True):
-        for label, points in curves.items():
-            line = sorted(points if label == "base" else [*start, *points])
-            values = [found[name][part]["miou"] for _, name in line]
-            if any(value["value"] is None for value in values):
-                continue
-            at = [n for n, _ in line]
-            (drawn,) = axis.plot(at, [value["value"] for value in values], marker="o", label=label)
-            low, high = ([value[end] for value in values] for end in ("low", "high"))
-            axis.fill_between(at, low, high, color=drawn.get_color(), alpha=0.15)
-        axis.set_title("all phrases" if part == "all" else "phrases of unseen synonyms")
-        axis.set_xlabel("steps of inversion")
-    axes[0].set_ylabel("mIoU, 95 % interval")
-    axes[0].legend()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
-def _cell(one: Mapping[str, float | None] | None, *, signed: bool = False) -> str:
-    if one is None or one["value"] is None:
-        return ""
-    form = "{:+.3f}" if signed else "{:.3f}"
-    value = form.format(one["value"])
-    return value if one["low"] is None else f"{value} ({form.format(one['low'])} to {form.format(one['high'])})"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else form.format(value)
 
 
 def inversion(
@@ -401,13 +306,11 @@ def inversion(
         own_names = [one.name for one in ones]
         compared = figures({n: scores[n] for n in own_names}, {n: cost[n] for n in own_names})
         found["parts"][name] = {"variants": compared}
-        lines = [table(compared)]
         if name == "lora":
             found["parts"][name]["gaps"] = gaps(scores, ones)
-            lines += ["", *gap_lines(found["parts"][name]["gaps"])]
         if name == "steps":
             plot(ones, compared, chosen["steps"], folder / "steps.png")
-        text = "\n".join(lines)
+        text = part_lines(found["parts"][name])
         (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
         (folder / f"{name}.csv").write_text(as_csv(name, compared), encoding="utf-8")
         write_json(folder / f"{name}.json", found | {"parts": {name: found["parts"][name]}})
