@@ -12,7 +12,6 @@ import csv
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -27,34 +26,40 @@ from stages.artifacts.results import LOGS, stage_of_log
 ROOT = Path(__file__).resolve().parents[1]
 
 
-COMPUTED = re.compile(r"^\d\d:\d\d:\d\d INFO \w+: \d+ done in ([0-9.]+) s$", re.MULTILINE)
-"""What a stage's log says when its batches are through: no import and no loading is in it."""
+def computed(log: Path) -> float:
+    """Seconds that a stage took for its batches, by the progress in its log: no import and no loading is in them."""
+    told = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return sum({one["stage"]: one["seconds"] for one in told if one["done"] == one["total"]}.values())
 
 
-def measure(scenes: int, cores: int) -> tuple[dict[str, dict[str, float]], float]:
-    """By stage: jobs, their seconds together, those of them spent on batches, and the largest resident memory of one in
-    MB. And the seconds that all took by the clock."""
-    empty = {"jobs": 0, "seconds": 0.0, "computing": 0.0, "max_rss_mb": 0.0}
-    found: dict[str, dict[str, float]] = defaultdict(lambda: dict(empty))
+def measure(scenes: int, shard_size: int, cores: int) -> tuple[dict[str, dict[str, float]], float]:
+    """What each stage took, and the seconds that all took by the clock."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "bench.yaml"
-        config.write_text(yaml.safe_dump({"datasets": {"demo": {"count": scenes}}}))
+        config.write_text(yaml.safe_dump({"datasets": {"demo": {"count": scenes, "shard_size": shard_size}}}))
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", folder]
         command += ["--cores", str(cores), "--configfile", str(config), "--quiet", "all"]
         began = time.perf_counter()
         subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
         clock = time.perf_counter() - began
-        logs = Path(folder) / LOGS
-        for path in sorted(logs.rglob("*.tsv")):
-            with path.open(newline="") as file:
-                row = next(csv.DictReader(file, delimiter="\t"))
-            stage = found[stage_of_log(path, logs)]
-            stage["jobs"] += 1
-            stage["seconds"] += float(row["s"])
-            stage["computing"] += sum(map(float, COMPUTED.findall(path.with_suffix(".log").read_text())))
-            memory = float(row["max_rss"]) if row["max_rss"] not in ("NA", "-") else 0.0
-            stage["max_rss_mb"] = max(stage["max_rss_mb"], memory)
-    return dict(found), clock
+        return by_stage(Path(folder) / LOGS), clock
+
+
+def by_stage(logs: Path) -> dict[str, dict[str, float]]:
+    """By stage: jobs, their seconds together, those of them spent on batches, and the largest resident memory of one in
+    MB."""
+    empty = {"jobs": 0, "seconds": 0.0, "computing": 0.0, "max_rss_mb": 0.0}
+    found: dict[str, dict[str, float]] = defaultdict(lambda: dict(empty))
+    for path in sorted(logs.rglob("*.tsv")):
+        with path.open(newline="") as file:
+            row = next(csv.DictReader(file, delimiter="\t"))
+        stage = found[stage_of_log(path, logs)]
+        stage["jobs"] += 1
+        stage["seconds"] += float(row["s"])
+        stage["computing"] += computed(path.with_suffix(".log"))
+        memory = float(row["max_rss"]) if row["max_rss"] not in ("NA", "-") else 0.0
+        stage["max_rss_mb"] = max(stage["max_rss_mb"], memory)
+    return dict(found)
 
 
 def account(stages: dict[str, dict[str, float]], clock: float) -> dict[str, float]:
@@ -77,13 +82,14 @@ def account(stages: dict[str, dict[str, float]], clock: float) -> dict[str, floa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=8, help="test scenes of the embedded world")
+    parser.add_argument("--shard-size", type=int, default=64, help="scenes a job, which starts and loads models once")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
-    found, clock = measure(arguments.scenes, arguments.cores)
+    found, clock = measure(arguments.scenes, arguments.shard_size, arguments.cores)
     spent = account(found, clock)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    sys.stdout.write(f"{arguments.scenes} scenes, two experiments, {machine}\n\n")
+    sys.stdout.write(f"{arguments.scenes} scenes, {arguments.shard_size} a job, two experiments, {machine}\n\n")
     sys.stdout.write(
         "| stage | jobs | seconds | of it batches | seconds a scene | most memory, MB |\n|---|---|---|---|---|---|\n"
     )
@@ -95,9 +101,8 @@ def main() -> None:
     told = "{clock} s by the clock: {computing} computing, {starting} for imports, models and files, {between} between"
     sys.stdout.write(f"\n{told.format(**spent)} jobs; {spent['other']:.0%} not computing.\n")
     if arguments.json:
-        arguments.json.write_text(
-            json.dumps({"scenes": arguments.scenes, "stages": found, "account": spent}, indent=2) + "\n"
-        )
+        given = {"scenes": arguments.scenes, "shard_size": arguments.shard_size}
+        arguments.json.write_text(json.dumps({**given, "stages": found, "account": spent}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,25 @@ def test_inversion_writes_its_figures_beside_others(scripts, tmp_path):
     for key in (*ratios, "attend_total_speedup", "invert_gflops"):
         assert figures[key] > 0
     assert results.with_name("inversion.png").stat().st_size > 0
+
+
+def test_the_demos_account_reads_the_progress_that_a_stage_logs(scripts, tmp_path, capsys, caplog):
+    import demo
+
+    from stages.artifacts.progress import track
+
+    caplog.set_level("INFO", "anyword")
+    log = tmp_path / "00000.log"
+    for _ in track(["a", "b"], "invert 00000"):
+        time.sleep(0.1)
+    log.write_text(f"=== attempt 1\n{capsys.readouterr().err}WARNING a\n")
+    assert 0.2 <= demo.computed(log) < 5
+    log.write_text('{"stage": "invert 00000", "done": 1.0, "total": 2, "seconds": 30.0}\n')
+    assert demo.computed(log) == 0
+    stages = {"invert": {"seconds": 80.0, "computing": 60.0}, "score": {"seconds": 20.0, "computing": 0.0}}
+    parts = demo.account(stages, clock=110.0)
+    assert parts == {"clock": 110.0, "computing": 80.0, "starting": 20.0, "between": 10.0, "other": 0.273}
+    assert demo.account(stages, clock=50.0)["computing"] == 40.0  # two jobs at a time, each by its share
 
 
 def test_the_peers_maps_are_ours_where_nothing_drifts(scripts, tmp_path):

@@ -17,9 +17,10 @@ import numpy as np
 import typer
 
 from lab.studies.options import STUDIES, First, Json, Samples, Split
-from lab.studies.table import Row, Table, keep, save
+from lab.studies.table import Row, Table, interval, keep, markdown, save
 from lab.studies.workflow import made_by
 from stages.artifacts.atomic import sha256_of, write_json
+from stages.artifacts.errors import AnywordError
 from stages.artifacts.progress import track
 
 if TYPE_CHECKING:
@@ -191,14 +192,22 @@ def table(conditions: Mapping[str, Any]) -> Table:
 
 def shown(found: Mapping[str, Any]) -> str:
     """The study's figures as docs/results.md has them."""
-    return table({name: found[name] for name in CONDITIONS if name in found}).markdown()
+    lines = []
+    if own := {name: found[name] for name in CONDITIONS if name in found}:
+        lines.append(table(own).markdown())
+    if own := found.get("tables"):
+        rows = [[title, row, interval(own[title][row])] for title, one in ablations().items() for row in one]
+        lines += [markdown(["table", "row", "mIoU"], rows), f"{found['tables_images']} {found['split']} scenes."]
+    return "\n\n".join(lines)
 
 
 def invseg(
     samples: Samples = 200,
     split: Split = "test",
     first: First = 0,
-    conditions: Annotated[str, typer.Option(help=f"Any of {', '.join(CONDITIONS)}, by commas.")] = ",".join(CONDITIONS),
+    conditions: Annotated[str, typer.Option(help=f"Any of {', '.join(CONDITIONS)}, by commas; '': none.")] = ",".join(
+        CONDITIONS
+    ),
     tables: Annotated[
         int, typer.Option(help="Scenes for the rows of the paper's tables, of unseen synonyms; 0: none.", min=0)
     ] = 48,
@@ -214,12 +223,16 @@ def invseg(
     from stages.models.diffusion import load
     from stages.models.recipe import BackboneRecipe
 
+    asked = [one.strip() for one in conditions.split(",") if one.strip()]
+    for name in asked:
+        if name not in CONDITIONS:
+            raise AnywordError(f"--conditions '{name}' is unknown.", remedy=f"Use any of {', '.join(CONDITIONS)}.")
     recipe = {"kind": "embedded", "dtype": "bfloat16", **({"path": backbone} if backbone else {})}
     model = load(BackboneRecipe.model_validate(recipe))
     folder = OUT / "runs"
     numbers = range(first, first + samples)
     found: dict[str, Any] = {}
-    for name in (one.strip() for one in conditions.split(",")):
+    for name in asked:
         condition = CONDITIONS[name]
         chosen = items(model, split, numbers, condition.by, synonyms=condition.synonyms)  # type: ignore[arg-type]
         counts = {way: run(model, chosen, how, f"{name}, {way}", folder) for way, how in ways(condition).items()}
@@ -237,4 +250,6 @@ def invseg(
         }
         result["tables_images"] = len(chosen)
     keep(result, OUT / "invseg.json", json)
-    typer.echo(save(OUT, "invseg", table(found)))
+    if found:
+        save(OUT, "invseg", table(found))
+    typer.echo(shown(result))

@@ -169,7 +169,7 @@ def collector(recipe: Semantic) -> LabelMaps:
 def mean_iou(sums: Float64[np.ndarray, "*sets 3 classes"]) -> Float64[np.ndarray, "*sets"]:
     """mIoU of sets whose histograms are added up, over the classes that are in truth or prediction."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _nanmean(_iou(sums))
+        return np.asarray(_nanmean(_iou(sums)))  # one set gives a number
 
 
 def _iou(sums: np.ndarray) -> np.ndarray:
