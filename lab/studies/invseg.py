@@ -163,6 +163,7 @@ def ablations() -> dict[str, dict[str, Way]]:
 
     weights = [(1.0, 0.0), (1.0, 0.1), (1.0, 1.0), (1.0, 10.0), (0.0, 1.0)]
     return {
+        "nothing learns": {"refined": Way()},
         "2: CSC, alpha": {f"{c:g}, {a:g}": inverted(clustering=c, entropy=a) for c, a in weights},
         "3: scale": {f"{scale:g}": inverted(scale=scale) for scale in (2.0, 4.0, 8.0, 16.0)},
         "5: layers": {

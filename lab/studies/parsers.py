@@ -216,7 +216,7 @@ def parsers(
     config: Config = None,
 ) -> None:
     """mIoU, seconds and cost by parser, IoU of predicates' masks, and mIoU under noise (the paper's Table 7, G.2)."""
-    from stages.config import complete_config
+    from stages.config import complete_config, stage_of
     from stages.parse.catalogue import recipes
     from stages.parse.parser import lacking
 
@@ -241,6 +241,7 @@ def parsers(
         timed = {name: recipe for name, recipe in chosen.items() if recipe["kind"] != "truth" and name not in asked}
         seconds = {name: seconds_of(recipe, list(truths)) for name, recipe in timed.items()}
     found: dict[str, Any] = {"samples": samples, "not_run": missing, "noise": {}, "made": made_by(base)}
+    found["parse_version"] = stage_of("parse").version
     rows: dict[str, dict[str, Figure]] = {}
     for name in chosen:
         score = score_of(RESULTS, clean, f"{clean}-{name}")

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.studies import invseg, ladder
+from lab.studies import inversion_tables, invseg, ladder
 from lab.studies.table import markdown
 from stages import REPOSITORY
 from stages.artifacts.errors import AnywordError
@@ -57,9 +57,15 @@ def _batches(found: Mapping[str, Any]) -> str:
 
 CLAIMS = {
     "ladder": Claim("anyword study ladder --samples 200", ladder.table),
+    "readings": Claim(
+        "anyword study inversion --part readings --split test --samples 64 --synonyms 1 "
+        "--config workflow/studies/embedded.yaml --attender short",
+        inversion_tables.shown,
+    ),
     "parsers": Claim("anyword study parsers --samples 200 --noise ''", _parsers),
     "batches": Claim("anyword study batches --samples 24", _batches),
     "invseg": Claim("anyword study invseg --samples 200 --tables 0", invseg.shown),
+    "invseg-tables": Claim("anyword study invseg --samples 200 --conditions '' --tables 48", invseg.shown),
     "invseg-former": Claim(
         "anyword study invseg --samples 200 --tables 0 --conditions phrases,colours,nouns,weak "
         "--backbone former/models/backbone",
