@@ -196,8 +196,8 @@ def shown(found: Mapping[str, Any]) -> str:
     lines = []
     if own := {name: found[name] for name in CONDITIONS if name in found}:
         lines.append(table(own).markdown())
-    if own := found.get("tables"):
-        rows = [[title, row, interval(own[title][row])] for title, one in ablations().items() for row in one]
+    if kept := found.get("tables"):
+        rows = [[title, row, interval(kept[title][row])] for title, one in ablations().items() for row in one]
         lines += [markdown(["table", "row", "mIoU"], rows), f"{found['tables_images']} {found['split']} scenes."]
     return "\n\n".join(lines)
 
