@@ -57,6 +57,11 @@ def _batches(found: Mapping[str, Any]) -> str:
 
 CLAIMS = {
     "ladder": Claim("anyword study ladder --samples 200", ladder.table),
+    "lora": Claim(
+        "anyword study inversion --part lora --split test --samples 200 --synonyms 1 "
+        "--config workflow/studies/embedded.yaml --attender short",
+        inversion_tables.shown,
+    ),
     "readings": Claim(
         "anyword study inversion --part readings --split test --samples 64 --synonyms 1 "
         "--config workflow/studies/embedded.yaml --attender short",
