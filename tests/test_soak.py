@@ -14,6 +14,8 @@ import pytest
 from preloaded import python
 from tiny_shard import files, prepare
 
+from stages.artifacts.publication import NEW
+
 KILLS = int(os.environ.get("KILLS", "3"))
 
 
@@ -47,9 +49,11 @@ def undisturbed(base, tmp_path_factory):
 
 
 def finished(root):
-    """Results that stages keep, by their manifests: which file each is."""
+    """Results that stand, by where their manifests are or are about to be: which file each is."""
     kept = ("parse", "invert", "attend", "prompt", "segment")
-    return {path: path.stat().st_ino for path in root.rglob("manifest.json") if set(kept) & set(path.parts)}
+    manifests = [path for path in root.rglob("manifest.json") if set(kept) & set(path.parts)]
+    place = {path: path.parent.parent / path.name if path.parent.name == NEW else path for path in manifests}
+    return {place[path]: path.stat().st_ino for path in manifests}
 
 
 def check_the_next_run(base, root, wanted):
