@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.studies.table import markdown
+from lab.studies.table import interval, markdown
 from lab.studies.variants import BASE, Variant
 
 _COSTS = ("steps", "invert", "attend")
@@ -33,7 +33,7 @@ def table(found: Mapping[str, Any]) -> str:
     for name, one in found.items():
         row: list[Any] = [name]
         for part in columns:
-            row += [_cell(one[part]["miou"]), _cell(one[part]["difference"], signed=True)]
+            row += [interval(one[part]["miou"]), interval(one[part]["difference"], signed=True)]
         row += [_number(one["cost"][key], "{:.1f}" if key == "steps" else "{:.2f}") for key in _COSTS]
         rows.append(row)
     last = ["phrases"]
@@ -48,8 +48,8 @@ def gap_lines(found: Mapping[str, Any]) -> list[str]:
     for name, parts in found.items():
         for part, one in parts.items():
             where = "phrases of unseen synonyms" if part == "phrases" else "all phrases of their scenes"
-            gap = f"gap {_cell(one['gap'], signed=True)}"
-            what = _cell(one["share"]) if one["told"] else "no share: the gap cannot be told from nothing"
+            gap = f"gap {interval(one['gap'], signed=True)}"
+            what = interval(one["share"]) if one["told"] else "no share: the gap cannot be told from nothing"
             lines.append(f"share of the gap closed by {name}, {where}: {what} ({gap})")
     return lines
 
@@ -112,14 +112,6 @@ def plot(variants: Sequence[Variant], found: Mapping[str, Any], base_steps: int,
 def _subsets(one: Mapping[str, Any]) -> list[str]:
     """The sets of phrases that a variant's figures are of."""
     return [key for key in one if key != "cost"]
-
-
-def _cell(one: Mapping[str, float | None] | None, *, signed: bool = False) -> str:
-    if one is None or one["value"] is None:
-        return ""
-    form = "{:+.3f}" if signed else "{:.3f}"
-    value = form.format(one["value"])
-    return value if one["low"] is None else f"{value} ({form.format(one['low'])} to {form.format(one['high'])})"
 
 
 def _number(value: float | None, form: str) -> str:

@@ -157,13 +157,15 @@ def save_figure(figure: Drawing, path: Path) -> None:
             figure.savefig(partial, format=suffix, dpi=150, metadata=metadata)
 
 
-def interval(figure: dict[str, float | None] | None) -> str:
+def interval(figure: Mapping[str, float | None] | None, *, signed: bool = False) -> str:
     """A figure with its 95 % interval as a table's cell; nothing where it is undefined."""
     if figure is None or figure["value"] is None:
         return ""
+    form = "{:+.3f}" if signed else "{:.3f}"
+    value = form.format(figure["value"])
     if figure["low"] is None:
-        return f"{figure['value']:.3f}"
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+        return value
+    return f"{value} ({form.format(figure['low'])} to {form.format(figure['high'])})"
 
 
 COLOURS = ("#2e86de", "#ee5253", "#10ac84", "#ff9f43", "#9b59d4", "#00bcd4", "#f062ad", "#8ba81e")
