@@ -131,6 +131,7 @@ def test_figures_are_over_all_phrases_and_over_the_parts_they_name():
     assert found["better"]["small"]["miou"]["value"] == pytest.approx(0.5)
     assert found["better"]["small"]["phrases"] == 1
     text = inversion_tables.table(found)
+    assert inversion_tables.table(dict(reversed(found.items()))) == text  # the base first
     assert "| better | 0.625 (" in text and "| +0.125 (" in text and "| 16.0 | 1.25 |  |" in text
     rows = list(csv.DictReader(io.StringIO(inversion_tables.as_csv("losses", found))))
     assert [row["variant"] for row in rows] == ["base", "better"]

@@ -23,14 +23,15 @@ def part_lines(part: Mapping[str, Any]) -> str:
 
 def table(found: Mapping[str, Any]) -> str:
     """A part of the study as Markdown: a line a variant."""
-    counts = next(iter(found.values()))
+    counts = found[BASE.name]
     columns = _subsets(counts)
     head = ["variant"]
     for part in columns:
         head += ["mIoU" if part == "all" else "unseen synonyms" if part == "synonyms" else part, "− base"]
     head += ["steps", "invert s", "attend s"]
     rows: list[list[Any]] = []
-    for name, one in found.items():
+    for name in sorted(found, key=lambda name: name != BASE.name):  # a file has them in alphabetical order
+        one = found[name]
         row: list[Any] = [name]
         for part in columns:
             row += [interval(one[part]["miou"]), interval(one[part]["difference"], signed=True)]
