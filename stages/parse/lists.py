@@ -81,7 +81,7 @@ PARTS = frozenset(
 )
 """Nouns that, said to be with a thing, are a part of it ("horse with brown spots")."""
 
-ROWS = frozenset("row column line side shelf level".split())
+ROWS = frozenset("row column line side shelf level corner".split())
 """Where a thing is, if another noun stands bare behind it: "second row third kid"."""
 
 BESIDE = frozenset("behind beside near by of to between against past beyond after before than".split())
@@ -118,6 +118,14 @@ OWNERS = frozenset(
 
 SHARES = frozenset("most many few several some all both each".split())
 """What may stand for part of what "of" names: "most of the cars"."""
+
+WORN = frozenset(
+    """shirt shirts tshirt t-shirt tee top tank sweater sweatshirt hoodie jacket coat vest suit dress skirt gown robe
+    blouse pants trousers jeans shorts leggings tights uniform jersey outfit clothes clothing apron scarf tie bowtie hat
+    hats cap helmet visor hood headband bandana glasses sunglasses goggles gloves mittens shoes boots sneakers sandals
+    socks belt bag backpack purse necklace bikini swimsuit trunks wetsuit""".split()
+)
+"""What somebody wears: set behind them by a comma, it is no second thing of a list ("lady, white shirt")."""
 
 COMPOUNDS = frozenset(
     tuple(pair.split())
@@ -178,8 +186,15 @@ HANGING = frozenset("hang hangs hung sit sits sat stand stands stood lie lies la
 
 ACTORS = frozenset(
     """man men woman women boy boys girl girls guy guys lady ladies kid kids child children baby babies person persons
-    people player players batter batters catcher catchers mom dad dude gentleman toddler toddlers couple dog dogs cat
-    cats horse horses cow cows elephant elephants bird birds giraffe giraffes zebra zebras sheep bear bears""".split()
+    people player players batter batters catcher catchers mom dad dude dudes gentleman toddler toddlers couple teen
+    teens infant infants umpire umpires pitcher pitchers surfer surfers skier skiers skater skaters skateboarder
+    snowboarder cyclist cyclists biker bikers rider riders runner runners chef chefs cook waiter waitress cop officer
+    policeman soldier soldiers worker workers bride groom golfer golfers pedestrian pedestrians passenger vendor farmer
+    fisherman coach referee goalie goalkeeper student teacher dancer singer musician drummer guitarist grandma grandpa
+    dog dogs puppy puppies cat cats kitten kittens horse horses pony foal cow cows calf bull elephant elephants bird
+    birds giraffe giraffes zebra zebras sheep lamb lambs goat goats bear bears duck ducks goose geese seagull seagulls
+    pigeon pigeons chicken chickens rooster pig pigs monkey monkeys deer lion lions tiger tigers camel camels rabbit
+    squirrel penguin penguins ostrich""".split()
 )
 """Whom captions of people and animals are about: who does something."""
 
@@ -201,6 +216,32 @@ GOING = frozenset(
     resting napping hanging posing playing""".split()
 )
 """What somebody does, without an object, as a bare fragment says it ("moving train", "zebra grazing")."""
+
+THINGS_IN_ING = frozenset(
+    """building painting railing ceiling clothing frosting icing topping stuffing dressing wedding lighting crossing
+    landing awning siding bedding earring ring string king wing swing spring thing drawing sling flooring roofing
+    fencing paneling piping tubing netting matting carving molding trimming lining padding covering engraving marking
+    lettering writing seating housing scaffolding wiring upholstery pudding sibling duckling lightning evening morning
+    stocking packing wrapping filling coating opening clearing meeting gathering offering cutting ping tiling decking
+    parking plating rigging shelving sting bling king darling viking""".split()
+)
+"""What ends in -ing and names a thing, not what somebody does."""
+
+ADVERBS = frozenset(
+    """half just only not very almost mostly fully partly barely upside next too most least more less up down out in on
+    off over away here there well newly closest nearest farthest furthest together outside inside sideways forward
+    forwards backward backwards upward upwards downward downwards alone upright indoors outdoors ahead apart aside nearby
+    overhead underneath behind below above along across around through again first second third last facedown facing
+    downstairs upstairs offshore midair head-on straight high low close also else tight wide""".split()
+)
+"""Adverbs without -ly that stand bare behind a noun."""
+
+ENDOWED = frozenset(
+    """haired skinned sleeved necked legged headed eyed bearded tailed horned eared faced footed handed bodied colored
+    coloured toned tiered layered shaped sized covered filled topped lined nosed breasted winged beaked wheeled sided
+    pointed rimmed framed""".split()
+)
+"""Participles that say with what a thing is endowed, one thing with the word before: "long haired", "snow covered"."""
 
 
 def _verb_forms(bases: str) -> frozenset[str]:

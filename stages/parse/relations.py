@@ -124,7 +124,18 @@ def _is_joined(head: Word, nouns: Nouns) -> bool:
             beings = lists.PEOPLE | lists.ANIMALS
             if head.lower not in beings or other.lower not in beings:
                 continue  # "girl brown hair": set side by side, not joined
+        if _is_set_beside(head, other):
+            continue
         between = any(head.index < word.index < other.index for word in nouns.roots)
         if nouns.index(other) is not None and (not between or other.having("det", "nummod")):
             return True
     return False
+
+
+def _is_set_beside(head: Word, other: Word) -> bool:
+    """ "guy in stands, red hat": what somebody wears, or a part of them, behind a comma alone."""
+    if other.lower not in lists.WORN | lists.PARTS or head.lower in lists.WORN | lists.PARTS:
+        return False
+    family = (head, *head.having("conj", "list"))
+    joined = any(c.dep == "cc" for one in family for c in one.children)
+    return not joined and not other.having("det", "nummod")

@@ -7,6 +7,8 @@ from stages.parse.surgery import attach, take_over
 from stages.parse.tree import Tree, Word
 
 _NOUNS = ("NOUN", "PROPN")
+_BEHIND = frozenset("open closed shut empty full asleep awake alone".split())
+"""Qualities that stand bare behind their noun as well as colours do."""
 
 
 def repair_beside(tree: Tree, word: Word, before: Word | None, after: Word | None) -> None:
@@ -67,7 +69,9 @@ def _striped(word: Word, before: Word | None, after: Word | None) -> None:
 
 def _colour_at_the_head(word: Word, before: Word | None, after: Word | None) -> None:
     """ "umbrella blue", "car blue on right", with the colour as what it is."""
-    if word.lower not in lists.COLOURS or word.pos not in ("NOUN", "PROPN", "ADJ") or word.head is not None:
+    verb = word.pos in ("VERB", "ADV") and not word.having("dobj", "obj", "advmod", "prep", "aux")
+    said = word.pos in ("NOUN", "PROPN", "ADJ") or verb
+    if word.lower not in lists.COLOURS | _BEHIND or not said or word.head is not None:
         return
     if before is None or before.head is not word or before.dep not in ("compound", "amod", "nmod", "nsubj"):
         return

@@ -46,13 +46,14 @@ def _joined_colours(tree: Tree, word: Word) -> None:
             attach(word, worn, "conj")
             word.pos = "ADJ"
     elif head is None and word.index == 0 and word.having("cc"):
-        noun = next((c for c in word.children if c.pos in _NOUNS and c.lower not in lists.COLOURS), None)
-        if noun is None or noun.dep not in ("conj", "npadvmod", "dep", "appos") or noun.having("det"):
+        near = [c for one in (word, *word.having("conj")) for c in one.children]
+        noun = next((c for c in near if c.pos in _NOUNS and c.lower not in lists.COLOURS), None)
+        if noun is None or noun.dep not in ("conj", "npadvmod", "dep", "appos", "dobj") or noun.having("det"):
             return
         others = [c for c in noun.having("amod", "compound") if c.lower in lists.COLOURS]
         if not others and tree.words[noun.index - 1].lower not in lists.COLOURS:
             return
-        for child in list(word.children):
+        for child in near:
             if child is not noun and child.index > noun.index:
                 attach(child, noun, child.dep)
         attach(noun, None, "ROOT")

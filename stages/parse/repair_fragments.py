@@ -53,7 +53,7 @@ def _left_as_verb(word: Word, before: Word | None, after: Word | None, *, senten
         elif word.dep in ("acl", "amod", "relcl"):
             word.dep = "advmod"
         return
-    if before is None or word.tag == "VBG":
+    if before is None or word.tag == "VBG" or before.lower in lists.POSITIONS:
         return
     if before.pos == "VERB" and before.tag == "VBG" and word.head is before:
         word.pos, word.tag, word.dep = "ADV", "RB", "advmod"
@@ -199,6 +199,9 @@ def _plain_verb(tree: Tree, word: Word, before: Word | None, after: Word | None)
 
 def _as_noun(word: Word) -> None:
     word.pos, word.tag = "NOUN", "NN"
+    for child in word.having("xcomp"):
+        if child.tag == "VBG":
+            child.dep = "acl"  # "suitcase standing upright"
 
 
 def _behind_next_to(word: Word, to: Word, near: Word) -> None:
@@ -241,7 +244,7 @@ def _nearest(word: Word, before: Word | None) -> None:
             child.dep = "npadvmod"
         return
     thing = word.head
-    if word.lower not in ("nearest", "closest") or word.dep != "amod" or thing is None or thing.index < word.index:
+    if word.lower not in ("nearest", "closest") or word.dep not in ("amod", "compound") or thing is None or thing.index < word.index:
         return
     if before is None or before.pos not in _NOUNS or thing.having("det") or thing.dep == "pobj":
         return
@@ -274,7 +277,7 @@ def _compound_as_verb(tree: Tree, word: Word, before: Word | None, after: Word |
         word.pos, word.tag, word.dep = "NOUN", "NN", "pobj"
     if word.head is not None or word.subjects:
         return
-    plain = word.pos == "ADV" or (word.pos == "VERB" and word.tag in _PLAIN)
+    plain = (word.pos == "ADV" and word.tag == "RB") or (word.pos == "VERB" and word.tag in _PLAIN)
     if plain and before is not None and before.head is word and before.dep == "npadvmod" and before.pos in _NOUNS:
         if before.index == 0 and (after is None or after.pos == "ADP"):
             word.pos, word.tag, before.dep = "NOUN", "NN", "compound"

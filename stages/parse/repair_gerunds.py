@@ -14,11 +14,11 @@ def verb_between_nouns(tree: Tree, word: Word, before: Word | None, after: Word 
     noun and another noun is what the first does to the second."""
     if not word.lower.endswith("ing") or before is None or before.pos not in (*_NOUNS, "X", "ADJ"):
         return
-    if before.pos == "ADJ" and before.lower not in lists.POSITIONS and not _plain_noun(before, word):
+    if before.pos == "ADJ" and before.lower not in lists.POSITIONS | lists.COLOURS and not _plain_noun(before, word):
         return
     if word.tag != "VBG" and word.pos not in ("VERB", "NOUN"):
         return
-    if word.dep == "pobj" and before.lower in lists.POSITIONS and before.head is word and word.head is not None:
+    if word.dep == "pobj" and before.head is word and word.head is not None and _placed_or_worn(word, before, after):
         _doing_at_a_side(word, before)
         return
     noun = word.head
@@ -27,9 +27,14 @@ def verb_between_nouns(tree: Tree, word: Word, before: Word | None, after: Word 
         return
     misread = ("compound", "npadvmod", "amod", "nmod", "nsubj", "nmod:desc", "dep")
     doing = word.tag == "VBG" or word.lower in lists.FACING | lists.ACTING | lists.INTRANSITIVE | lists.GOING
-    if noun is None and doing and before.head is word and before.dep in ("amod", "compound", "dep", "npadvmod"):
-        _lead_to(before, word, None)  # "batter swinging"
+    doing = doing or (_ends_fragment(after) and word.lower not in lists.THINGS_IN_ING)
+    if noun is None and doing and before.head is word and before.dep in ("amod", "compound", "dep", "npadvmod", "nsubj"):
+        if word.having("aux", "cop") or (before.dep == "nsubj" and word.tag == "VBG"):
+            return
+        _lead_to(before, word, None)  # "batter swinging", "woman texting"
         return
+    while noun is not None and noun.dep in ("poss", "nmod:poss") and noun.head is not None:
+        noun = noun.head  # "mom holding kid's hand"
     if noun is None or noun.pos not in _NOUNS or noun.index < word.index or word.dep not in ("amod", "compound"):
         return
     if before.dep == "pobj" and noun.dep in ("appos", "conj", "dep", "list", "pobj") and word.tag == "VBG":
@@ -39,9 +44,14 @@ def verb_between_nouns(tree: Tree, word: Word, before: Word | None, after: Word 
         return
     if before.head not in (word, noun) or before.dep not in misread or before.having("cc"):
         return
-    if any(one.dep in ("cc", "punct", "case") for one in tree.words[word.index + 1 : noun.index]):
+    if any(one.dep in ("cc", "punct", "case") and one.tag != "POS" for one in tree.words[word.index + 1 : noun.index]):
         return
     _lead_to(before, word, noun)
+
+
+def _ends_fragment(after: Word | None) -> bool:
+    """Whether a form in -ing with this behind it is the last of its phrase."""
+    return after is None or after.pos in ("ADP", "ADV", "PUNCT", "SCONJ")
 
 
 def _plain_noun(before: Word, word: Word) -> bool:
@@ -51,8 +61,22 @@ def _plain_noun(before: Word, word: Word) -> bool:
     return before.tag == "JJ" and before.lower not in closed and doing and (before.index == 0 or before.index > 1)
 
 
+def _placed_or_worn(word: Word, before: Word, after: Word | None) -> bool:
+    """ "zebra on the left eating", "umpire in black squatting down", "girl in pink jacket skiing": what stands between a
+    preposition and somebody's doing is where or in what they do it."""
+    if before.lower in lists.POSITIONS:
+        return True
+    if not _ends_fragment(after) or word.lower in lists.THINGS_IN_ING or word.head is None:
+        return False
+    if before.lower in lists.COLOURS:
+        return word.head.lower == "in"
+    own = (*word.children, *before.children)
+    described = any(c.dep in ("amod", "det") and c.index < before.index for c in own)
+    return before.pos in _NOUNS and before.dep == "compound" and described
+
+
 def _doing_at_a_side(verb: Word, side: Word) -> None:
-    """ "zebra on the left eating", with the side as how it eats."""
+    """The doing hangs on whom it is said of; the side, the colour or the garment takes its place."""
     preposition = verb.head
     whole = preposition.head if preposition is not None else None
     if preposition is None or whole is None or whole.pos not in _NOUNS:
@@ -62,7 +86,9 @@ def _doing_at_a_side(verb: Word, side: Word) -> None:
             attach(child, side, child.dep)
     attach(side, preposition, "pobj")
     attach(verb, whole, "acl")
-    side.pos, side.tag, verb.pos, verb.tag = "NOUN", "NN", "VERB", "VBG"
+    if side.lower not in lists.COLOURS:
+        side.pos, side.tag = "NOUN", "NN"
+    verb.pos, verb.tag = "VERB", "VBG"
 
 
 def _lead_to(first: Word, verb: Word, target: Word | None) -> None:

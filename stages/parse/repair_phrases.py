@@ -134,7 +134,9 @@ def _position(tree: Tree, word: Word, before: Word | None, after: Word | None) -
     noun_behind = after is not None and after.pos in _NOUNS and after.lower not in lists.POSITIONS
     if placed and not noun_behind and word.pos in ("VERB", "ADV", "ADJ") and word.lower in lists.ADVERBIALS:
         word.pos, word.tag = "NOUN", "NN"
-        if before is not None and before.dep == "prep" and not before.having("pobj"):
+        bare = before is not None and before.pos == "ADP" and before.dep in ("prep", "advmod")
+        if before is not None and bare and not before.having("pobj"):
+            before.dep = "prep"
             attach(word, before, "pobj")
         return
     start = before is None or (before.lower in lists.POSITIONS and before.index == 0)
@@ -204,7 +206,7 @@ def _ordinal_behind(word: Word, before: Word | None) -> None:
     """ "cow 2nd from right", "zebra closest to us", "boat furthest away": the noun before leads."""
     if before is None or before.index >= word.index or before.lower in lists.POSITIONS:
         return
-    ordinal = _ORDINAL.fullmatch(word.text) is not None or word.tag in ("JJS", "RBS")
+    ordinal = _ORDINAL.fullmatch(word.text) is not None or word.tag in ("JJS", "RBS", "JJR", "RBR")
     noun = before.pos in (*_NOUNS, "X") or (before.pos == "VERB" and before.tag == "VBZ" and before.index == 0)
     if not ordinal or not noun:
         return
@@ -220,13 +222,17 @@ def _ordinal_behind(word: Word, before: Word | None) -> None:
         attach(word, before, "amod")
     elif word.head is before and word.dep in ("advmod", "acomp", "xcomp", "dep") and before.pos == "VERB":
         word.dep = "amod"
-    elif word.dep == "advmod" and word.head is not None and word.head.pos == "ADP" and word.head.head is before:
-        attach(word, before, "amod")  # "row second from left"
+    elif word.dep == "advmod" and word.head is not None and word.head.head is before and _hangs_behind(word.head):
+        attach(word, before, "amod")  # "row second from left", "woman second from left holding a drink"
     else:
         return
     if before.pos not in _NOUNS:
         before.pos, before.tag = "NOUN", "NN"
     word.pos = "ADJ"
+
+
+def _hangs_behind(word: Word) -> bool:
+    return word.pos == "ADP" or (word.tag == "VBG" and word.dep == "acl")
 
 
 def _joined_phrases(tree: Tree, word: Word) -> None:

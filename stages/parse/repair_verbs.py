@@ -32,13 +32,15 @@ def _finite_with_noun(tree: Tree, word: Word, before: Word | None, after: Word |
     """ "a chef in a white hat slices an onion", "forks and spoons lie on a napkin": a finite verb has no compound."""
     if before is None or before.head is not word or before.dep not in ("compound", "nmod") or before.pos not in _NOUNS:
         return
-    if word.pos == "VERB" and word.head is None and word.tag in ("VBN", "VBD") and not word.subjects:
+    done = word.pos == "VERB" and word.tag in ("VBN", "VBD")
+    done = done or (word.lower in lists.STRONG_PARTICIPLES and after is not None and after.pos == "ADP")
+    if done and word.head is None and not word.subjects:
         attach(before, None, "ROOT")  # "sandwich cut in half"
         for child in list(word.children):
             if child.index < word.index:
                 attach(child, before, child.dep)
         attach(word, before, "acl")
-        word.tag = "VBN"
+        word.pos, word.tag = "VERB", "VBN"
         return
     posture = word.lower in lists.POSTURES and after is not None and after.pos == "ADP"
     finite = word.pos == "VERB" and word.tag in ("VBZ", "VBP")

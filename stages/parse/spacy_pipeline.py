@@ -20,6 +20,7 @@ from stages.parse.extract import extract
 from stages.parse.parser import Parsed, ParseRequest, ParseResult
 from stages.parse.recipe import EMBEDDED_PIPELINE, SpacyParser
 from stages.parse.repair import repaired
+from stages.parse.second_reading import leads, may_lack_article, with_article, without_article
 from stages.parse.spelling import reading
 from stages.parse.tree import Clean, tree_of
 
@@ -47,11 +48,20 @@ class SpacyPipeline:
         for begin in range(0, len(cleans), _BATCH):
             batch = cleans[begin : begin + _BATCH]
             try:
-                docs = list(self.nlp.pipe(self._doc(clean) for clean in batch))
-                results += [_read(clean, doc) for clean, doc in zip(batch, docs, strict=True)]
+                results += self._together(batch)
             except Exception:  # spaCy's components raise of every kind; found out text by text below
                 results += [self._alone(clean) for clean in batch]
         return results
+
+    def _together(self, cleans: Sequence[Clean]) -> list[Parsed]:
+        """What a batch reads as; fragments that do not read are read once more, with an article."""
+        docs = list(self.nlp.pipe(self._doc(clean) for clean in cleans))
+        found = [read(clean, doc) for clean, doc in zip(cleans, docs, strict=True)]
+        poor = [n for n, doc in enumerate(docs) if may_lack_article(doc) and not leads(found[n].parse, cleans[n])]
+        again = self.nlp.pipe(with_article(self._doc(cleans[n])) for n in poor)
+        for n, longer in zip(poor, again, strict=True):
+            found[n] = better(found[n], cleans[n], longer)
+        return found
 
     def _doc(self, clean: Clean) -> Doc:
         """The tokens of a text, misspelt words of grammar under the norm of what they stand for."""
@@ -64,16 +74,23 @@ class SpacyPipeline:
 
     def _alone(self, clean: Clean) -> ParseResult:
         try:
-            return _read(clean, self.nlp(self._doc(clean)))
+            return self._together([clean])[0]
         except Exception as error:
             log.debug("spaCy on %r", clean.text, exc_info=True)
             return SampleError(f"spaCy cannot parse this text ({type(error).__name__}: {error}).")
 
 
-def _read(clean: Clean, doc: Doc) -> Parsed:
+def read(clean: Clean, doc: Doc) -> Parsed:
     if not clean.text:
         return Parsed(Parse(notes=("There is no word to read.",)))
     return Parsed(extract(repaired(tree_of(clean, doc))))
+
+
+def better(found: Parsed, clean: Clean, longer: Doc) -> Parsed:
+    """The reading of a fragment with an article in front, where that has it be about its first phrase."""
+    doc = without_article(longer)
+    second = read(clean, doc) if doc is not None else found
+    return second if leads(second.parse, clean) else found
 
 
 def pipeline_path(name: str) -> Path:

@@ -9,7 +9,12 @@ OF_THE_NOUN = frozenset("det amod nummod nmod:poss poss compound case nmod:desc 
 
 
 def attach(word: Word, head: Word | None, dep: str) -> None:
-    """Hang a word, with all that depends on it, on another head."""
+    """Hang a word, with all that depends on it, on another head. A head that itself depends on the word takes its place
+    first, so that no word ever comes to depend on itself."""
+    if head is word:
+        return
+    if head is not None and is_above(word, head):
+        attach(head, word.head, word.dep)
     if word.head is not None:
         word.head.children.remove(word)
     word.head, word.dep = head, dep if head is not None else "ROOT"
