@@ -125,6 +125,64 @@ SENTENCES = [
     ("the man not in red", "man", "", "man"),
     ("a dog that is neither black nor white", "dog", "", "dog"),
     ("the man without a hat", "man hat", "", "man"),
+    # who leads a fragment, whatever its first word is taken for
+    ("kid closest to us", "kid<closest>", "", "kid"),
+    ("foot bottom left", "foot<bottom,left>", "", "foot"),
+    ("girl in pink jacket skiing", "girl jacket<pink>", "skiing(girl,-)", "girl"),
+    ("woman leaning on counter", "woman counter", "leaning(woman,-)", "woman"),
+    ("couch under painting", "couch painting", "", "couch"),
+    ("giraffe nearest fence", "giraffe<nearest> fence", "", "giraffe"),
+    ("surfer paddling", "surfer", "paddling(surfer,-)", "surfer"),
+    ("woman texting", "woman", "texting(woman,-)", "woman"),
+    ("dog barking", "dog", "barking(dog,-)", "dog"),
+    ("the hand holding the remote", "hand remote", "holding(hand,remote)", "hand"),
+    ("girl no hat", "girl hat", "", "girl"),
+    ("kid no helmet on", "kid helmet", "", "kid"),
+    ("bed she is lying on", "bed", "lying(-,-)", "bed"),
+    ("surfboard he is holding", "surfboard", "holding(-,surfboard)", "surfboard"),
+    ("the racket the girl is painting", "racket girl", "painting(girl,racket)", "racket"),
+    ("mom holding kid's hand", "mom kid hand", "holding(mom,hand)", "mom"),
+    ("man feeding giraffe", "man giraffe", "feeding(man,giraffe)", "man"),
+    ("umpire in black squatting down", "umpire<black>", "squatting(umpire,-)", "umpire"),
+    ("sheep looking left", "sheep", "looking(sheep,-)", "sheep"),
+    ("plane higher up", "plane<higher>", "", "plane"),
+    ("boat all the way in back", "boat", "", "boat"),
+    ("chocolate donut in the middle", "donut<chocolate>", "", "donut"),
+    ("apple cut in slices", "apple slices", "cut(-,apple)", "apple"),
+    ("hydrant being touched by a kid", "hydrant kid", "touched(kid,hydrant)", "hydrant"),
+    ("kitten being petted", "kitten", "petted(-,kitten)", "kitten"),
+    ("monitor closest to us", "monitor<closest>", "", "monitor"),
+    ("guy in stands, red hat", "guy stands hat<red>", "", "guy"),
+    ("cat, red hat", "cat hat<red>", "", "cat"),
+    ("bottom left lamb", "lamb<bottom,left>", "", "lamb"),
+    ("blurry one", "one<blurry>", "", "one"),
+    ("fire hydrant on left", "hydrant<fire>", "", "hydrant"),
+    ("long necked bird", "bird<long,necked>", "", "bird"),
+    ("light skinned one", "one<light,skinned>", "", "one"),
+    ("snow covered bench", "snow bench<covered>", "", "bench"),
+    ("a man covered in snow", "man snow", "covered(-,man)", "man"),
+    ("womans purse on chair", "womans purse chair", "", "purse"),
+    ("mans right shoe", "mans shoe<right>", "", "shoe"),
+    ("kids head bottom right", "kids head<bottom,right>", "", "head"),
+    ("blue and yellow parrot on shoulder", "parrot<blue,yellow> shoulder", "", "parrot"),
+    ("skier in grey jacket waving", "skier jacket<grey>", "waving(skier,-)", "skier"),
+    ("worker dressed in grey and purple", "worker<grey,purple>", "dressed(-,worker)", "worker"),
+    ("bus open", "bus<open>", "", "bus"),
+    ("surfer clad in orange", "surfer<orange>", "clad(-,surfer)", "surfer"),
+    ("man onleft", "man", "", "man"),
+    ("girl ina dress", "girl dress", "", "girl"),
+    ("man wearinga hat", "man hat", "wearing(man,hat)", "man"),
+    ("bottle on rigth", "bottle", "", "bottle"),
+    ("red car!!", "car<red>", "", "car"),
+    ("woman with her back to us", "woman back", "", "woman"),
+    ("people watching in stands", "people stands", "watching(people,-)", "people"),
+    ("Women in ethnic clothing sing together.", "Women clothing<ethnic>", "sing(Women,-)", "Women"),
+    ("a red punching bag", "bag<red,punching>", "", "bag"),
+    ("a green bowling ball", "ball<green,bowling>", "", "ball"),
+    ("an elephant that is being bathed by a man", "elephant man", "bathed(man,elephant)", "elephant"),
+    ("lots of oranges", "oranges", "", "oranges"),
+    ("next to the window", "window", "", None),
+    ("holding a bat", "bat", "holding(-,bat)", "bat"),
 ]
 
 
@@ -235,7 +293,8 @@ def test_what_must_hold_holds_of_every_caption_at_hand(embedded):
 WORDS = st.sampled_from(
     """a the red black fire hydrant stop sign can number 23 one other another left right x-ray machine and or , not n't
     no isn't man boy's girl with in on holding waving half eaten dog cat runs lands that is without player bus 2nd from
-    next to cafe\u0301 nai\u0308ve non-red w/ #7 . don't 12kg""".split()
+    next to cafe\u0301 nai\u0308ve non-red w/ #7 . don't 12kg kid kids closest being touched by seagull covered haired
+    texting wearinga onleft womans purse - middle row painted feeding open she he her back frosting all way""".split()
 )
 
 
@@ -308,8 +367,8 @@ def test_typos_and_broken_grammar_cost_no_more_than_they_did(embedded, kind):
 def test_en_core_web_sm_reaches_its_bars_on_captions_kept():
     parses = {gold.text: parse_recorded(gold.text) for gold in golds()}
     first, second = figures(parses)
-    assert all(first[key] >= bar for key, bar in zip(BARS, (0.97, 0.92, 0.92, 0.95), strict=True)), first
-    assert all(second[key] >= bar for key, bar in zip(BARS, (0.96, 0.92, 0.85, 0.87), strict=True)), second
+    assert all(first[key] >= bar for key, bar in zip(BARS, (0.96, 0.93, 0.85, 0.93), strict=True)), first
+    assert all(second[key] >= bar for key, bar in zip(BARS, (0.96, 0.93, 0.85, 0.93), strict=True)), second
 
 
 @pytest.mark.skipif(lacking(SM) is not None, reason="en_core_web_sm is not installed here")

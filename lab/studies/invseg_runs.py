@@ -36,8 +36,10 @@ from stages.world.scene import scene
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int64
 
-SHARP = 10.0
-"""The oracle's logits are this times a class's map, as `shares` has them."""
+SHARP = 20.0
+"""The oracle's logits are this times a class's map."""
+SIDE = 64
+"""Cells a side at which the oracle is told the truth: maps are enlarged before they decide, and so they are here."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _counts(one: Item, masks: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _oracle(
-    model: DiffusionModel, inputs: Inputs, chosen: Sequence[Item], way: Way, steps: int = 60, lr: float = 0.01
+    model: DiffusionModel, inputs: Inputs, chosen: Sequence[Item], way: Way, steps: int = 60, lr: float = 0.03
 ) -> Float[torch.Tensor, "images columns width"]:
     """The encoding that says the truth best, by cross-entropy on the very noised image that is then read: what the
     prompt's encoding could reach at most, by no method."""
@@ -149,7 +151,7 @@ def _oracle(
     texts = [one.text for one in chosen]
     members = [own.to(model.device) for own in memberships(inputs.tokens, texts, "list", context.shape[1])]
     reader = AttentionReader(model, layers=way.layers, own=True)
-    targets = [_shares(one, reader.grid).to(model.device) for one in chosen]
+    targets = [_shares(one).to(model.device) for one in chosen]
     optimiser = torch.optim.Adam([context], lr=lr, foreach=False)
     ids = [one.id for one in chosen]
     # The attender's own noise, so that the oracle looks at what is then judged.
@@ -161,15 +163,16 @@ def _oracle(
         loss = context.sum() * 0.0
         for row, (own, target) in enumerate(zip(members, targets, strict=True)):
             attention = maps.own[row].detach() if maps.own is not None else torch.zeros(())
-            said = class_maps(maps.cross[row].flatten(1), attention, own, way.refine)
-            loss = loss - (target * (SHARP * said).log_softmax(dim=0)).sum(dim=0).mean()
+            said = class_maps(maps.cross[row].flatten(1), attention, own, way.refine).unflatten(-1, reader.grid)
+            large = torch.nn.functional.interpolate(said[None], size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+            loss = loss - (target * (SHARP * large[0]).log_softmax(dim=0)).sum(dim=0).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
     return context.detach()
 
 
-def _shares(one: Item, grid: tuple[int, int]) -> Float[torch.Tensor, "classes cells"]:
+def _shares(one: Item) -> Float[torch.Tensor, "classes side side"]:
     """Of each cell, the share that each listed class has in the truth."""
     masks = np.stack([one.truth.get(name, np.zeros((128, 128), bool)) for name in one.names])
-    return torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(masks).float(), grid).flatten(1)
+    return torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(masks).float(), (SIDE, SIDE))

@@ -101,7 +101,7 @@ STATES = frozenset(
 )
 """Participles that, behind a noun and without an object, are participles whatever the tagger says."""
 
-STRONG_PARTICIPLES = frozenset("bent cut built stuck made".split())
+STRONG_PARTICIPLES = frozenset("bent cut built stuck made clad".split())
 """The same of forms without -ed, which may have an agent further off ("cut into slices by the cook")."""
 
 DRESSED = frozenset("wearing wears wear wore dressed clad clothed outfitted attired".split())
@@ -230,9 +230,10 @@ THINGS_IN_ING = frozenset(
 ADVERBS = frozenset(
     """half just only not very almost mostly fully partly barely upside next too most least more less up down out in on
     off over away here there well newly closest nearest farthest furthest together outside inside sideways forward
-    forwards backward backwards upward upwards downward downwards alone upright indoors outdoors ahead apart aside nearby
-    overhead underneath behind below above along across around through again first second third last facedown facing
-    downstairs upstairs offshore midair head-on straight high low close also else tight wide""".split()
+    forwards backward backwards upward upwards downward downwards alone upright indoors outdoors ahead apart aside
+    nearby far here there now then today tonight overhead underneath behind below above along across around through
+    again first second third last facedown facing downstairs upstairs offshore midair head-on straight high low
+    close also else tight wide""".split()
 )
 """Adverbs without -ly that stand bare behind a noun."""
 

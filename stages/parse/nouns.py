@@ -113,7 +113,9 @@ def _is_frame(word: Word) -> bool:
 
 
 def _is_adverbial(word: Word) -> bool:
-    """ "on the left", "in front of the house", "in mid air"."""
+    """ "on the left", "in front of the house", "in mid air", "all the way in back"."""
+    if word.lower == "way" and any(child.lower == "all" for child in word.lefts):
+        return True
     if word.lower not in lists.ADVERBIALS or word.case not in lists.ADVERBIAL_CASES:
         return False
     if word.lower in lists.ONLY_IN and word.case != "in":

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from stages.artifacts.manifest import Stage
 from stages.artifacts.recipes import Execution, Recipe, Weights
 
-STAGE = Stage(name="parse", version="4")
+STAGE = Stage(name="parse", version="5")
 EMBEDDED_PIPELINE = "models/parser"
 """Where this project's own pipeline lies, below the repository."""
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from stages.parse import lists
 from stages.parse.repair_colours import repair_colours
+from stages.parse.repair_doings import repair_doings
 from stages.parse.repair_finite import repair_finite
 from stages.parse.repair_fragments import repair_fragments
 from stages.parse.repair_leads import repair_leads
 from stages.parse.repair_phrases import repair_phrases
+from stages.parse.repair_places import repair_places
 from stages.parse.repair_verbs import repair_verbs
 from stages.parse.spelling import reading
 from stages.parse.surgery import OF_THE_NOUN, attach, is_above
@@ -22,7 +24,9 @@ from stages.parse.tree import Tree, Word
 def repaired(tree: Tree) -> Tree:
     """The tree, its words changed in place."""
     repair_finite(tree)
+    repair_places(tree)
     repair_leads(tree)
+    repair_doings(tree)
     repair_colours(tree)
     repair_fragments(tree)
     repair_phrases(tree)

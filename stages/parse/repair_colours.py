@@ -45,6 +45,13 @@ def _joined_colours(tree: Tree, word: Word) -> None:
         if worn.lower in lists.COLOURS:
             attach(word, worn, "conj")
             word.pos = "ADJ"
+    elif head is None and word.subjects and not word.having("cop", "aux"):
+        first = word.subjects[0]  # "worker dressed in grey and purple"
+        joint = next((c for one in first.subtree() for c in one.having("cc") if c.index == word.index - 1), None)
+        if joint is not None and joint.head is not None and joint.head.lower in lists.COLOURS:
+            attach(first, None, "ROOT")
+            attach(word, joint.head, "conj")
+            word.pos, word.tag = "ADJ", "JJ"
     elif head is None and word.index == 0 and word.having("cc"):
         near = [c for one in (word, *word.having("conj")) for c in one.children]
         noun = next((c for c in near if c.pos in _NOUNS and c.lower not in lists.COLOURS), None)

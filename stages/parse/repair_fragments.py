@@ -53,6 +53,8 @@ def _left_as_verb(word: Word, before: Word | None, after: Word | None, *, senten
         elif word.dep in ("acl", "amod", "relcl"):
             word.dep = "advmod"
         return
+    if before is not None and before.text == "," and word.subjects and not sentence:
+        before = word.subjects[0]  # "bottom row, left chair"
     if before is None or word.tag == "VBG" or before.lower in lists.POSITIONS:
         return
     if before.pos == "VERB" and before.tag == "VBG" and word.head is before:
@@ -244,7 +246,12 @@ def _nearest(word: Word, before: Word | None) -> None:
             child.dep = "npadvmod"
         return
     thing = word.head
-    if word.lower not in ("nearest", "closest") or word.dep not in ("amod", "compound") or thing is None or thing.index < word.index:
+    if (
+        word.lower not in ("nearest", "closest")
+        or word.dep not in ("amod", "compound")
+        or thing is None
+        or thing.index < word.index
+    ):
         return
     if before is None or before.pos not in _NOUNS or thing.having("det") or thing.dep == "pobj":
         return

@@ -14,7 +14,8 @@ def verb_between_nouns(tree: Tree, word: Word, before: Word | None, after: Word 
     noun and another noun is what the first does to the second."""
     if not word.lower.endswith("ing") or before is None or before.pos not in (*_NOUNS, "X", "ADJ"):
         return
-    if before.pos == "ADJ" and before.lower not in lists.POSITIONS | lists.COLOURS and not _plain_noun(before, word):
+    worn = word.dep == "pobj" and before.lower in lists.COLOURS
+    if before.pos == "ADJ" and before.lower not in lists.POSITIONS and not worn and not _plain_noun(before, word):
         return
     if word.tag != "VBG" and word.pos not in ("VERB", "NOUN"):
         return
@@ -28,7 +29,12 @@ def verb_between_nouns(tree: Tree, word: Word, before: Word | None, after: Word 
     misread = ("compound", "npadvmod", "amod", "nmod", "nsubj", "nmod:desc", "dep")
     doing = word.tag == "VBG" or word.lower in lists.FACING | lists.ACTING | lists.INTRANSITIVE | lists.GOING
     doing = doing or (_ends_fragment(after) and word.lower not in lists.THINGS_IN_ING)
-    if noun is None and doing and before.head is word and before.dep in ("amod", "compound", "dep", "npadvmod", "nsubj"):
+    if (
+        noun is None
+        and doing
+        and before.head is word
+        and before.dep in ("amod", "compound", "dep", "npadvmod", "nsubj")
+    ):
         if word.having("aux", "cop") or (before.dep == "nsubj" and word.tag == "VBG"):
             return
         _lead_to(before, word, None)  # "batter swinging", "woman texting"
@@ -62,8 +68,8 @@ def _plain_noun(before: Word, word: Word) -> bool:
 
 
 def _placed_or_worn(word: Word, before: Word, after: Word | None) -> bool:
-    """ "zebra on the left eating", "umpire in black squatting down", "girl in pink jacket skiing": what stands between a
-    preposition and somebody's doing is where or in what they do it."""
+    """ "zebra on the left eating", "umpire in black squatting down", "girl in pink jacket skiing": what stands between
+    a preposition and somebody's doing is where or in what they do it."""
     if before.lower in lists.POSITIONS:
         return True
     if not _ends_fragment(after) or word.lower in lists.THINGS_IN_ING or word.head is None:

@@ -1,8 +1,8 @@
 """A fragment that does not read, read once more as if an article stood before it.
 
-A pipeline trained on sentences takes the first word of "kitten being petted" or "monitor closest to us" for an adverb or
-a verb; behind "the" it can only be a noun. The article is put in front of the tokens, and left out of the tree again, so
-that no offset moves.
+A pipeline trained on sentences takes the first word of "kitten being petted" or "monitor closest to us" for an adverb
+or a verb; behind "the" it can only be a noun. The article is put in front of the tokens, and left out of the tree
+again, so that no offset moves.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 _OPENED = frozenset(
     """a an the this that these those some any no every each both all my your his her its our their he she it they we
-    you i who what which there here is are was were and or but not""".split()
+    you i who what which there here is are was were and or but not next""".split()
 )
 """Words before which no article can stand."""
-_OPENED_POS = frozenset("DET PRON ADP PUNCT CCONJ SCONJ AUX SYM PART".split())
+_OPENED_POS = frozenset("DET PRON ADP PUNCT CCONJ SCONJ AUX SYM PART NUM".split())
 
 
 def leads(parse: Parse, clean: Clean) -> bool:
@@ -35,9 +35,11 @@ def may_lack_article(doc: Doc) -> bool:
     if not len(doc) or any(token.text in ".!?;," or token.dep_ == "cc" for token in doc):
         return False
     first = doc[0]
-    if not first.text[0].isalnum() or first.lower_ in _OPENED | lists.REQUESTS or first.pos_ in _OPENED_POS:
+    if not first.text[0].isalnum() or first.text.lower() in _OPENED | lists.REQUESTS or first.pos_ in _OPENED_POS:
         return False
     behind = doc[1].pos_ if len(doc) > 1 else ""
+    if len(doc) > 1 and doc[1].text.lower() == "of":
+        return False  # "lots of oranges" is about oranges
     return not (first.tag_ == "VBG" and behind in ("ADP", "ADV", "DET", "PRON", "PART"))
 
 

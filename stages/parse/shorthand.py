@@ -10,10 +10,13 @@ import re
 _FORMS = re.compile(
     r"""(?<![\w/])(?:
     (?P<without>w/o(?:ut)?(?!\w)) | (?P<with>w/(?=\s|\w)|w(?=\s\w)) | (?P<number>\#(?=\d)) |
-    (?P<joined>(?:infront|ontop|nextto|inbetween|infrontof|ontopof)(?!\w))
-    )""",
+    (?P<joined>(?:infront|ontop|nextto|inbetween|infrontof|ontopof)(?!\w)) |
+    (?P<article>(?:in|on|of|at|by|with|behind|under|near|wearing|holding|riding|eating|carrying)(?:a|the)(?!\w)) |
+    (?P<side>(?:in|on|at)(?:left|right|top|bottom|back|front)(?!\w))
+    ) | (?<=\w)[(\[](?=\w) | (?<=\w)[)\]](?=\w)""",
     re.VERBOSE | re.IGNORECASE,
 )
+_PARTED = re.compile(r"^(\w+?)(a|the|left|right|top|bottom|back|front)$", re.IGNORECASE)
 _JOINED = {
     "infront": "in front",
     "infrontof": "in front of",
@@ -40,7 +43,10 @@ def spelled_out(text: str, places: tuple[int, ...]) -> tuple[str, tuple[int, ...
         if match.lastgroup == "with" and end < len(text) and not text[end].isspace():
             full += " "
         parts.append(full)
-        found += [places[begin + i] for i in _along(full, end - begin)]
+        along = _along(full, end - begin)
+        if match.lastgroup in ("article", "side"):  # no word begins inside another
+            along[full.index(" ") + 1] = 0
+        found += [places[begin + i] for i in along]
         done = end
     return "".join([*parts, text[done:]]), (*found, *places[done:])
 
@@ -58,4 +64,8 @@ def _along(full: str, length: int) -> list[int]:
 def _full(match: re.Match[str]) -> str:
     if match.lastgroup == "joined":
         return _JOINED[match.group().lower()]
-    return {"with": "with", "without": "without", "number": ""}[match.lastgroup or ""]
+    if match.lastgroup in ("article", "side"):
+        return _PARTED.sub(r"\1 \2", match.group())
+    if match.lastgroup is None:  # a bracket between letters
+        return f" {match.group()} "
+    return {"with": "with", "without": "without", "number": ""}[match.lastgroup]

@@ -16,9 +16,10 @@ KNOWN = frozenset(
     lying laying leaning jumping sleeping hanging driving parked seated placed perched covered filled surrounded
     dressed stacked decorated mounted wrapped following facing smiling swimming surfing skiing kneeling crouching
     posing talking waiting grazing resting floating kicking cutting petting brushing climbing crossing pointing
+    back top side first closest
     black white brown green yellow orange purple striped wooden large small little young second third""".split()
 )
-_REAL = frozenset("form paying fling raving haning ridding beings laing tying being".split())
+_REAL = frozenset("form paying fling raving haning ridding beings laing tying being fist closet tops sides".split())
 """Words in their own right that are one slip away from a known one."""
 
 

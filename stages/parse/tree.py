@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from stages.artifacts.language import Span
 from stages.parse.shorthand import spelled_out
+from stages.parse.spelling import reading
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -77,7 +78,8 @@ class Word:
 
     @property
     def lower(self) -> str:
-        return self.text.lower()
+        """The word as lists go by it: in lower case, and as it was meant where it is misspelt ("rigth")."""
+        return reading(self.text) or self.text.lower()
 
     def having(self, *deps: str) -> list[Word]:
         """Children with one of these labels, in order."""
@@ -145,8 +147,9 @@ class Tree:
         return self.clean.span(first.start, (last or first).end)
 
     def sentence_ends(self) -> int:
-        """How many of the words end a sentence with another word behind it."""
-        return sum(word.text in (".", "!", "?", ";") and word.index + 1 < len(self.words) for word in self.words)
+        """How many of the words end a sentence with another word behind it, marks left out."""
+        last = max((word.index for word in self.words if any(c.isalnum() for c in word.text)), default=-1)
+        return sum(word.text in (".", "!", "?", ";") and word.index < last for word in self.words)
 
 
 def _is_one_word(doc: Doc, i: int) -> bool:
@@ -154,7 +157,8 @@ def _is_one_word(doc: Doc, i: int) -> bool:
     one, other = doc[i], doc[i + 1]
     closed = ("AUX", "PART", "PRON", "VERB", "DET", "ADP")
     letters = not one.whitespace_ and one.text[-1:].isalnum() and other.text[:1].isalnum()
-    return letters and one.pos_ not in closed and other.pos_ not in closed
+    named = other.pos_ in ("NOUN", "PROPN")
+    return letters and (named or (one.pos_ not in closed and other.pos_ not in closed))
 
 
 def _units(doc: Doc) -> list[list[int]]:
@@ -218,3 +222,9 @@ def tree_of(clean: Clean, doc: Doc) -> Tree:
             word.head = words[head]
             words[head].children.append(word)
     return Tree(clean, tuple(words))
+
+
+def is_sentence(tree: Tree) -> bool:
+    """Whether a text has a full stop and a finite verb: what has not is a fragment, as people type them."""
+    finite = any(word.pos in ("VERB", "AUX") and word.tag in ("VBZ", "VBP", "VBD", "MD") for word in tree.words)
+    return finite and any(word.text == "." for word in tree.words)

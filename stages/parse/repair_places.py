@@ -1,0 +1,171 @@
+"""What stands in a noun's place is a noun: objects read as qualities or verbs ("leaning on counter", "holding phone to
+ear"), names whose second part is read as an adverb ("fire hydrant on left"), and what qualities of two words qualify
+("long necked bird")."""
+
+from __future__ import annotations
+
+from stages.parse import lists
+from stages.parse.surgery import attach, is_above, take_over
+from stages.parse.tree import Tree, Word, is_sentence
+
+_NOUNS = ("NOUN", "PROPN")
+_BODY = frozenset("ear ears mouth chest chin nose eye eyes forehead neck".split())
+
+
+def repair_places(tree: Tree) -> None:
+    """The tree's nouns and qualities mended, its words changed in place."""
+    sentence = is_sentence(tree)
+    for word in tree.words:
+        before = tree.words[word.index - 1] if word.index else None
+        after = tree.words[word.index + 1] if word.index + 1 < len(tree.words) else None
+        _in_a_nouns_place(word, before, after)
+        _to_the_ear(word, before)
+        _her_back(word, before)
+        _endowed(tree, word, before)
+        if not sentence:
+            _blurry_one(word, after)
+            _named_by_adverb(word, before, after)
+            _behind_a_preposition(word, before)
+
+
+def _in_a_nouns_place(word: Word, before: Word | None, after: Word | None) -> None:
+    """ "leaning on counter", "couch under painting", "holding the remote", "with her back to us", with what is there as
+    a quality, a verb or an adverb."""
+    if word.pos == "ADV" and word.having("poss", "nmod:poss"):
+        word.pos, word.tag = "NOUN", "NN"
+    named = before is not None and word.head is before and before.pos in _NOUNS and not word.children
+    if word.dep == "acl" and word.lower in lists.THINGS_IN_ING and named and before is not None:
+        word.pos, word.tag = "NOUN", "NN"
+        take_over(word, before)
+    if word.dep == "pcomp" and word.lower in lists.THINGS_IN_ING:  # "donut with chocolate frosting"
+        word.pos, word.tag, word.dep = "NOUN", "NN", "pobj"
+        for child in word.subjects:
+            child.dep = "compound"
+    head = word.head
+    beside = word.dep == "advmod" and word.pos in _NOUNS and head is not None and head.pos in _NOUNS
+    adverb = word.lower in lists.ADVERBS | lists.POSITIONS | lists.ADVERBIALS
+    if beside and not adverb and head is not None and word.index > head.index + 1:
+        word.dep = "list"  # "middle row, second skateboard"
+    if word.dep not in ("pobj", "dobj", "obj") or word.having("cop", "nsubj", "advmod", "conj", "cc"):
+        return
+    closed = lists.COLOURS | lists.PATTERNS | lists.SHADES | lists.POSITIONS | lists.ADVERBIALS | lists.SHARES
+    quality = word.pos == "ADJ" and word.tag == "JJ" and word.lower not in closed and word.lower != "other"
+    if quality and word.dep != "pobj" and not word.having("det"):
+        return
+    if quality and (word.objects or (after is not None and after.pos in (*_NOUNS, "ADJ", "DET"))):
+        return
+    verb = word.tag == "VBG" and word.pos == "VERB" and word.dep == "pobj" and not word.children
+    if quality or (verb and before is not None and before is word.head):
+        word.pos, word.tag = "NOUN", "NN"
+
+
+def _to_the_ear(word: Word, before: Word | None) -> None:
+    """ "holding phone to ear", with the ear as what is to be done."""
+    verb = word.head
+    if word.pos != "VERB" or word.lower not in _BODY or before is None or before.lower != "to" or verb is None:
+        return
+    if before.head is word and len(word.children) == 1:
+        word.pos, word.tag = "NOUN", "NN"
+        before.pos, before.tag = "ADP", "IN"
+        attach(before, verb, "prep")
+        attach(word, before, "pobj")
+
+
+def _her_back(word: Word, before: Word | None) -> None:
+    """ "woman with her back to us", with "back" as where she is."""
+    if word.lower not in lists.PARTS or word.pos != "ADV" or before is None or before.lower != "her":
+        return
+    preposition = before.head
+    if preposition is not None and before.dep == "pobj" and preposition.pos == "ADP":
+        word.pos, word.tag = "NOUN", "NN"
+        attach(word, preposition, "pobj")
+        attach(before, word, "poss")
+
+
+def _endowed(tree: Tree, word: Word, before: Word | None) -> None:
+    """ "long necked bird", "snow covered bench", "multi colored umbrella": a word and a participle that are one quality
+    of the noun behind them, where a pipeline sees somebody do something."""
+    if word.lower not in lists.ENDOWED or before is None or before.pos not in (*_NOUNS, "ADV", "ADJ", "X"):
+        return
+    behind = next((one for one in tree.words[word.index + 1 :] if one.pos not in ("ADJ", "ADV")), None)
+    if behind is None or (behind.lower not in ("one", "ones") and behind.pos not in _NOUNS):
+        return
+    noun = behind
+    while noun.dep in ("compound", "nmod", "amod") and noun.head is not None and noun.head.index > noun.index:
+        noun = noun.head  # "long sleeved shirt guy"
+    if not (is_above(word, noun) or is_above(noun, word)) or noun.having("det"):
+        return
+    own = next((c for c in noun.lefts if c.index < before.index and c.dep == "det"), None)
+    if before.lower in lists.ACTORS and own is None:
+        return  # "man covered bench"
+    if is_above(word, noun):
+        if word.having("aux", "auxpass", "cop", "agent"):
+            return
+        _free_of(word, noun, before)
+    elif word.head is not noun:
+        attach(word, noun, "amod")
+    word.pos, word.tag, word.dep = "ADJ", "JJ", "amod"
+    thing = before.pos == "NOUN"
+    if is_above(before, noun):
+        attach(noun, before.head, before.dep)
+    for child in list(before.children):
+        attach(child, noun, child.dep)
+    attach(before, word, "npadvmod" if thing else "amod")
+    if not thing:
+        before.pos, before.tag = "ADJ", "JJ"
+
+
+def _free_of(word: Word, noun: Word, before: Word) -> None:
+    """The noun takes the place of the participle read as a verb; of a verb with a subject of its own, that of the word
+    before ("strollers along a leaves covered street")."""
+    own = [one for one in word.subjects if one is not before]
+    if not own or before.head is word:
+        take_over(noun, word, "amod")
+        return
+    attach(noun, before.head, before.dep)
+    attach(own[0], word.head, word.dep)
+    for child in list(word.children):
+        attach(child, own[0], child.dep)
+    attach(word, noun, "amod")
+
+
+def _blurry_one(word: Word, after: Word | None) -> None:
+    """ "blurry one", with the quality as a name and "one" as its number."""
+    if word.index or word.head is not None or after is None or after.lower not in ("one", "ones"):
+        return
+    told = after.head is word and after.dep in ("nummod", "appos", "npadvmod") and word.text.islower()
+    if told and word.lower not in ("number", "no", "nr", "player", "gate", "platform"):
+        take_over(after, word, "amod")
+        word.pos, word.tag = "ADJ", "JJ"
+
+
+def _named_by_adverb(word: Word, before: Word | None, after: Word | None) -> None:
+    """ "fire hydrant on left", with the second part of a name as an adverb."""
+    if word.pos != "ADV" or word.tag != "RB" or before is None or before is not word.head or before.index:
+        return
+    known = word.lower in lists.ADVERBS | lists.POSITIONS | lists.ADVERBIALS or word.lower.endswith("ly")
+    if known or word.children or before.pos not in _NOUNS or not (after is None or after.pos == "ADP"):
+        return
+    word.pos, word.tag = "NOUN", "NN"
+    take_over(word, before)
+
+
+def _behind_a_preposition(word: Word, before: Word | None) -> None:
+    """ "people watching in stands", with a finite verb right behind a preposition."""
+    if word.pos != "VERB" or word.tag not in ("VBZ", "NNS") or before is None or before.pos != "ADP":
+        return
+    if before.dep == "case" and before.head is word:
+        word.pos, word.tag = "NOUN", "NNS"
+        return
+    first = next(iter(word.subjects), None)
+    tied = before.head is not None and first is not None and is_above(first, before)
+    if not tied or first is None or word.having("obj", "dobj", "obl", "prep") or before.dep not in ("advmod", "prep"):
+        return
+    inner = before.head
+    attach(first, word.head, word.dep)
+    for child in list(word.children):
+        attach(child, first, child.dep)
+    word.pos, word.tag = "NOUN", "NNS"
+    attach(word, inner, "obl")
+    attach(before, word, "case")
+    before.pos = "ADP"
