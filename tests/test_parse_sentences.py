@@ -183,6 +183,24 @@ SENTENCES = [
     ("lots of oranges", "oranges", "", "oranges"),
     ("next to the window", "window", "", None),
     ("holding a bat", "bat", "holding(-,bat)", "bat"),
+    ("truck, orange, keyboard", "truck orange keyboard", "", None),
+    ("pot, speaker, and broccoli", "pot speaker broccoli", "", None),
+    ("a remote, a brown truck and a helmet", "remote truck<brown> helmet", "", None),
+    ("the goat not purple", "goat", "", "goat"),
+    ("duck not tan", "duck", "", "duck"),
+    ("the sheep that is not green but tan", "sheep<tan>", "", "sheep"),
+    ("many of the dogs", "dogs", "", "dogs"),
+    ("watering can on the shelf", "can<watering> shelf", "", "can"),
+    (
+        "A golfer in a purple hat paints a motorcycle.",
+        "golfer hat<purple> motorcycle",
+        "paints(golfer,motorcycle)",
+        "golfer",
+    ),
+    ("tall, thin man", "man<tall,thin>", "", "man"),
+    ("lady, white shirt, black pants", "lady shirt<white> pants<black>", "", "lady"),
+    ("red, white and blue kite", "kite<red,white,blue>", "", "kite"),
+    ("glass, bag, tie", "glass bag tie", "", None),
 ]
 
 

@@ -37,6 +37,7 @@ def _parsers(found: Mapping[str, Any]) -> str:
     said = {
         "truth": "the dataset's own phrases",
         "spacy": "spaCy, the embedded pipeline",
+        "spacy-sm": "spaCy, en_core_web_sm 3.8.0",
         "scripted": "a scripted server, one answer in ten wrong (no language model)",
     }
     measured = {name: one for name, one in found.items() if isinstance(one, Mapping) and "predicate_iou" in one}
@@ -72,8 +73,7 @@ CLAIMS = {
     "invseg": Claim("anyword study invseg --samples 200 --tables 0", invseg.shown),
     "invseg-tables": Claim("anyword study invseg --samples 200 --conditions '' --tables 48", invseg.shown),
     "invseg-former": Claim(
-        "anyword study invseg --samples 200 --tables 0 --conditions phrases,colours,nouns,weak "
-        "--backbone former/models/backbone",
+        "anyword study invseg --samples 200 --tables 0 --backbone former/models/backbone",
         invseg.shown,
     ),
 }

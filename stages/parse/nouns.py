@@ -19,9 +19,9 @@ class Nouns:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
-        self.roots: list[Word] = [word for word in tree.words if is_root(word)]
+        self.roots: list[Word] = [word for word in tree.words if is_root(word) and _begins_a_word(word, tree)]
         if not self.roots:
-            self.roots = _last_resort(tree)
+            self.roots = [word for word in _last_resort(tree) if _begins_a_word(word, tree)]
         self._index = {id(word): number for number, word in enumerate(self.roots)}
 
     def index(self, word: Word | None) -> int | None:
@@ -34,6 +34,12 @@ class Nouns:
                 return self._index[id(word)]
             word = _stands_for(word)
         return None
+
+
+def _begins_a_word(word: Word, tree: Tree) -> bool:
+    """Not so what is spelled out of the inside of one ("left" in "onleft"), or split off it ("d" in "id")."""
+    given, start = tree.clean.given, tree.span(word).start
+    return not (start and given[start - 1].isalnum() and given[start].isalnum())
 
 
 def is_root(word: Word) -> bool:
@@ -71,7 +77,7 @@ def _is_thing(word: Word) -> bool:
         return False
     if _is_idiom(word) or _is_frame(word) or _is_adverbial(word) or _is_viewer(word) or is_worn_colour(word):
         return False
-    return not (word.lower in lists.QUANTITIES and any(case == "of" for case, _, _ in word.objects))
+    return not (word.lower in lists.QUANTITIES | lists.SHARES and any(case == "of" for case, _, _ in word.objects))
 
 
 def _is_idiom(word: Word) -> bool:

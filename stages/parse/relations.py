@@ -138,4 +138,5 @@ def _is_set_beside(head: Word, other: Word) -> bool:
         return False
     family = (head, *head.having("conj", "list"))
     joined = any(c.dep == "cc" for one in family for c in one.children)
-    return not joined and not other.having("det", "nummod")
+    told = bool(other.having("amod", "compound")) or (head.lower in lists.ACTORS and len(family) == 2)
+    return told and not joined and not other.having("det", "nummod")

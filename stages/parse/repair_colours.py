@@ -40,6 +40,11 @@ def _joined_colours(tree: Tree, word: Word) -> None:
     if word.dep == "conj" and head is not None and head.lower in lists.COLOURS and word.pos in _NOUNS:
         if not word.having("det", "amod", "compound"):
             word.pos, word.tag = "ADJ", "JJ"
+    elif word.dep == "conj" and head is not None and head.lower in lists.FORMS_OF_BE and head.having("acomp"):
+        attach(word, head.having("acomp")[-1], "conj")  # "not green but tan"
+        word.pos, word.tag = "ADJ", "JJ"
+        for joint in head.having("cc"):
+            attach(joint, word, "cc")
     elif word.dep == "conj" and head is not None and head.lower == "in" and head.having("pobj"):
         worn = head.having("pobj")[0]
         if worn.lower in lists.COLOURS:
@@ -47,10 +52,11 @@ def _joined_colours(tree: Tree, word: Word) -> None:
             word.pos = "ADJ"
     elif head is None and word.subjects and not word.having("cop", "aux"):
         first = word.subjects[0]  # "worker dressed in grey and purple"
-        joint = next((c for one in first.subtree() for c in one.having("cc") if c.index == word.index - 1), None)
-        if joint is not None and joint.head is not None and joint.head.lower in lists.COLOURS:
+        colours = [one for one in first.subtree() if one.lower in lists.COLOURS]
+        other = next((one for one in colours if any(c.index == word.index - 1 for c in one.having("cc"))), None)
+        if other is not None:
             attach(first, None, "ROOT")
-            attach(word, joint.head, "conj")
+            attach(word, other, "conj")
             word.pos, word.tag = "ADJ", "JJ"
     elif head is None and word.index == 0 and word.having("cc"):
         near = [c for one in (word, *word.having("conj")) for c in one.children]

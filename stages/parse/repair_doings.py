@@ -100,6 +100,11 @@ def _with_both(tree: Tree, word: Word) -> None:
 
 def _doing_at_the_head(word: Word) -> None:
     """ "skier in grey jacket waving", with the waving as what the skier is."""
+    aside = next((c for c in word.having("advmod", "npadvmod") if c.index == word.index - 1 and c.pos in _NOUNS), None)
+    if word.tag == "VBG" and word.head is None and aside is not None and not word.subjects and not word.having("aux"):
+        attach(aside, None, "ROOT")  # "skater wearing blue"
+        attach(word, aside, "acl")
+        return
     doing = word.pos in _NOUNS and word.lower.endswith("ing") and word.lower not in lists.THINGS_IN_ING
     first = next(iter(word.subjects), None)
     if not doing or word.head is not None or first is None or word.having("cop", "aux", "det", "amod", "compound"):

@@ -65,9 +65,8 @@ def _lead(verb: Word, tree: Tree, sentence: Sequence[Word]) -> None:
     attach(verb, None, "ROOT")
     if first.head is not None or first is not verb:
         attach(first, verb, "nsubj")
-    target = whole or next(
-        (c for c in verb.children if c.dep in ("appos", "dep", "list") and c.index > verb.index), None
-    )
+    beside = [*verb.children, *(c for c in first.children if c.having("det"))]
+    target = whole or next((c for c in beside if c.dep in ("appos", "dep", "list") and c.index > verb.index), None)
     if target is not None and target is not first:
         attach(target, verb, "obj")
 

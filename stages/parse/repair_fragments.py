@@ -35,7 +35,8 @@ def repair_fragments(tree: Tree) -> None:
 
 def _left_as_verb(word: Word, before: Word | None, after: Word | None, *, sentence: bool) -> None:
     """ "woman left", "man left of the tree", "bear looking left", "mans left arm": who left, left something."""
-    if word.lower != "left" or word.pos != "VERB" or word.having("aux"):
+    verb = word.pos == "VERB" or bool(word.having("dobj", "obj"))
+    if word.lower != "left" or not verb or word.having("aux"):
         return
     going = next((c for c in word.having("auxpass", "aux:pass") if c.lower.endswith("ing")), None)
     if going is not None and word.subjects:  # "bus going left"

@@ -39,6 +39,8 @@ def repair_leads(tree: Tree) -> None:
 def _opening(word: Word, after: Word | None) -> None:
     """ "kid closest to us", "surfer paddling", "kitten playing with string", "surfboard he is holding": what opens a
     fragment in front of these is a noun, be it read as a plain verb, an adverb or a quality."""
+    if not word.index and after is not None and after.lower == "of" and word.pos in ("ADV", "ADJ"):
+        word.pos, word.tag = "NOUN", "NN"  # "back of the chair"
     if word.index or after is None or word.subjects or word.lower in lists.REQUESTS | lists.SHOWING | lists.POSITIONS:
         return
     verb = word.pos == "VERB" and word.tag in ("VB", "VBP", "VBD") and not word.lower.endswith("ed")
@@ -242,7 +244,12 @@ def _side_of(word: Word, before: Word | None, after: Word | None) -> None:
     """ "the cake right of the tree", with the cake as part of the side's name."""
     if word.lower not in ("left", "right") or word.pos not in _NOUNS or after is None or after.lower != "of":
         return
-    if before is None or before.head is not word or before.dep != "compound" or before.pos not in _NOUNS:
+    if (
+        before is None
+        or before.head is not word
+        or before.dep not in ("compound", "npadvmod")
+        or before.pos not in _NOUNS
+    ):
         return
     attach(before, word.head, word.dep)
     for child in list(word.children):
@@ -271,12 +278,18 @@ def _set_beside(tree: Tree, word: Word) -> None:
 
 
 def _not_another(word: Word) -> None:
-    """ "catcher not ump", with the catcher as what is said not to be an ump."""
+    """ "catcher not ump", "duck not tan", with the catcher as what is said not to be an ump."""
     no = next((c for c in word.children if c.lower == "not"), None)
-    if no is None or word.head is not None or word.pos not in _NOUNS or word.having("cop", "aux", "det"):
+    if no is None or word.head is not None or word.having("cop", "aux", "det"):
         return
-    first = next(iter(word.subjects), None)
+    if word.pos not in _NOUNS and word.lower not in lists.COLOURS:
+        return
+    first = next(iter([*word.subjects, *word.having("dep")]), None)
     if first is None or first.pos not in _NOUNS or first.index > no.index:
         return
     attach(first, None, "ROOT")
-    attach(word, first, "conj")
+    if word.lower in lists.COLOURS:
+        attach(word, first, "amod")
+        word.pos, word.tag = "ADJ", "JJ"
+    else:
+        attach(word, first, "conj")

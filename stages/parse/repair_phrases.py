@@ -207,7 +207,13 @@ def _ordinal_behind(word: Word, before: Word | None) -> None:
     if before is None or before.index >= word.index or before.lower in lists.POSITIONS:
         return
     ordinal = _ORDINAL.fullmatch(word.text) is not None or word.tag in ("JJS", "RBS", "JJR", "RBR")
-    noun = before.pos in (*_NOUNS, "X") or (before.pos == "VERB" and before.tag == "VBZ" and before.index == 0)
+    ordinal = ordinal or word.lower in ("nearest", "closest", "farthest", "furthest")
+    plain = lists.COLOURS | lists.PATTERNS | lists.SHADES | lists.DESCRIPTIVE
+    unknown = before.pos == "ADJ" and before.tag == "JJ" and before.dep == "amod" and before.lower not in plain
+    unknown = unknown and word.head is None and before.index <= 1
+    noun = (
+        unknown or before.pos in (*_NOUNS, "X") or (before.pos == "VERB" and before.tag == "VBZ" and before.index == 0)
+    )
     if not ordinal or not noun:
         return
     if (

@@ -4,20 +4,26 @@ ear"), names whose second part is read as an adverb ("fire hydrant on left"), an
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from stages.parse import lists
 from stages.parse.surgery import attach, is_above, take_over
 from stages.parse.tree import Tree, Word, is_sentence
 
 _NOUNS = ("NOUN", "PROPN")
+_FRUITS = frozenset("orange peach plum rose lime olive".split())
+"""Colours that are things as well."""
 _BODY = frozenset("ear ears mouth chest chin nose eye eyes forehead neck".split())
 
 
 def repair_places(tree: Tree) -> None:
     """The tree's nouns and qualities mended, its words changed in place."""
     sentence = is_sentence(tree)
+    _bare_list(tree)
     for word in tree.words:
         before = tree.words[word.index - 1] if word.index else None
         after = tree.words[word.index + 1] if word.index + 1 < len(tree.words) else None
+        _with_an_article(word)
         _in_a_nouns_place(word, before, after)
         _to_the_ear(word, before)
         _her_back(word, before)
@@ -26,6 +32,34 @@ def repair_places(tree: Tree) -> None:
             _blurry_one(word, after)
             _named_by_adverb(word, before, after)
             _behind_a_preposition(word, before)
+
+
+def _bare_list(tree: Tree) -> None:
+    """ "truck, orange, keyboard": a text of single words with commas between them is a list of things."""
+    items = [word for word in tree.words if word.text != "," and word.lower not in ("and", "or", "&")]
+    marks = [word for word in tree.words if word not in items]
+    single = all(other.index > one.index + 1 for one, other in pairwise(items))
+    if len(items) < 3 or not single or not any(word.text == "," for word in marks):
+        return
+    closed = lists.POSITIONS | lists.PATTERNS | lists.DESCRIPTIVE | (lists.COLOURS - _FRUITS)
+    if any(word.lower in closed or not word.text[0].isalpha() for word in items):
+        return
+    first = items[0]
+    for word in items:
+        word.pos, word.tag = "NOUN", "NNS" if word.tag == "NNS" else "NN"
+        attach(word, None if word is first else first, "conj")
+    for mark in marks:
+        attach(mark, first, "punct" if mark.text == "," else "cc")
+
+
+def _with_an_article(word: Word) -> None:
+    """What has an article is a thing, whatever its part of speech is taken for ("a remote, a brown truck", "the goat
+    not purple"), and what is tagged as a noun is one where a fragment begins ("watering can")."""
+    article = any(child.lower in ("a", "an", "the") and child.index < word.index for child in word.having("det"))
+    odd = word.pos == "X" or (word.pos in ("VERB", "AUX") and word.tag.startswith("NN"))
+    listed = word.pos == "ADJ" and any(c.pos in _NOUNS and c.having("det") for c in word.having("conj"))
+    if (article and (odd or listed)) or (odd and word.index == 0 and word.pos != "X"):
+        word.pos, word.tag = "NOUN", word.tag if word.tag.startswith("NN") else "NN"
 
 
 def _in_a_nouns_place(word: Word, before: Word | None, after: Word | None) -> None:

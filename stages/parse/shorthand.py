@@ -43,10 +43,7 @@ def spelled_out(text: str, places: tuple[int, ...]) -> tuple[str, tuple[int, ...
         if match.lastgroup == "with" and end < len(text) and not text[end].isspace():
             full += " "
         parts.append(full)
-        along = _along(full, end - begin)
-        if match.lastgroup in ("article", "side"):  # no word begins inside another
-            along[full.index(" ") + 1] = 0
-        found += [places[begin + i] for i in along]
+        found += [places[begin + i] for i in _along(full, end - begin)]
         done = end
     return "".join([*parts, text[done:]]), (*found, *places[done:])
 
