@@ -201,6 +201,44 @@ SENTENCES = [
     ("lady, white shirt, black pants", "lady shirt<white> pants<black>", "", "lady"),
     ("red, white and blue kite", "kite<red,white,blue>", "", "kite"),
     ("glass, bag, tie", "glass bag tie", "", None),
+    # qualities of several words, and what they stand behind
+    ("There is an azure disk. There is gravel.", "disk<azure> gravel", "", None),
+    (
+        "a blue heart, a dotted white diamond and a green cross on the snow next to sand",
+        "heart<blue> diamond<dotted,white> cross<green> snow sand",
+        "",
+        None,
+    ),
+    (
+        "dotted arrow touching purple triangle on the gravel",
+        "arrow<dotted> triangle<purple> gravel",
+        "touching(arrow,triangle)",
+        "arrow",
+    ),
+    (
+        "dotted star touching dotted white heart on the water",
+        "star<dotted> heart<dotted,white> water",
+        "touching(star,heart)",
+        "star",
+    ),
+    ("woman walking next to water", "woman water", "walking(woman,-)", "woman"),
+    ("There is sand.", "sand", "", "sand"),
+    ("There is a man. There is snow on the ground.", "man snow ground", "", None),
+    (
+        "large striped diamond touching striped white moon",
+        "diamond<large,striped> moon<striped,white>",
+        "touching(diamond,moon)",
+        "diamond",
+    ),
+    ("a plain yellow cross and a large striped arrow", "cross<plain,yellow> arrow<large,striped>", "", None),
+    ("A dotted crescent is right of a red circle.", "crescent<dotted> circle<red>", "", "crescent"),
+    ("the violet hoop right of the dotted orange ring", "hoop<violet> ring<dotted,orange>", "", "hoop"),
+    (
+        "large purple heart below dotted blue square with dotted heart",
+        "heart<large,purple> square<dotted,blue> heart<dotted>",
+        "",
+        "heart",
+    ),
 ]
 
 

@@ -70,6 +70,8 @@ def _counts(word: Word) -> bool:
         return False
     if word.lower == "next" and any(case == "to" for case, _, _ in word.objects):
         return False  # "next to" is a place
+    if word.lower in lists.POSITIONS and word.pos != "NOUN" and any(case == "of" for case, _, _ in word.objects):
+        return False  # and so is "right of"
     if word.lower == "far" and word.head is not None:  # "far left guy": only the position counts
         beside = (word.head, *(c for c in word.head.children if c.index == word.index + 1))
         return not any(one.lower in lists.POSITIONS for one in beside)

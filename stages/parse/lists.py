@@ -71,6 +71,11 @@ PATTERNS = frozenset(
 SHADES = frozenset("dark light bright pale deep pastel neon vivid dull solid medium hot baby sky royal".split())
 """Adjectives of a colour, which come along with it ("dark blue couch": dark, blue)."""
 
+SIZES = frozenset(
+    "large small big little tiny huge long short tall wide thin thick round plain old young new clean dirty".split()
+)
+"""Adjectives that are no degree of another one behind them ("a large striped box")."""
+
 PARTS = frozenset(
     """head heads hand hands arm arms leg legs face faces hair tail tails ear ears eye eyes nose mouth beard
     mustache foot feet neck knee knees finger fingers shoulder shoulders paw paws beak wing wings trunk horn horns mane

@@ -23,6 +23,9 @@ def _wearer(tree: Tree, word: Word, after: Word | None) -> None:
     """ "kid blue shirt", "guy red hat", "green cactus pink pot": a noun before a quality of another noun is no part of
     that one's name; it leads, and the other is set beside it."""
     noun = word.head
+    doing = (one for one in (word, after) if one is not None and one.lower.endswith("ing"))
+    if any(one.lower not in lists.THINGS_IN_ING for one in doing):
+        return  # "diamond touching striped square": see repair_gerunds
     if noun is None or after is None or noun.pos not in _NOUNS or after.index >= noun.index or word.index > after.index:
         return
     if noun is after and noun.lower in lists.COLOURS and noun.dep == "compound" and noun.head is not None:

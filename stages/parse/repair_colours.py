@@ -29,6 +29,9 @@ def repair_colours(tree: Tree) -> None:
                 word.pos, word.tag, word.dep = "ADJ", "JJ", "acomp"
             if word.dep == "advmod" and word.head is not None and word.head.lower in lists.DRESSED:
                 word.dep = "dobj"
+        if word.lower in lists.COLOURS | lists.PATTERNS | lists.DESCRIPTIVE:
+            _behind_a_preposition(tree, word, before)
+        _size(word, after)
         _ordinal(word)
         _side_of_doing(word)
         _opening_adverb(word, after)
@@ -73,6 +76,38 @@ def _joined_colours(tree: Tree, word: Word) -> None:
         attach(word, noun, "amod")
         for colour in (word, *word.having("conj")):
             colour.pos, colour.tag = "ADJ", "JJ"
+
+
+def _behind_a_preposition(tree: Tree, word: Word, before: Word | None) -> None:
+    """ "below dotted blue square", "next to yellow bus": a quality that stands behind a preposition and has an object
+    is that noun's."""
+    thing = next((c for c in word.having("dobj", "obj") if c.index > word.index), None)
+    if thing is None or before is None or thing.having("det") or word.having("nsubj", "cop"):
+        return
+    if word.dep == "pobj" and before is word.head:
+        preposition = before
+    elif before.lower == "to" and before.head is word and before.index:
+        preposition = before
+        attach(before, tree.words[before.index - 1], "prep")
+        before.pos, before.tag = "ADP", "IN"
+    else:
+        return
+    attach(thing, preposition, "pobj")
+    for child in list(word.children):
+        if child.index > word.index:
+            attach(child, thing, child.dep)
+    attach(word, thing, "amod")
+    word.pos, word.tag = "ADJ", "JJ"
+
+
+def _size(word: Word, after: Word | None) -> None:
+    """ "a large striped box", with the size as a degree of the stripes."""
+    noun = after.head if after is not None and after.dep in ("amod", "compound") else None
+    if after is None or word.dep != "advmod" or word.head is not after or noun is None or noun.pos not in _NOUNS:
+        return
+    if word.lower in lists.SIZES and after.lower not in lists.ENDOWED:
+        attach(word, noun, "amod")
+        word.pos, word.tag = "ADJ", "JJ"
 
 
 def _colour_as_verb(word: Word, before: Word | None, after: Word | None) -> None:

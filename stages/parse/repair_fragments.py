@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from stages.parse import lists
 from stages.parse.repair_beside import repair_beside
+from stages.parse.repair_sides import left_as_verb, side_at_the_head
 from stages.parse.surgery import attach, take_over
 from stages.parse.tree import Tree, Word
 
@@ -22,68 +23,15 @@ def repair_fragments(tree: Tree) -> None:
         after = tree.words[word.index + 1] if word.index + 1 < len(tree.words) else None
         _compound_as_verb(tree, word, before, after)
         repair_beside(tree, word, before, after)
-        _left_as_verb(word, before, after, sentence=sentence)
+        left_as_verb(word, before, after, sentence=sentence)
         _noun_with_object(word, after)
-        _side_at_the_head(word, before, after)
+        side_at_the_head(word, before, after)
         _owned(word, before, sentence=sentence)
         _plain_verb(tree, word, before, after)
         _object_as_verb(word)
         _past_in_fragment(word, sentence=sentence)
         _nearest(word, before)
         _apposition(tree, word)
-
-
-def _left_as_verb(word: Word, before: Word | None, after: Word | None, *, sentence: bool) -> None:
-    """ "woman left", "man left of the tree", "bear looking left", "mans left arm": who left, left something."""
-    verb = word.pos == "VERB" or bool(word.having("dobj", "obj"))
-    if word.lower != "left" or not verb or word.having("aux"):
-        return
-    going = next((c for c in word.having("auxpass", "aux:pass") if c.lower.endswith("ing")), None)
-    if going is not None and word.subjects:  # "bus going left"
-        noun = word.subjects[0]
-        attach(noun, word.head, word.dep)
-        attach(going, noun, "acl")
-        attach(word, going, "advmod")
-        going.pos, going.tag, word.pos, word.tag = "VERB", "VBG", "ADV", "RB"
-        return
-    if after is not None and after.lower == "of":
-        word.pos, word.tag = "ADV", "RB"
-        if word.head is None and before is not None and before.head is word:
-            attach(before, None, "ROOT")
-            attach(word, before, "advmod")
-        elif word.dep in ("acl", "amod", "relcl"):
-            word.dep = "advmod"
-        return
-    if before is not None and before.text == "," and word.subjects and not sentence:
-        before = word.subjects[0]  # "bottom row, left chair"
-    if before is None or word.tag == "VBG" or before.lower in lists.POSITIONS:
-        return
-    if before.pos == "VERB" and before.tag == "VBG" and word.head is before:
-        word.pos, word.tag, word.dep = "ADV", "RB", "advmod"
-        return
-    if before not in word.subjects or before.pos not in _NOUNS:
-        return
-    thing = after if after is not None and after.pos in _NOUNS and after.head is word else None
-    if thing is not None:
-        attach(thing, word.head, word.dep)
-        owner = before.lower in lists.OWNERS or thing.lower in lists.PARTS - {"side"}
-        for child in list(word.children):
-            if child is not before:
-                attach(child, thing, child.dep)
-        if owner:
-            attach(before, thing, "nmod:poss")
-        else:  # "elephant left side"
-            attach(before, thing.head, thing.dep)
-            attach(thing, before, "list")
-        attach(word, thing, "amod")
-    elif not sentence and not word.having("dobj", "obj"):
-        attach(before, word.head, word.dep)
-        for child in list(word.children):
-            attach(child, before, child.dep)
-        attach(word, before, "amod")
-    else:
-        return
-    word.pos, word.tag = "ADJ", "JJ"
 
 
 def _noun_with_object(word: Word, after: Word | None) -> None:
@@ -97,26 +45,6 @@ def _noun_with_object(word: Word, after: Word | None) -> None:
         return
     after.pos, after.tag = "NOUN", after.tag if after.tag.startswith("NN") else "NN"
     take_over(after, word, "nmod:poss" if word.lower in lists.OWNERS else "compound")
-
-
-def _side_at_the_head(word: Word, before: Word | None, after: Word | None) -> None:
-    """ "kid right", "giraffe left", with the side as what it is."""
-    sides = ("left", "right", "middle", "center", "centre", "top", "bottom")
-    if word.lower not in sides or word.head is not None or before is None or before.head is not word:
-        return
-    if before.dep not in ("compound", "amod", "nmod", "nsubj") or word.having("det", "cop", "case"):
-        return
-    if (
-        before.lower in lists.POSITIONS
-        or before.lower in ("far", "on", "to")
-        or before.pos not in (*_NOUNS, "ADJ", "X")
-    ):
-        return
-    if before.pos == "ADJ" and before.index:
-        return
-    take_over(before, word, "amod")
-    before.pos = "NOUN" if before.pos != "PROPN" else before.pos
-    word.pos, word.tag = "ADJ", "JJ"
 
 
 def _owned(word: Word, before: Word | None, *, sentence: bool) -> None:
@@ -149,7 +77,19 @@ def _plain_verb(tree: Tree, word: Word, before: Word | None, after: Word | None)
         if plain and not any(c.pos in _NOUNS and c.dep != "pobj" for c in word.children) and not word.subjects:
             word.pos, word.tag = "NOUN", "NN"  # "remote in his hand"
         return
-    if word.pos != "VERB" or word.tag not in _PLAIN or word.subjects:
+    if word.pos != "VERB" or word.tag not in _PLAIN:
+        return
+    if word.subjects:
+        near = tree.words[before.index - 1] if before is not None and before.index and before.lower == "to" else None
+        led = before is not None and before.head is word and not word.having("dobj", "obj")
+        if near is not None and before is not None and near.lower == "next" and led:  # "a cat on snow next to sand"
+            first = word.subjects[0]
+            attach(first, word.head, word.dep)
+            attach(near, first, "advmod")
+            attach(word, first, "dep")
+            _behind_next_to(word, before, near)
+            attach(before, near, "prep")
+            attach(word, before, "pobj")
         return
     if before is not None and before.lower == "to" and before.head is word:
         near = tree.words[before.index - 1] if before.index else None

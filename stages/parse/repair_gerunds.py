@@ -17,8 +17,9 @@ def verb_between_nouns(tree: Tree, word: Word, before: Word | None, after: Word 
     worn = word.dep == "pobj" and before.lower in lists.COLOURS
     if before.pos == "ADJ" and before.lower not in lists.POSITIONS and not worn and not _plain_noun(before, word):
         return
-    if word.tag != "VBG" and word.pos not in ("VERB", "NOUN"):
-        return
+    qualities = lists.COLOURS | lists.PATTERNS | lists.DESCRIPTIVE | lists.SIZES
+    if word.tag != "VBG" and word.pos not in ("VERB", "NOUN") and (after is None or after.lower not in qualities):
+        return  # "arrow touching purple triangle", but "man in matching shirt"
     if word.dep == "pobj" and before.head is word and word.head is not None and _placed_or_worn(word, before, after):
         _doing_at_a_side(word, before)
         return

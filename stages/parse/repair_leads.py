@@ -4,6 +4,7 @@ is riding", "girl no hat", "womans purse", "foot bottom left", "guy in stands, r
 from __future__ import annotations
 
 from stages.parse import lists
+from stages.parse.repair_sides import looking_aside, side_of, sides_before, sides_behind
 from stages.parse.surgery import attach, is_above, take_over
 from stages.parse.tree import Tree, Word, is_sentence
 
@@ -22,16 +23,16 @@ def repair_leads(tree: Tree) -> None:
     _whose_clause(tree)
     if is_sentence(tree):
         return
-    _sides_before(tree)
+    sides_before(tree)
     for word in tree.words:
         before = tree.words[word.index - 1] if word.index else None
         after = tree.words[word.index + 1] if word.index + 1 < len(tree.words) else None
         _opening(word, after)
         _owner(word, after)
         _without(word, before, after)
-        _sides_behind(tree, word)
-        _looking_aside(word, before)
-        _side_of(word, before, after)
+        sides_behind(tree, word)
+        looking_aside(word, before)
+        side_of(word, before, after)
         _set_beside(tree, word)
         _not_another(word)
 
@@ -177,86 +178,6 @@ def _without(word: Word, before: Word | None, after: Word | None) -> None:
                 attach(child, before, child.dep)
     attach(thing, before, "list")
     attach(word, thing, "det")
-
-
-def _sides_before(tree: Tree) -> None:
-    """ "bottom left lamb", with the side as what is told of."""
-    count = 0
-    while count < len(tree.words) and tree.words[count].lower in lists.POSITIONS - {"side"}:
-        count += 1
-    noun = tree.words[count] if 0 < count < len(tree.words) else None
-    if noun is None or noun.pos not in _NOUNS or noun.lower in lists.ROWS or noun.head not in tree.words[:count]:
-        return
-    if noun.dep not in ("appos", "dobj", "obj", "npadvmod", "nmod", "dep", "list", "advmod") or noun.case:
-        return
-    top = noun.head
-    while top is not None and top.head is not None:
-        top = top.head
-    if top not in tree.words[:count] or top is None or (top.subjects and top.subjects[0].index > count):
-        return
-    attach(noun, None, "ROOT")
-    for side in tree.words[:count]:
-        for child in list(side.children):
-            if child.index > noun.index:
-                attach(child, noun, child.dep)
-        attach(side, noun, "amod")
-        side.pos, side.tag = "ADJ", "JJ"
-
-
-def _sides_behind(tree: Tree, word: Word) -> None:
-    """ "foot bottom left", "chair farthest left": sides in a row, the last read as what the first word is."""
-    sides = lists.POSITIONS - {"side"} | _FAR
-    if word.lower not in lists.POSITIONS or word.head is not None or word.having("cop", "det", "case"):
-        return
-    first = word.index
-    while first and tree.words[first - 1].lower in sides:
-        first -= 1
-    noun = tree.words[first - 1] if first else None
-    if noun is None or first == word.index or noun.pos not in _NOUNS or not is_above(word, noun) or noun.case:
-        return
-    attach(noun, None, "ROOT")
-    for child in list(word.children):
-        if child.index < first or child.index > word.index:
-            attach(child, noun, child.dep)
-    for side in tree.words[first : word.index + 1]:
-        if side.lower != "far":
-            attach(side, noun, "amod")
-            side.pos, side.tag = "ADJ", "JJS" if side.lower in _FAR else "JJ"
-        else:
-            attach(side, tree.words[side.index + 1], "advmod")
-
-
-def _looking_aside(word: Word, before: Word | None) -> None:
-    """ "sheep looking left", with the side as what the sheep is."""
-    if word.lower not in lists.POSITIONS or word.head is not None or before is None or before.tag != "VBG":
-        return
-    noun = before.head
-    if noun is None or noun.head is not word or noun.dep != "nsubj":
-        return
-    attach(noun, None, "ROOT")
-    for child in list(word.children):
-        attach(child, noun, child.dep)
-    attach(word, before, "advmod")
-    word.pos, word.tag = "ADV", "RB"
-
-
-def _side_of(word: Word, before: Word | None, after: Word | None) -> None:
-    """ "the cake right of the tree", with the cake as part of the side's name."""
-    if word.lower not in ("left", "right") or word.pos not in _NOUNS or after is None or after.lower != "of":
-        return
-    if (
-        before is None
-        or before.head is not word
-        or before.dep not in ("compound", "npadvmod")
-        or before.pos not in _NOUNS
-    ):
-        return
-    attach(before, word.head, word.dep)
-    for child in list(word.children):
-        if child.index < before.index:
-            attach(child, before, child.dep)
-    attach(word, before, "advmod")
-    word.pos, word.tag = "ADV", "RB"
 
 
 def _set_beside(tree: Tree, word: Word) -> None:

@@ -67,6 +67,8 @@ def _in_a_nouns_place(word: Word, before: Word | None, after: Word | None) -> No
     a quality, a verb or an adverb."""
     if word.pos == "ADV" and word.having("poss", "nmod:poss"):
         word.pos, word.tag = "NOUN", "NN"
+    if word.dep == "acomp" and word.pos == "ADJ" and word.head is not None and word.head.having("expl"):
+        word.pos, word.tag, word.dep = "NOUN", "NN", "attr"  # "there is gravel"
     named = before is not None and word.head is before and before.pos in _NOUNS and not word.children
     if word.dep == "acl" and word.lower in lists.THINGS_IN_ING and named and before is not None:
         word.pos, word.tag = "NOUN", "NN"
