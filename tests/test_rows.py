@@ -101,6 +101,8 @@ def test_a_row_of_csv_fails_alone(tmp_path, photos, line, reason):
         ('id,image,text\n1,1.png,"a red circle\n2,2.png,"a blue square"\n', "quotes of line 2 do not pair"),
         ("id,image,text,text\na,b,c,d\n", "has the column 'text' twice"),
         ("id,image,text\n".encode("utf-16"), "first line is not UTF-8"),
+        ("id;image;text\na;a.png;cat\n", "parted by semicolons. Part columns by commas"),
+        ("id\timage\ttext\na\ta.png\tcat\n", "parted by tabs"),
     ],
 )
 def test_a_table_whose_rows_cannot_be_told_apart_is_refused(tmp_path, photos, text, said):

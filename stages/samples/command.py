@@ -17,7 +17,7 @@ from stages.artifacts.errors import AnywordError, SampleError
 from stages.artifacts.images import read_image
 from stages.artifacts.manifest import NAME, Manifest, fingerprint
 from stages.artifacts.publication import publish
-from stages.artifacts.recipes import identity
+from stages.artifacts.recipes import Location, Recipe, identity, model_of, validated, without
 from stages.artifacts.rows import attempted
 from stages.artifacts.shard_reader import ShardReader
 from stages.artifacts.shard_writer import Failure, Outcome, Result, ShardWriter
@@ -42,7 +42,7 @@ def index(*, recipe: Mapping[str, Any], output: Path, root: Path | None = None, 
 
     A shard's listing depends on its own rows only, so a dataset that grows at its end leaves finished shards be.
     """
-    settings = dict(recipe)
+    settings = _settings(recipe)
     reader = reader_of(settings["kind"])
     place = DataLocation(root, texts)
     shards = samples = failed = 0
@@ -85,6 +85,15 @@ def index(*, recipe: Mapping[str, Any], output: Path, root: Path | None = None, 
     return manifest
 
 
+def _settings(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe checked, with its defaults. Where data lies stands beside it, as options of the commands."""
+    fields = model_of("samples", recipe.get("kind")).model_fields
+    elsewhere = {
+        name: "" for name, field in fields.items() if any(isinstance(mark, Location) for mark in field.metadata)
+    }
+    return without(validated("samples", {**elsewhere, **recipe}, Recipe), Location)
+
+
 def run(
     *,
     index: Path,
@@ -101,6 +110,7 @@ def run(
     A recipe with a `filter` has models choose each image's candidate classes; batch_size and device are theirs.
     """
     settings = dict(recipe)
+    model_of("samples", settings.get("kind"))
     reader = reader_of(settings["kind"])
     listed = ShardReader(index, INDEX.name)
     entries = [Entry.model_validate(row) for row in json.loads(listed.file(LISTING).read_bytes())]

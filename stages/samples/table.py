@@ -117,7 +117,15 @@ def _csv_row(columns: list[str], fields: list[str], raw: str) -> Read:
     return _record({**cells, "id": name})
 
 
+_MARKS = {"\t": "tabs", ";": "semicolons", "|": "bars"}
+
+
 def _check_columns(path: Path, columns: list[str]) -> None:
+    other = next((mark for mark in _MARKS if len(columns) == 1 and mark in columns[0]), None)
+    if other is not None:
+        raise AnywordError(
+            f"{path}: columns of its first line are parted by {_MARKS[other]}.", remedy="Part columns by commas."
+        )
     if not all(name.isprintable() and "�" not in name for name in columns):
         raise AnywordError(f"{path}: its first line is not UTF-8.", remedy="Save it as UTF-8.")
     missing = [column for column in REQUIRED if column not in columns]

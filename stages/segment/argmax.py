@@ -45,7 +45,7 @@ def label_map(parse: Parse, maps: Maps, size: tuple[int, int], recipe: ArgmaxRec
 
     Maps are enlarged to the image's size and then compared: the other way round, borders follow the maps' cells. Of
     equal responses the earlier phrase has the pixel; a phrase without a map, or whose map is constant, has none. A
-    pixel where the strongest response is under `recipe.threshold` is nobody's.
+    pixel where the strongest response is under `recipe.threshold`, or every map at its least, is nobody's.
     """
     responses = [resized(response(maps, one.span.start, one.span.end), size) for one in parse.phrases]
     if not responses:
