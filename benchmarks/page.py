@@ -91,7 +91,6 @@ def _cells(row: dict[str, object]) -> np.ndarray:
 
 def measure(page: Path, repeats: int) -> dict[str, float]:
     """Seconds to load (the median of `repeats`) and to filter (the longest of QUERIES, each the median)."""
-    sys.path.insert(0, str(REPOSITORY / "tests"))
     from browser import browser, errors
 
     loads, filters = [], {query: [] for query in QUERIES}
@@ -140,6 +139,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, help="keep the results here; a page that is there is measured again")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("page.json"))
     options = parser.parse_args(arguments)
+    sys.path.insert(0, str(REPOSITORY / "tests"))
+    from browser import unavailable
+
+    if why := unavailable():
+        parser.error(why)
     with tempfile.TemporaryDirectory() as temporary:
         root = (options.folder or Path(temporary)) / f"{NAME}-{options.samples}"
         page = Results(root).page(NAME)

@@ -337,7 +337,7 @@ def test_braces_in_a_folders_name_are_its_own_or_said_to_be_snakemakes(tmp_path)
 def test_a_recipe_written_by_hand_takes_its_defaults_and_is_checked(tmp_path):
     made = command.index(recipe={"kind": "world", "count": 2}, output=tmp_path / "index" / "manifest.json")
     assert made.summary["samples"] == 2 and made.recipe["shard_size"] == 64
-    with pytest.raises(AnywordError, match="samples recipe.count: Input should be a valid integer"):
+    with pytest.raises(AnywordError, match=r"samples recipe\.count: Input should be a valid integer"):
         command.index(recipe={"kind": "world", "count": "two"}, output=tmp_path / "other" / "manifest.json")
     with pytest.raises(AnywordError, match="kind is 'nothing'"):
         command.index(recipe={"kind": "nothing"}, output=tmp_path / "other" / "manifest.json")
