@@ -38,55 +38,82 @@ def repair_leads(tree: Tree) -> None:
 
 
 def _opening(word: Word, after: Word | None) -> None:
-    """ "kid closest to us", "surfer paddling", "kitten playing with string", "surfboard he is holding": what opens a
-    fragment in front of these is a noun, be it read as a plain verb, an adverb or a quality."""
-    if not word.index and after is not None and after.lower == "of" and word.pos in ("ADV", "ADJ"):
-        word.pos, word.tag = "NOUN", "NN"  # "back of the chair"
-    if word.index or after is None or word.subjects or word.lower in lists.REQUESTS | lists.SHOWING | lists.POSITIONS:
+    """ "back of the chair", "kid top left", "surfboard he is holding", "kitten playing with string": what opens a
+    fragment in front of these is a noun, be it read as a verb, an adverb or a quality."""
+    if word.index or after is None:
         return
-    verb = word.pos == "VERB" and word.tag in ("VB", "VBP", "VBD") and not word.lower.endswith("ed")
-    adverb = word.pos == "ADV" and not word.lower.endswith("ly") and word.lower not in _ASIDE
-    doing = after.tag == "VBG" or (after.pos in _NOUNS and after.lower.endswith("ing"))
-    clause = after.pos == "PRON" and after.dep == "nsubj" and after.tag == "PRP"
+    if after.lower == "of" and word.pos in ("ADV", "ADJ"):
+        _as_noun(word)
+    if word.subjects or word.lower in lists.REQUESTS | lists.SHOWING | lists.POSITIONS:
+        return
     if word.pos in ("VERB", "ADJ", "ADV") and word.lower in lists.ACTORS and word.tag != "VBZ":
-        word.pos, word.tag = "NOUN", "NN"  # "kid top left"
-    thing = word.tag == "VBG" and word.lower in lists.THINGS_IN_ING and word.head is None
+        _as_noun(word)
     if after.lower == "being" and word.pos in ("ADJ", "ADV", *_NOUNS):
         _being_done(word, after)
+    elif word.pos == "VERB":
+        _opening_verb(word, after)
+    elif word.pos == "ADV" and _opens_clause(after) and not word.lower.endswith("ly"):
+        if word.lower not in _ASIDE:
+            _as_noun(word)
+    elif _does(word, after):
+        _as_noun(word)
+        after.dep = "acl"
+
+
+def _does(word: Word, doing: Word) -> bool:
+    """ "kitten playing with string", with the kitten as how playing is."""
+    quality = word.pos == "ADJ" and word.tag == "JJ" and word.head is None and not word.having("cop")
+    unknown = word.lower not in lists.COLOURS | lists.PATTERNS
+    return quality and unknown and doing.dep == "xcomp" and doing.tag == "VBG"
+
+
+def _opening_verb(word: Word, after: Word) -> None:
+    """ "kid closest to us", "vase right of the other", "surfer paddling", "chocolate donut in the middle", "building
+    furthest from us", with the first word as what is done."""
+    if word.tag == "VBG":
+        if word.lower in lists.THINGS_IN_ING and word.head is None and (after.lower in _FAR or after.pos == "ADP"):
+            _as_noun(word)
+            _as_quality(after, word)
         return
-    if (adverb and clause) or (thing and (after.lower in _FAR or after.pos in ("ADP", "PRON"))):
-        word.pos, word.tag = "NOUN", "NN"
-        if after.lower in _FAR and after.head is word:
-            after.pos, after.tag, after.dep = "ADJ", "JJS", "amod"
-    elif verb and after.lower in lists.POSITIONS and after.head is word and after.having("prep"):
-        word.pos, word.tag, after.pos, after.tag = "NOUN", "NN", "ADV", "RB"  # "vase right of the other"
-    elif verb and after.tag in ("JJS", "RBS") and after.head is word:
-        word.pos, word.tag, after.pos, after.dep = "NOUN", "NN", "ADJ", "amod"
-    elif verb and (
-        after.tag in ("JJS", "RBS") or after.lower in ("no", "all") or clause or (doing and _tied(word, after))
-    ):
-        word.pos, word.tag = "NOUN", "NN"
-    elif verb and word.head is None and after.head is word and after.pos in _NOUNS and not after.lefts:
-        if after.dep in ("advmod", "npadvmod", "oprd") and after.lower not in lists.POSITIONS:
-            word.pos, word.tag = "NOUN", "NN"
-            take_over(after, word)  # "chocolate donut in the middle"
-    elif word.pos == "ADJ" and word.tag == "JJ" and word.head is None and after.dep == "xcomp" and after.tag == "VBG":
-        plain = word.lower not in lists.COLOURS | lists.PATTERNS and not word.having("cop")
-        word.pos, word.tag, after.dep = ("NOUN", "NN", "acl") if plain else (word.pos, word.tag, after.dep)
+    if word.tag not in ("VB", "VBP", "VBD") or word.lower.endswith("ed"):
+        return
+    doing = after.tag == "VBG" or (after.pos in _NOUNS and after.lower.endswith("ing"))
+    tied = word.head is after or after.head is word
+    if after.lower in lists.POSITIONS and after.head is word and after.having("prep"):
+        _as_noun(word)
+        after.pos, after.tag = "ADV", "RB"
+    elif after.tag in ("JJS", "RBS") or after.lower in ("no", "all") or _opens_clause(after) or (doing and tied):
+        _as_noun(word)
+        _as_quality(after, word)
+        return
+    named = word.head is None and after.head is word and after.pos in _NOUNS and not after.lefts
+    if named and after.dep in ("advmod", "npadvmod", "oprd") and after.lower not in lists.POSITIONS:
+        _as_noun(word)
+        take_over(after, word)
+
+
+def _opens_clause(word: Word) -> bool:
+    return word.pos == "PRON" and word.dep == "nsubj" and word.tag == "PRP"
+
+
+def _as_noun(word: Word) -> None:
+    word.pos, word.tag = "NOUN", "NNS" if word.tag == "NNS" else "NN"
+
+
+def _as_quality(word: Word, noun: Word) -> None:
+    """A superlative that hangs on a noun is how that is."""
+    if word.head is noun and (word.tag in ("JJS", "RBS") or word.lower in _FAR):
+        word.pos, word.tag, word.dep = "ADJ", "JJS", "amod"
 
 
 def _being_done(word: Word, being: Word) -> None:
     """ "hydrant being touched by a kid", with the hydrant as how it is touched."""
     verb = being.head
-    word.pos, word.tag = "NOUN", "NN" if word.tag != "NNS" else "NNS"
+    _as_noun(word)
     if verb is None or verb.pos != "VERB" or not (is_above(verb, word) or verb.head is word):
         return
     attach(word, None, "ROOT")
     attach(verb, word, "acl")
-
-
-def _tied(one: Word, other: Word) -> bool:
-    return one.head is other or other.head is one
 
 
 def _owner(word: Word, after: Word | None) -> None:

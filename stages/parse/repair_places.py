@@ -41,6 +41,8 @@ def _bare_list(tree: Tree) -> None:
     single = all(other.index > one.index + 1 for one, other in pairwise(items))
     if len(items) < 3 or not single or not any(word.text == "," for word in marks):
         return
+    if all(word.pos == "ADJ" for word in items):
+        return  # "tall, thin, old"
     closed = lists.POSITIONS | lists.PATTERNS | lists.DESCRIPTIVE | (lists.COLOURS - _FRUITS)
     if any(word.lower in closed or not word.text[0].isalpha() for word in items):
         return
