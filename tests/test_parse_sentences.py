@@ -14,7 +14,8 @@ from stages.parse.extract import extract
 from stages.parse.languages import other_language
 from stages.parse.parser import ParseRequest, lacking, load_parser
 from stages.parse.repair import repaired
-from stages.parse.tree import Clean, tree_of
+from stages.parse.surgery import attach
+from stages.parse.tree import Clean, Word, tree_of
 
 SM = {"kind": "spacy", "pipeline": "en_core_web_sm"}
 VOCAB = Vocab()
@@ -183,6 +184,16 @@ SENTENCES = [
     ("lots of oranges", "oranges", "", "oranges"),
     ("next to the window", "window", "", None),
     ("holding a bat", "bat", "holding(-,bat)", "bat"),
+    (
+        "A boy baseball player in a green and yellow jersey leaps for the ball.",
+        "player<boy,baseball> jersey<green,yellow> ball",
+        "leaps(player,-)",
+        "player",
+    ),
+    ("a boy holding heart shaped balloons", "boy balloons<heart,shaped>", "holding(boy,balloons)", "boy"),
+    ("A black and a white dog.", "dog<white>", "", "dog"),
+    ("The food she is eating is hot.", "food<hot>", "eating(-,food)", "food"),
+    ("the horse he is riding is brown", "horse<brown>", "riding(-,horse)", "horse"),
     ("truck, orange, keyboard", "truck orange keyboard", "", None),
     ("pot, speaker, and broccoli", "pot speaker broccoli", "", None),
     ("a remote, a brown truck and a helmet", "remote truck<brown> helmet", "", None),
@@ -389,6 +400,24 @@ def test_what_must_hold_holds_of_any_tree(data):
     doc = Doc(VOCAB, words=words, pos=draw(POS), tags=draw(TAGS), heads=heads, deps=deps)
     clean = Clean.of(text)
     hold(text, extract(repaired(tree_of(clean, doc))).checked(text))
+
+
+@given(st.integers(2, 8), st.data())
+def test_no_word_ever_depends_on_itself(count, data):
+    """Whatever is hung on whatever: every word still reaches the root."""
+    words = [Word(i, "w", i, i + 1, "NOUN", "NN", "ROOT") for i in range(count)]
+    for word in words[1:]:
+        attach(word, words[data.draw(st.integers(0, word.index - 1))], "dep")
+    for _ in range(data.draw(st.integers(1, 12))):
+        one, other = (data.draw(st.sampled_from(words)) for _ in range(2))
+        attach(one, data.draw(st.sampled_from([other, None])), "dep")
+        for word in words:
+            seen, at = set(), word
+            while at is not None:
+                assert id(at) not in seen
+                seen.add(id(at))
+                at = at.head
+            assert all(child.head is word for child in word.children)
 
 
 # ---- figures

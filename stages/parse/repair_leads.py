@@ -9,6 +9,7 @@ from stages.parse.surgery import attach, is_above, take_over
 from stages.parse.tree import Tree, Word, is_sentence
 
 _NOUNS = ("NOUN", "PROPN")
+_FINITE = ("VBZ", "VBP", "VBD", "MD")
 _FAR = frozenset("far farthest furthest closest nearest".split())
 _ASIDE = frozenset(
     """here there now then today tonight yesterday tomorrow maybe perhaps when where how why while sometimes often
@@ -146,36 +147,16 @@ def _between(word: Word, other: Word) -> list[Word]:
 def _whose_clause(tree: Tree) -> None:
     """ "bed she is lying on", "the racket the girl is painting": what opens a text in front of a clause with a subject
     of its own is what the clause is about."""
-    opens = 1 if tree.words and tree.words[0].pos == "DET" else 0
-    rest = tree.words[opens + 1 :]
-    subject = rest[0] if rest and rest[0].tag == "PRP" else None
-    if subject is None and len(rest) > 1 and rest[0].lower in ("the", "a", "an", "his", "her"):
-        subject = rest[1]
-    be = tree.words[subject.index + 1] if subject is not None and subject.index + 1 < len(tree.words) else None
-    if (
-        subject is None
-        or subject.pos == "AUX"
-        or be is None
-        or be.lower not in lists.FORMS_OF_BE
-        or be.index + 1 == len(tree.words)
-    ):
+    found = _clause_behind_noun(tree)
+    if found is None:
         return
-    noun, verb = tree.words[opens], tree.words[be.index + 1]
-    if noun.lower in lists.ADVERBIALS | lists.ADVERBS | _ASIDE or noun.pos in (
-        "ADP",
-        "SCONJ",
-        "CCONJ",
-        "PRON",
-        "DET",
-        "AUX",
-        "PUNCT",
-    ):
-        return
-    if (
-        not (verb.tag == "VBG" or verb.pos == "VERB")
-        or verb.having("dobj", "obj", "agent")
-        or noun.lower.endswith("ly")
-    ):
+    noun, subject, be, verb = found
+    told = noun.lower in lists.ADVERBIALS | lists.ADVERBS | _ASIDE or noun.lower.endswith("ly")
+    closed = noun.pos in ("ADP", "SCONJ", "CCONJ", "PRON", "DET", "AUX", "PUNCT")
+    related = verb.head is noun and verb.dep in ("relcl", "acl:relcl")
+    # "the food she is eating is hot" has a verb of its own, and whoever sees that knows the clause.
+    goes_on = any(word.pos in ("AUX", "VERB") and word.tag in _FINITE for word in tree.words[verb.index + 1 :])
+    if told or closed or related or goes_on or verb.having("dobj", "obj", "agent"):
         return
     attach(verb, None, "ROOT")
     for child in list(noun.children):
@@ -185,10 +166,23 @@ def _whose_clause(tree: Tree) -> None:
     attach(subject, verb, "nsubj")
     attach(be, verb, "aux")
     attach(verb, noun, "relcl")
-    noun.pos, noun.tag = "NOUN", noun.tag if noun.tag.startswith("NN") else "NN"
-    if subject.pos != "PRON":
-        subject.pos = "PROPN" if subject.pos == "PROPN" else "NOUN"
+    _as_noun(noun)
+    if subject.pos not in ("PRON", "PROPN"):
+        subject.pos = "NOUN"
     verb.pos, verb.tag = "VERB", verb.tag if verb.tag.startswith("VB") else "VBG"
+
+
+def _clause_behind_noun(tree: Tree) -> tuple[Word, Word, Word, Word] | None:
+    """What opens the text, who follows it right away, the form of "be" behind them, and the verb behind that."""
+    opens = 1 if tree.words and tree.words[0].pos == "DET" else 0
+    rest = tree.words[opens + 1 :]
+    if rest and rest[0].tag != "PRP":
+        rest = rest[1:] if rest[0].lower in ("the", "a", "an", "his", "her") else ()
+    if len(rest) < 3 or rest[0].pos == "AUX" or rest[1].lower not in lists.FORMS_OF_BE:
+        return None
+    if rest[2].pos != "VERB" and rest[2].tag != "VBG":
+        return None
+    return tree.words[opens], rest[0], rest[1], rest[2]
 
 
 def _without(word: Word, before: Word | None, after: Word | None) -> None:

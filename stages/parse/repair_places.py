@@ -13,6 +13,7 @@ from stages.parse.tree import Tree, Word, is_sentence
 _NOUNS = ("NOUN", "PROPN")
 _FRUITS = frozenset("orange peach plum rose lime olive".split())
 """Colours that are things as well."""
+_COVERED = frozenset("covered filled topped lined rimmed framed".split())
 _BODY = frozenset("ear ears mouth chest chin nose eye eyes forehead neck".split())
 
 
@@ -59,7 +60,13 @@ def _with_an_article(word: Word) -> None:
     not purple"), and what is tagged as a noun is one where a fragment begins ("watering can")."""
     article = any(child.lower in ("a", "an", "the") and child.index < word.index for child in word.having("det"))
     odd = word.pos == "X" or (word.pos in ("VERB", "AUX") and word.tag.startswith("NN"))
-    listed = word.pos == "ADJ" and any(c.pos in _NOUNS and c.having("det") for c in word.having("conj"))
+    colour = word.lower in lists.COLOURS | lists.PATTERNS  # "a black and a white dog"
+    listed = (
+        word.tag == "JJ"
+        and word.pos == "ADJ"
+        and not colour
+        and any(c.pos in _NOUNS and c.having("det") for c in word.having("conj"))
+    )
     if (article and (odd or listed)) or (odd and word.index == 0 and word.pos != "X"):
         word.pos, word.tag = "NOUN", word.tag if word.tag.startswith("NN") else "NN"
 
@@ -87,10 +94,11 @@ def _in_a_nouns_place(word: Word, before: Word | None, after: Word | None) -> No
     if word.dep not in ("pobj", "dobj", "obj") or word.having("cop", "nsubj", "advmod", "conj", "cc"):
         return
     closed = lists.COLOURS | lists.PATTERNS | lists.SHADES | lists.POSITIONS | lists.ADVERBIALS | lists.SHARES
-    quality = word.pos == "ADJ" and word.tag == "JJ" and word.lower not in closed and word.lower != "other"
+    quality = word.pos == "ADJ" and word.tag == "JJ" and word.lower not in closed | {"other", "same"}
     if quality and word.dep != "pobj" and not word.having("det"):
         return
-    if quality and (word.objects or (after is not None and after.pos in (*_NOUNS, "ADJ", "DET"))):
+    ends = after is None or after.pos in ("ADP", "PUNCT", "CCONJ", "SCONJ", "ADV", "AUX", "PRON") or after.tag == "VBG"
+    if quality and (word.objects or not ends):
         return
     verb = word.tag == "VBG" and word.pos == "VERB" and word.dep == "pobj" and not word.children
     if quality or (verb and before is not None and before is word.head):
@@ -133,9 +141,8 @@ def _endowed(tree: Tree, word: Word, before: Word | None) -> None:
         noun = noun.head  # "long sleeved shirt guy"
     if not (is_above(word, noun) or is_above(noun, word)) or noun.having("det"):
         return
-    own = next((c for c in noun.lefts if c.index < before.index and c.dep == "det"), None)
-    if before.lower in lists.ACTORS and own is None:
-        return  # "man covered bench"
+    if before.lower in lists.ACTORS or before.lower.endswith("ly"):
+        return  # "man covered bench", "brightly colored shirt"
     if is_above(word, noun):
         if word.having("aux", "auxpass", "cop", "agent"):
             return
@@ -143,13 +150,13 @@ def _endowed(tree: Tree, word: Word, before: Word | None) -> None:
     elif word.head is not noun:
         attach(word, noun, "amod")
     word.pos, word.tag, word.dep = "ADJ", "JJ", "amod"
-    thing = before.pos == "NOUN"
+    thing = before.pos == "NOUN" and word.lower in _COVERED  # "snow covered", but "heart shaped"
     if is_above(before, noun):
         attach(noun, before.head, before.dep)
     for child in list(before.children):
         attach(child, noun, child.dep)
     attach(before, word, "npadvmod" if thing else "amod")
-    if not thing:
+    if not thing and before.pos != "NOUN":
         before.pos, before.tag = "ADJ", "JJ"
 
 
