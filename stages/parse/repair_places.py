@@ -14,6 +14,7 @@ _NOUNS = ("NOUN", "PROPN")
 _FRUITS = frozenset("orange peach plum rose lime olive".split())
 """Colours that are things as well."""
 _COVERED = frozenset("covered filled topped lined rimmed framed".split())
+_AT = frozenset("on under over behind beside near in with at against above below".split())
 _BODY = frozenset("ear ears mouth chest chin nose eye eyes forehead neck".split())
 
 
@@ -82,7 +83,9 @@ def _in_a_nouns_place(word: Word, before: Word | None, after: Word | None) -> No
     if word.dep == "acl" and word.lower in lists.THINGS_IN_ING and named and before is not None:
         word.pos, word.tag = "NOUN", "NN"
         take_over(word, before)
-    if word.dep == "pcomp" and word.lower in lists.THINGS_IN_ING:  # "donut with chocolate frosting"
+    if (
+        word.dep == "pcomp" and word.lower in lists.THINGS_IN_ING and not word.having("dobj")
+    ):  # "donut with chocolate frosting"
         word.pos, word.tag, word.dep = "NOUN", "NN", "pobj"
         for child in word.subjects:
             child.dep = "compound"
@@ -101,7 +104,8 @@ def _in_a_nouns_place(word: Word, before: Word | None, after: Word | None) -> No
     if quality and (word.objects or not ends):
         return
     verb = word.tag == "VBG" and word.pos == "VERB" and word.dep == "pobj" and not word.children
-    if quality or (verb and before is not None and before is word.head):
+    at = before is not None and before is word.head and before.lower in _AT
+    if quality or (verb and at):
         word.pos, word.tag = "NOUN", "NN"
 
 
