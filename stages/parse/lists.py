@@ -25,6 +25,9 @@ POSITIONS = frozenset(
 )
 """Where in the image: an adjective beside a noun or bare behind it ("left hand", "guy far right")."""
 
+FAR = frozenset("far farthest furthest closest nearest".split())
+"""How far: a quality of the noun before it, like a position ("chair farthest left")."""
+
 ADVERBIALS = frozenset(
     """left right top bottom front back middle center centre rear side sides background foreground distance corner
     edge end ends air midair mid-air motion action use way time day night midst vicinity line row order
@@ -225,10 +228,10 @@ GOING = frozenset(
 THINGS_IN_ING = frozenset(
     """building painting railing ceiling clothing frosting icing topping stuffing dressing wedding lighting crossing
     landing awning siding bedding earring ring string king wing swing spring thing drawing sling flooring roofing
-    fencing paneling piping tubing netting matting carving molding trimming lining padding covering engraving marking
-    lettering writing seating housing scaffolding wiring upholstery pudding sibling duckling lightning evening morning
-    stocking packing wrapping filling coating opening clearing meeting gathering offering cutting ping tiling decking
-    parking plating rigging shelving sting bling king darling viking""".split()
+    fencing paneling piping tubing netting matting carving molding trimming lining padding covering engraving
+    marking lettering writing seating housing scaffolding wiring upholstery pudding sibling duckling lightning
+    evening morning stocking packing wrapping filling coating opening clearing meeting gathering offering cutting
+    tiling decking parking plating rigging shelving viking""".split()
 )
 """What ends in -ing and names a thing, not what somebody does."""
 

@@ -69,7 +69,7 @@ def _is_participle(noun: Word) -> bool:
 
 def _noun_before(word: Word, tree: Tree) -> Word | None:
     """The noun right before a word, read as its modifier."""
-    before = tree.words[word.index - 1] if word.index else None
+    before = tree.near(word, -1)
     modifies = before is not None and before.head is word and before.dep in ("compound", "amod", "nmod:desc")
     return before if modifies and before is not None and before.pos in ("NOUN", "PROPN") else None
 

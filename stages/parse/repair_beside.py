@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from stages.parse import lists
-from stages.parse.surgery import attach, take_over
+from stages.parse.surgery import NOUNS, attach, take_over
 from stages.parse.tree import Tree, Word
 
-_NOUNS = ("NOUN", "PROPN")
 _BEHIND = frozenset("open closed shut empty full asleep awake alone".split())
 """Qualities that stand bare behind their noun as well as colours do."""
 
@@ -26,12 +25,12 @@ def _wearer(tree: Tree, word: Word, after: Word | None) -> None:
     doing = (one for one in (word, after) if one is not None and one.lower.endswith("ing"))
     if any(one.lower not in lists.THINGS_IN_ING for one in doing):
         return  # "diamond touching striped square": see repair_gerunds
-    if noun is None or after is None or noun.pos not in _NOUNS or after.index >= noun.index or word.index > after.index:
+    if noun is None or after is None or noun.pos not in NOUNS or after.index >= noun.index or word.index > after.index:
         return
     if noun is after and noun.lower in lists.COLOURS and noun.dep == "compound" and noun.head is not None:
         noun = noun.head  # "black umpire purple chair", one on the other
     misread = word.dep in ("nmod", "compound", "amod", "nmod:desc") or (word.dep == "nsubj" and not noun.having("cop"))
-    named = word.pos in _NOUNS or (word.pos in ("VERB", "ADJ") and word.index == 0 and word.tag in ("VB", "JJ"))
+    named = word.pos in NOUNS or (word.pos in ("VERB", "ADJ") and word.index == 0 and word.tag in ("VB", "JJ"))
     if not misread or not named or word.lower in lists.COLOURS | lists.PATTERNS | lists.SHADES | lists.POSITIONS:
         return
     if word.pos == "ADJ" and word.dep != "nmod" and word.lower not in lists.ACTORS:
@@ -78,9 +77,9 @@ def _colour_at_the_head(word: Word, before: Word | None, after: Word | None) -> 
         return
     if before is None or before.head is not word or before.dep not in ("compound", "amod", "nmod", "nsubj"):
         return
-    if before.pos not in _NOUNS or word.having("cop", "det", "case") or before.lower in lists.COLOURS | lists.SHADES:
+    if before.pos not in NOUNS or word.having("cop", "det", "case") or before.lower in lists.COLOURS | lists.SHADES:
         return
-    if after is not None and after.pos in _NOUNS:
+    if after is not None and after.pos in NOUNS:
         return
     take_over(before, word, "amod")
     word.pos, word.tag = "ADJ", "JJ"
@@ -92,6 +91,6 @@ def _doing(word: Word, after: Word | None) -> None:
         return
     thing = after if after.head is word and after.dep in ("dobj", "obj", "acomp", "nsubj", "xcomp") else None
     still = word.lower in lists.INTRANSITIVE or word.lower in lists.GOING
-    if thing is None or not still or thing.pos not in _NOUNS or thing.having("det", "poss", "nmod:poss"):
+    if thing is None or not still or thing.pos not in NOUNS or thing.having("det", "poss", "nmod:poss"):
         return
     take_over(thing, word, "amod")

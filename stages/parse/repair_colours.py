@@ -6,22 +6,16 @@ from __future__ import annotations
 import re
 
 from stages.parse import lists
-from stages.parse.surgery import attach, take_over
+from stages.parse.surgery import NOUNS, attach, take_over
 from stages.parse.tree import Tree, Word
 
-_NOUNS = ("NOUN", "PROPN")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)|first|second|third|fourth|fifth|sixth|last", re.IGNORECASE)
-_ADVERBS = frozenset(
-    """half far just only not very almost mostly fully partly barely upside next too most least more less up down out
-    away here there well newly freshly closest nearest farthest furthest""".split()
-)
 
 
 def repair_colours(tree: Tree) -> None:
     """The tree's colours, sides and ordinals mended, its words changed in place, from left to right."""
     for word in tree.words:
-        before = tree.words[word.index - 1] if word.index else None
-        after = tree.words[word.index + 1] if word.index + 1 < len(tree.words) else None
+        before, after = tree.near(word, -1), tree.near(word, 1)
         if word.lower in lists.COLOURS:
             _joined_colours(tree, word)
             _colour_as_verb(word, before, after)
@@ -40,7 +34,7 @@ def repair_colours(tree: Tree) -> None:
 def _joined_colours(tree: Tree, word: Word) -> None:
     """ "red and tan bowl", "tan and grey donut", "skier in tan and orange": a colour joined to a colour is one."""
     head = word.head
-    if word.dep == "conj" and head is not None and head.lower in lists.COLOURS and word.pos in _NOUNS:
+    if word.dep == "conj" and head is not None and head.lower in lists.COLOURS and word.pos in NOUNS:
         if not word.having("det", "amod", "compound"):
             word.pos, word.tag = "ADJ", "JJ"
     elif word.dep == "conj" and head is not None and head.lower in lists.FORMS_OF_BE and head.having("acomp"):
@@ -63,7 +57,7 @@ def _joined_colours(tree: Tree, word: Word) -> None:
             word.pos, word.tag = "ADJ", "JJ"
     elif head is None and word.index == 0 and word.having("cc"):
         near = [c for one in (word, *word.having("conj")) for c in one.children]
-        noun = next((c for c in near if c.pos in _NOUNS and c.lower not in lists.COLOURS), None)
+        noun = next((c for c in near if c.pos in NOUNS and c.lower not in lists.COLOURS), None)
         if noun is None or noun.dep not in ("conj", "npadvmod", "dep", "appos", "dobj") or noun.having("det"):
             return
         others = [c for c in noun.having("amod", "compound") if c.lower in lists.COLOURS]
@@ -103,7 +97,7 @@ def _behind_a_preposition(tree: Tree, word: Word, before: Word | None) -> None:
 def _size(word: Word, after: Word | None) -> None:
     """ "a large striped box", with the size as a degree of the stripes."""
     noun = after.head if after is not None and after.dep in ("amod", "compound") else None
-    if after is None or word.dep != "advmod" or word.head is not after or noun is None or noun.pos not in _NOUNS:
+    if after is None or word.dep != "advmod" or word.head is not after or noun is None or noun.pos not in NOUNS:
         return
     if word.lower in lists.SIZES and after.lower not in lists.ENDOWED:
         attach(word, noun, "amod")
@@ -115,7 +109,7 @@ def _colour_as_verb(word: Word, before: Word | None, after: Word | None) -> None
     if word.head is not None or after is None or word.having("cop", "aux"):
         return
     thing = after if after.head is word and after.dep in ("dobj", "obj", "nummod", "oprd") else None
-    if thing is None or thing.having("det") or not (thing.pos in _NOUNS or thing.lower == "one"):
+    if thing is None or thing.having("det") or not (thing.pos in NOUNS or thing.lower == "one"):
         return
     if word.index == 0:
         take_over(thing, word, "amod")
@@ -138,7 +132,7 @@ def _ordinal(word: Word) -> None:
     plain = noun.pos == "VERB" and noun.index == 0 and noun.tag in ("VB", "VBP") and not noun.having("dobj", "obj")
     if plain or noun.pos in ("X", "ADV"):
         noun.pos, noun.tag = "NOUN", "NN"
-    if noun.pos in _NOUNS:
+    if noun.pos in NOUNS:
         word.dep, word.pos, word.tag = "amod", "ADJ", "JJ"
 
 
@@ -147,16 +141,16 @@ def _side_of_doing(word: Word) -> None:
     verb = word.head
     if word.lower in lists.POSITIONS and word.dep in ("acomp", "oprd") and verb is not None and verb.tag == "VBG":
         word.pos, word.tag, word.dep = "ADV", "RB", "advmod"
-    elif word.dep == "pcomp" and word.tag == "VBG" and verb is not None and verb.pos in _NOUNS:
+    elif word.dep == "pcomp" and word.tag == "VBG" and verb is not None and verb.pos in NOUNS:
         word.dep = "acl"
 
 
 def _opening_adverb(word: Word, after: Word | None) -> None:
     """ "skateboard on right", "donut closest to …", with the thing as an adverb of what follows."""
     top = word.head
-    if word.index or word.pos != "ADV" or word.tag != "RB" or word.lower in _ADVERBS | lists.POSITIONS:
+    if word.index or word.pos != "ADV" or word.tag != "RB" or word.lower in lists.ADVERBS | lists.POSITIONS:
         return
-    if top is None or top is not after or top.head is not None or word.dep != "advmod" or top.pos in (*_NOUNS, "VERB"):
+    if top is None or top is not after or top.head is not None or word.dep != "advmod" or top.pos in (*NOUNS, "VERB"):
         return
     attach(word, None, "ROOT")
     attach(top, word, "prep" if top.pos == "ADP" else "amod")

@@ -6,11 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from stages.parse import lists
-from stages.parse.surgery import OF_THE_NOUN, attach
-from stages.parse.tree import Tree, Word
+from stages.parse.surgery import NOUNS, OF_THE_NOUN, attach
+from stages.parse.tree import FINITE, Tree, Word
 
-_NOUNS = ("NOUN", "PROPN")
-_FINITE = ("VBZ", "VBP", "VBD", "MD")
 _OPENS = ("DET", "ADP", "PUNCT", "ADV", "NUM", "SCONJ")
 """What may stand behind a finite verb, and hardly behind a noun that is its own phrase's last but one."""
 
@@ -34,16 +32,16 @@ def _sentences(tree: Tree) -> Iterator[Sequence[Word]]:
 
 def _is_finite(word: Word) -> bool:
     relative = word.dep in ("relcl", "acl:relcl")
-    return word.pos in ("VERB", "AUX") and not relative and (word.tag in _FINITE or bool(word.having("aux", "auxpass")))
+    return word.pos in ("VERB", "AUX") and not relative and (word.tag in FINITE or bool(word.having("aux", "auxpass")))
 
 
 def _can_lead(word: Word, tree: Tree, sentence: Sequence[Word]) -> bool:
     before, after = tree.words[word.index - 1], tree.words[min(word.index + 1, len(tree.words) - 1)]
-    if word.index <= sentence[0].index or word.pos not in _NOUNS or not word.lower.endswith("s"):
+    if word.index <= sentence[0].index or word.pos not in NOUNS or not word.lower.endswith("s"):
         return False
-    if word.tag not in ("NNS", "NN", "NNP") or word.lower.endswith("ss") or before.pos not in _NOUNS:
+    if word.tag not in ("NNS", "NN", "NNP") or word.lower.endswith("ss") or before.pos not in NOUNS:
         return False
-    object_behind = after.pos in _NOUNS and after.tag == "NNS" and word.tag == "NNS"
+    object_behind = after.pos in NOUNS and after.tag == "NNS" and word.tag == "NNS"
     article = any(one.pos in ("DET", "PRON", "NUM") for one in tree.words[sentence[0].index : before.index])
     plural = word.tag != "NN" or word.lower in lists.MOTIONS
     return plural and article and (after.pos in _OPENS or after.tag == "PRP$" or object_behind)
@@ -52,7 +50,7 @@ def _can_lead(word: Word, tree: Tree, sentence: Sequence[Word]) -> bool:
 def _lead(verb: Word, tree: Tree, sentence: Sequence[Word]) -> None:
     """The verb leads its sentence; its subject is the sentence's first noun, its object a noun right behind it."""
     before = tree.words[verb.index - 1]
-    first = next((one for one in sentence if one.pos in _NOUNS and not _modifies_next(one, tree, verb)), before)
+    first = next((one for one in sentence if one.pos in NOUNS and not _modifies_next(one, tree, verb)), before)
     whole = verb.head if verb.head is not None and verb.head.index > verb.index and verb.dep == "compound" else None
     head, dep = verb.head, verb.dep
     for child in [*(whole.children if whole else ()), *verb.children]:
@@ -74,8 +72,5 @@ def _lead(verb: Word, tree: Tree, sentence: Sequence[Word]) -> None:
 def _modifies_next(word: Word, tree: Tree, verb: Word) -> bool:
     after = tree.words[word.index + 1] if word.index + 1 < len(tree.words) else None
     return (
-        after is not None
-        and after is not verb
-        and after.pos in _NOUNS
-        and word.dep in ("compound", "amod", "nmod:desc")
+        after is not None and after is not verb and after.pos in NOUNS and word.dep in ("compound", "amod", "nmod:desc")
     )

@@ -6,10 +6,9 @@ from __future__ import annotations
 from stages.parse import lists
 from stages.parse.repair_beside import repair_beside
 from stages.parse.repair_sides import left_as_verb, side_at_the_head
-from stages.parse.surgery import attach, take_over
+from stages.parse.surgery import NOUNS, as_noun, attach, take_over
 from stages.parse.tree import Tree, Word
 
-_NOUNS = ("NOUN", "PROPN")
 _PLAIN = ("VB", "VBP")
 _LEADING = frozenset("next close closest near nearest full similar opposite far closer nearer".split())
 """Adjectives that open a fragment with a preposition behind them ("next to the car")."""
@@ -19,8 +18,7 @@ def repair_fragments(tree: Tree) -> None:
     """The tree's misread fragments mended, its words changed in place, from left to right."""
     sentence = any(word.text == "." for word in tree.words)
     for word in tree.words:
-        before = tree.words[word.index - 1] if word.index else None
-        after = tree.words[word.index + 1] if word.index + 1 < len(tree.words) else None
+        before, after = tree.near(word, -1), tree.near(word, 1)
         _compound_as_verb(tree, word, before, after)
         repair_beside(tree, word, before, after)
         left_as_verb(word, before, after, sentence=sentence)
@@ -37,9 +35,9 @@ def repair_fragments(tree: Tree) -> None:
 def _noun_with_object(word: Word, after: Word | None) -> None:
     """ "dogs tail", "sandwich half", with the second word as what the first, a noun, does something to."""
     bare = after is not None and after.dep == "npadvmod" and word.index == 0 and after.lower not in lists.POSITIONS
-    if after is None or word.pos not in _NOUNS or after.head is not word:
+    if after is None or word.pos not in NOUNS or after.head is not word:
         return
-    if after.dep not in ("dobj", "obj") and not (bare and after.pos in _NOUNS and not after.lefts):
+    if after.dep not in ("dobj", "obj") and not (bare and after.pos in NOUNS and not after.lefts):
         return
     if word.subjects or (word.having("det") and after.having("det")):
         return
@@ -59,7 +57,7 @@ def _owned(word: Word, before: Word | None, *, sentence: bool) -> None:
     does = f"{stem}ing" in lists.INTRANSITIVE | lists.GOING | lists.ACTING or f"{word.lower}s" in lists.MOTIONS
     if does or before.lower not in lists.OWNERS or word.having("dobj", "obj", "aux", "xcomp"):
         return
-    _as_noun(word)
+    as_noun(word)
     before.dep = "nmod:poss"
 
 
@@ -74,7 +72,7 @@ def _plain_verb(tree: Tree, word: Word, before: Word | None, after: Word | None)
         and after.dep == "prep"
     ):
         plain = word.tag in ("JJ", "RB") and word.lower not in lists.COLOURS | lists.POSITIONS | _LEADING
-        if plain and not any(c.pos in _NOUNS and c.dep != "pobj" for c in word.children) and not word.subjects:
+        if plain and not any(c.pos in NOUNS and c.dep != "pobj" for c in word.children) and not word.subjects:
             word.pos, word.tag = "NOUN", "NN"  # "remote in his hand"
         return
     if word.pos != "VERB" or word.tag not in _PLAIN:
@@ -86,16 +84,13 @@ def _plain_verb(tree: Tree, word: Word, before: Word | None, after: Word | None)
             first = word.subjects[0]
             attach(first, word.head, word.dep)
             attach(near, first, "advmod")
-            attach(word, first, "dep")
             _behind_next_to(word, before, near)
-            attach(before, near, "prep")
-            attach(word, before, "pobj")
         return
     if before is not None and before.lower == "to" and before.head is word:
         near = tree.words[before.index - 1] if before.index else None
         tied = near is not None and near.lower in lists.STATES and word.dep == "xcomp" and word.head is near
         if tied and near is not None and not word.having("dobj", "obj"):  # "boat tied to dock"
-            _as_noun(word)
+            as_noun(word)
             before.pos, before.tag = "ADP", "IN"
             attach(before, near, "prep")
             attach(word, before, "pobj")
@@ -113,7 +108,7 @@ def _plain_verb(tree: Tree, word: Word, before: Word | None, after: Word | None)
         thing = after.head if after is not None else None
         if after is not None and after.lower.endswith("ing") and thing is not None and thing.head is word:
             if thing.dep in ("dobj", "obj") and after.dep in ("compound", "amod"):  # "surfer riding wave"
-                _as_noun(word)
+                as_noun(word)
                 attach(after, word, "acl")
                 attach(thing, after, "obj")
                 after.pos, after.tag = "VERB", "VBG"
@@ -122,12 +117,12 @@ def _plain_verb(tree: Tree, word: Word, before: Word | None, after: Word | None)
         opens = leads or after is None or after.pos == "ADP" or after.tag == "VBG" or after.dep in ("prep", "relcl")
         if not opens or word.lower in lists.REQUESTS or word.having("dobj", "obj", "prt", "compound:prt"):
             return
-        _as_noun(word)
+        as_noun(word)
         if word.dep == "compound" and after is word.head and after is not None and after.tag == "VBG":
             attach(word, after.head, after.dep)  # "bear looking left"
             attach(after, word, "acl")
-    elif word.dep == "conj" and word.head is not None and word.head.pos in _NOUNS and word.tag == "VB":
-        _as_noun(word)
+    elif word.dep == "conj" and word.head is not None and word.head.pos in NOUNS and word.tag == "VB":
+        as_noun(word)
         inner = [c for c in word.head.children if c.index < word.index and c.dep == "prep"]
         nouns = [noun for one in inner for noun in one.having("pobj")]
         if nouns and not word.having("det"):  # "man in suit and tie"
@@ -136,21 +131,14 @@ def _plain_verb(tree: Tree, word: Word, before: Word | None, after: Word | None)
             for joint in joints[-1:]:
                 attach(joint, nouns[-1], "cc")
     elif word.head is None and after is None and before is not None and before.dep == "aux" and before.index == 0:
-        _as_noun(word)  # "stop sign"
+        as_noun(word)  # "stop sign"
         before.pos, before.tag, before.dep = "NOUN", "NN", "compound"
 
 
-def _as_noun(word: Word) -> None:
-    word.pos, word.tag = "NOUN", "NN"
-    for child in word.having("xcomp"):
-        if child.tag == "VBG":
-            child.dep = "acl"  # "suitcase standing upright"
-
-
 def _behind_next_to(word: Word, to: Word, near: Word) -> None:
-    _as_noun(word)
+    as_noun(word)
     to.pos, to.tag = "ADP", "IN"
-    first = near.head if near.head is not None and near.head.pos in _NOUNS and near.head is not word else None
+    first = near.head if near.head is not None and near.head.pos in NOUNS and near.head is not word else None
     if first is not None and first.head is word:
         attach(first, word.head, word.dep)
     if first is not None:
@@ -174,14 +162,14 @@ def _past_in_fragment(word: Word, *, sentence: bool) -> None:
     subject = word.subjects[0] if word.subjects else None
     if subject is None or subject.index > word.index or word.having("dobj", "obj", "aux", "xcomp", "ccomp"):
         return
-    if word.lower in lists.INTRANSITIVE or subject.pos not in _NOUNS:
+    if word.lower in lists.INTRANSITIVE or subject.pos not in NOUNS:
         return
     word.tag = "VBN"
 
 
 def _nearest(word: Word, before: Word | None) -> None:
     """ "chair nearest the window", with "nearest" as a preposition."""
-    if word.lower == "nearest" and word.dep == "prep" and word.head is not None and word.head.pos in _NOUNS:
+    if word.lower == "nearest" and word.dep == "prep" and word.head is not None and word.head.pos in NOUNS:
         word.pos, word.tag, word.dep = "ADJ", "JJS", "amod"
         for child in word.having("pobj"):
             child.dep = "npadvmod"
@@ -194,7 +182,7 @@ def _nearest(word: Word, before: Word | None) -> None:
         or thing.index < word.index
     ):
         return
-    if before is None or before.pos not in _NOUNS or thing.having("det") or thing.dep == "pobj":
+    if before is None or before.pos not in NOUNS or thing.having("det") or thing.dep == "pobj":
         return
     if before.head is thing:  # "bowl nearest camera"
         attach(before, thing.head, thing.dep)
@@ -207,7 +195,7 @@ def _nearest(word: Word, before: Word | None) -> None:
 def _apposition(tree: Tree, word: Word) -> None:
     """ "a red cup, a blue plate": what a comma sets beside another thing with an article is one more thing."""
     head = word.head
-    if word.dep != "appos" or head is None or head.pos not in _NOUNS or word.pos not in _NOUNS:
+    if word.dep != "appos" or head is None or head.pos not in NOUNS or word.pos not in NOUNS:
         return
     comma = any(one.text == "," for one in tree.words[head.index : word.index])
     if comma and bool(word.having("det", "nummod")) == bool(head.having("det", "nummod")):
@@ -226,13 +214,13 @@ def _compound_as_verb(tree: Tree, word: Word, before: Word | None, after: Word |
     if word.head is not None or word.subjects:
         return
     plain = (word.pos == "ADV" and word.tag == "RB") or (word.pos == "VERB" and word.tag in _PLAIN)
-    if plain and before is not None and before.head is word and before.dep == "npadvmod" and before.pos in _NOUNS:
+    if plain and before is not None and before.head is word and before.dep == "npadvmod" and before.pos in NOUNS:
         if before.index == 0 and (after is None or after.pos == "ADP"):
             word.pos, word.tag, before.dep = "NOUN", "NN", "compound"
         return
     if word.index or word.pos != "VERB" or word.tag != "VB" or after is None or word.lower in lists.REQUESTS:
         return
-    named = after.head is word and after.dep in ("dobj", "obj") and after.pos in _NOUNS and not after.lefts
+    named = after.head is word and after.dep in ("dobj", "obj") and after.pos in NOUNS and not after.lefts
     if named and word.lower not in lists.SHOWING and not word.having("aux", "neg", "advmod"):
         word.pos, word.tag = "NOUN", "NN"
         take_over(after, word)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from stages.parse import lists
-from stages.parse.surgery import OF_THE_NOUN, attach
+from stages.parse.surgery import NOUNS, OF_THE_NOUN, attach
 from stages.parse.tree import Tree, Word
-
-_NOUNS = ("NOUN", "PROPN")
 
 
 def verb_between_nouns(tree: Tree, word: Word, before: Word | None, after: Word | None) -> None:
     """ "man in blue shirt holding racket", with "holding" read as an adjective of the racket: a form in -ing between a
     noun and another noun is what the first does to the second."""
-    if not word.lower.endswith("ing") or before is None or before.pos not in (*_NOUNS, "X", "ADJ"):
+    if not word.lower.endswith("ing") or before is None or before.pos not in (*NOUNS, "X", "ADJ"):
         return
     worn = word.dep == "pobj" and before.lower in lists.COLOURS
     if before.pos == "ADJ" and before.lower not in lists.POSITIONS and not worn and not _plain_noun(before, word):
@@ -42,7 +40,7 @@ def verb_between_nouns(tree: Tree, word: Word, before: Word | None, after: Word 
         return
     while noun is not None and noun.dep in ("poss", "nmod:poss") and noun.head is not None:
         noun = noun.head  # "mom holding kid's hand"
-    if noun is None or noun.pos not in _NOUNS or noun.index < word.index or word.dep not in ("amod", "compound"):
+    if noun is None or noun.pos not in NOUNS or noun.index < word.index or word.dep not in ("amod", "compound"):
         return
     if before.dep == "pobj" and noun.dep in ("appos", "conj", "dep", "list", "pobj") and word.tag == "VBG":
         attach(word, before, "acl")  # "man on the bench feeding birds"
@@ -79,14 +77,14 @@ def _placed_or_worn(word: Word, before: Word, after: Word | None) -> bool:
         return word.head.lower == "in"
     own = (*word.children, *before.children)
     described = any(c.dep in ("amod", "det") and c.index < before.index for c in own)
-    return before.pos in _NOUNS and before.dep == "compound" and described
+    return before.pos in NOUNS and before.dep == "compound" and described
 
 
 def _doing_at_a_side(verb: Word, side: Word) -> None:
     """The doing hangs on whom it is said of; the side, the colour or the garment takes its place."""
     preposition = verb.head
     whole = preposition.head if preposition is not None else None
-    if preposition is None or whole is None or whole.pos not in _NOUNS:
+    if preposition is None or whole is None or whole.pos not in NOUNS:
         return
     for child in list(verb.children):
         if child.index < side.index:

@@ -5,15 +5,11 @@ from __future__ import annotations
 
 from stages.parse import lists
 from stages.parse.repair_sides import looking_aside, side_of, sides_before, sides_behind
-from stages.parse.surgery import attach, is_above, take_over
-from stages.parse.tree import Tree, Word, is_sentence
+from stages.parse.surgery import NOUNS, as_noun, attach, is_above, take_over
+from stages.parse.tree import FINITE, Tree, Word
 
-_NOUNS = ("NOUN", "PROPN")
-_FINITE = ("VBZ", "VBP", "VBD", "MD")
-_FAR = frozenset("far farthest furthest closest nearest".split())
-_ASIDE = frozenset(
-    """here there now then today tonight yesterday tomorrow maybe perhaps when where how why while sometimes often
-    also just still again once so""".split()
+_ASIDE = lists.ADVERBS | frozenset(
+    "yesterday tomorrow maybe perhaps when where how why while sometimes often still once so".split()
 )
 """Adverbs that open a sentence in front of its subject."""
 _ASIDE_MARKS = frozenset(",-–—:/(")
@@ -22,12 +18,11 @@ _ASIDE_MARKS = frozenset(",-–—:/(")
 def repair_leads(tree: Tree) -> None:
     """The tree's fragments led by their first noun, its words changed in place."""
     _whose_clause(tree)
-    if is_sentence(tree):
+    if tree.is_sentence:
         return
     sides_before(tree)
     for word in tree.words:
-        before = tree.words[word.index - 1] if word.index else None
-        after = tree.words[word.index + 1] if word.index + 1 < len(tree.words) else None
+        before, after = tree.near(word, -1), tree.near(word, 1)
         _opening(word, after)
         _owner(word, after)
         _without(word, before, after)
@@ -44,21 +39,20 @@ def _opening(word: Word, after: Word | None) -> None:
     if word.index or after is None:
         return
     if after.lower == "of" and word.pos in ("ADV", "ADJ"):
-        _as_noun(word)
+        as_noun(word)
     if word.subjects or word.lower in lists.REQUESTS | lists.SHOWING | lists.POSITIONS:
         return
     if word.pos in ("VERB", "ADJ", "ADV") and word.lower in lists.ACTORS and word.tag != "VBZ":
-        _as_noun(word)
-    if after.lower == "being" and word.pos in ("ADJ", "ADV", *_NOUNS):
+        as_noun(word)
+    if after.lower == "being" and word.pos in ("ADJ", "ADV", *NOUNS):
         _being_done(word, after)
     elif word.pos == "VERB":
         _opening_verb(word, after)
     elif word.pos == "ADV" and _opens_clause(after) and not word.lower.endswith("ly"):
         if word.lower not in _ASIDE:
-            _as_noun(word)
+            as_noun(word)
     elif _does(word, after):
-        _as_noun(word)
-        after.dep = "acl"
+        as_noun(word)
 
 
 def _does(word: Word, doing: Word) -> bool:
@@ -72,24 +66,24 @@ def _opening_verb(word: Word, after: Word) -> None:
     """ "kid closest to us", "vase right of the other", "surfer paddling", "chocolate donut in the middle", "building
     furthest from us", with the first word as what is done."""
     if word.tag == "VBG":
-        if word.lower in lists.THINGS_IN_ING and word.head is None and (after.lower in _FAR or after.pos == "ADP"):
-            _as_noun(word)
+        if word.lower in lists.THINGS_IN_ING and word.head is None and (after.lower in lists.FAR or after.pos == "ADP"):
+            as_noun(word)
             _as_quality(after, word)
         return
     if word.tag not in ("VB", "VBP", "VBD") or word.lower.endswith("ed"):
         return
-    doing = after.tag == "VBG" or (after.pos in _NOUNS and after.lower.endswith("ing"))
+    doing = after.tag == "VBG" or (after.pos in NOUNS and after.lower.endswith("ing"))
     tied = word.head is after or after.head is word
     if after.lower in lists.POSITIONS and after.head is word and after.having("prep"):
-        _as_noun(word)
+        as_noun(word)
         after.pos, after.tag = "ADV", "RB"
     elif after.tag in ("JJS", "RBS") or after.lower in ("no", "all") or _opens_clause(after) or (doing and tied):
-        _as_noun(word)
+        as_noun(word)
         _as_quality(after, word)
         return
-    named = word.head is None and after.head is word and after.pos in _NOUNS and not after.lefts
+    named = word.head is None and after.head is word and after.pos in NOUNS and not after.lefts
     if named and after.dep in ("advmod", "npadvmod", "oprd") and after.lower not in lists.POSITIONS:
-        _as_noun(word)
+        as_noun(word)
         take_over(after, word)
 
 
@@ -97,20 +91,16 @@ def _opens_clause(word: Word) -> bool:
     return word.pos == "PRON" and word.dep == "nsubj" and word.tag == "PRP"
 
 
-def _as_noun(word: Word) -> None:
-    word.pos, word.tag = "NOUN", "NNS" if word.tag == "NNS" else "NN"
-
-
 def _as_quality(word: Word, noun: Word) -> None:
     """A superlative that hangs on a noun is how that is."""
-    if word.head is noun and (word.tag in ("JJS", "RBS") or word.lower in _FAR):
+    if word.head is noun and (word.tag in ("JJS", "RBS") or word.lower in lists.FAR):
         word.pos, word.tag, word.dep = "ADJ", "JJS", "amod"
 
 
 def _being_done(word: Word, being: Word) -> None:
     """ "hydrant being touched by a kid", with the hydrant as how it is touched."""
     verb = being.head
-    _as_noun(word)
+    as_noun(word)
     if verb is None or verb.pos != "VERB" or not (is_above(verb, word) or verb.head is word):
         return
     attach(word, None, "ROOT")
@@ -130,7 +120,7 @@ def _owner(word: Word, after: Word | None) -> None:
                 child.pos, child.tag, child.dep = "ADJ", "JJ", "amod"
         return
     told = ("advmod", "npadvmod", "dobj", "obj", "list", "dep", "appos")
-    thing = next((c for c in word.children if c.index > word.index and c.dep in told and c.pos in _NOUNS), None)
+    thing = next((c for c in word.children if c.index > word.index and c.dep in told and c.pos in NOUNS), None)
     if thing is None or word.subjects or word.having("cc", "punct") or thing.having("det", "cc", "case"):
         return
     if word.head is not None or any(one.head is not thing for one in _between(word, thing)):
@@ -151,11 +141,11 @@ def _whose_clause(tree: Tree) -> None:
     if found is None:
         return
     noun, subject, be, verb = found
-    told = noun.lower in lists.ADVERBIALS | lists.ADVERBS | _ASIDE or noun.lower.endswith("ly")
+    told = noun.lower in lists.ADVERBIALS | _ASIDE or noun.lower.endswith("ly")
     closed = noun.pos in ("ADP", "SCONJ", "CCONJ", "PRON", "DET", "AUX", "PUNCT")
     related = verb.head is noun and verb.dep in ("relcl", "acl:relcl")
     # "the food she is eating is hot" has a verb of its own, and whoever sees that knows the clause.
-    goes_on = any(word.pos in ("AUX", "VERB") and word.tag in _FINITE for word in tree.words[verb.index + 1 :])
+    goes_on = any(word.pos in ("AUX", "VERB") and word.tag in FINITE for word in tree.words[verb.index + 1 :])
     if told or closed or related or goes_on or verb.having("dobj", "obj", "agent"):
         return
     attach(verb, None, "ROOT")
@@ -166,7 +156,7 @@ def _whose_clause(tree: Tree) -> None:
     attach(subject, verb, "nsubj")
     attach(be, verb, "aux")
     attach(verb, noun, "relcl")
-    _as_noun(noun)
+    as_noun(noun)
     if subject.pos not in ("PRON", "PROPN"):
         subject.pos = "NOUN"
     verb.pos, verb.tag = "VERB", verb.tag if verb.tag.startswith("VB") else "VBG"
@@ -187,10 +177,10 @@ def _clause_behind_noun(tree: Tree) -> tuple[Word, Word, Word, Word] | None:
 
 def _without(word: Word, before: Word | None, after: Word | None) -> None:
     """ "girl no hat", "kid no helmet on": a noun, and what it has not."""
-    if word.lower != "no" or before is None or after is None or before.pos not in _NOUNS:
+    if word.lower != "no" or before is None or after is None or before.pos not in NOUNS:
         return
     thing = word.head if word.head is not None and word.head.index > word.index else after
-    if thing.pos not in _NOUNS or not (before.head is thing or thing.head is before) or before.case:
+    if thing.pos not in NOUNS or not (before.head is thing or thing.head is before) or before.case:
         return
     if before.head is thing:
         attach(before, thing.head, thing.dep)
@@ -203,13 +193,13 @@ def _without(word: Word, before: Word | None, after: Word | None) -> None:
 
 def _set_beside(tree: Tree, word: Word) -> None:
     """ "guy in stands, red hat", "guy - blue shirt": what a mark sets behind a fragment's first noun does not lead."""
-    if word.pos not in _NOUNS or word.head is not None or word.subjects or word.having("cop"):
+    if word.pos not in NOUNS or word.head is not None or word.subjects or word.having("cop"):
         return
     first = tree.words[0]
     while first.head is not None and first.head is not word:
         first = first.head
     commas = [one for one in word.having("punct") if one.text in _ASIDE_MARKS and first.index < one.index < word.index]
-    if not commas or first is word or first.pos not in _NOUNS or first.case:
+    if not commas or first is word or first.pos not in NOUNS or first.case:
         return
     comma = commas[0]
     if first.dep not in ("advcl", "dep", "npadvmod", "compound", "nmod", "amod", "appos") or word.having("cc", "conj"):
@@ -224,10 +214,10 @@ def _not_another(word: Word) -> None:
     no = next((c for c in word.children if c.lower == "not"), None)
     if no is None or word.head is not None or word.having("cop", "aux", "det"):
         return
-    if word.pos not in _NOUNS and word.lower not in lists.COLOURS:
+    if word.pos not in NOUNS and word.lower not in lists.COLOURS:
         return
     first = next(iter([*word.subjects, *word.having("dep")]), None)
-    if first is None or first.pos not in _NOUNS or first.index > no.index:
+    if first is None or first.pos not in NOUNS or first.index > no.index:
         return
     attach(first, None, "ROOT")
     if word.lower in lists.COLOURS:

@@ -11,17 +11,16 @@ import re
 
 from stages.parse import lists
 from stages.parse.repair_gerunds import verb_between_nouns
-from stages.parse.surgery import attach, is_above, take_over
+from stages.parse.surgery import NOUNS, attach, is_above, take_over
 from stages.parse.tree import Tree, Word
 
-_NOUNS = ("NOUN", "PROPN")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)|first|second|third|fourth|fifth|sixth|last", re.IGNORECASE)
 
 
 def repair_phrases(tree: Tree) -> None:
     """The tree's noun phrases mended, its words changed in place, from left to right."""
     for word in tree.words:
-        before, after = _near(tree, word, -1), _near(tree, word, 1)
+        before, after = tree.near(word, -1), tree.near(word, 1)
         _can_of(word, before, after)
         _one_thing(word, before, after)
         _beings_in_a_row(tree, word)
@@ -37,14 +36,9 @@ def repair_phrases(tree: Tree) -> None:
     _first_word(tree)
 
 
-def _near(tree: Tree, word: Word, step: int) -> Word | None:
-    at = word.index + step
-    return tree.words[at] if 0 <= at < len(tree.words) else None
-
-
 def _can_of(word: Word, before: Word | None, after: Word | None) -> None:
     """ "a soda can on the table": "can" behind a noun, with no verb that it could help, is a thing."""
-    if word.lower != "can" or word.tag != "MD" or before is None or before.pos not in _NOUNS:
+    if word.lower != "can" or word.tag != "MD" or before is None or before.pos not in NOUNS:
         return
     helps = after is not None and (
         after.tag in ("VB", "VBP") or after.pos in ("VERB", "AUX") or after.lower in ("not", "n't", "also", "be")
@@ -54,7 +48,7 @@ def _can_of(word: Word, before: Word | None, after: Word | None) -> None:
     place = before.head if before.dep.startswith("nsubj") else None
     word.pos, word.tag = "NOUN", "NN"
     take_over(word, before)
-    if place is not None and place is not word and place.case and place.pos in _NOUNS and not place.having("cop"):
+    if place is not None and place is not word and place.case and place.pos in NOUNS and not place.having("cop"):
         attach(word, place.head, place.dep)  # "can on the table", of which the table was said
         attach(place, word, "nmod")
 
@@ -63,7 +57,7 @@ def _one_thing(word: Word, before: Word | None, after: Word | None) -> None:
     """ "traffic light pole", "ice cream truck": a pair that is one thing qualifies the noun behind it together."""
     if before is None or after is None or (before.lower, word.lower) not in lists.COMPOUNDS:
         return
-    if word.head is not after or word.dep not in ("amod", "compound") or after.pos not in _NOUNS:
+    if word.head is not after or word.dep not in ("amod", "compound") or after.pos not in NOUNS:
         return
     if after.head is before:  # read as two things in a row
         take_over(after, before)
@@ -76,7 +70,7 @@ def _beings_in_a_row(tree: Tree, word: Word) -> None:
     """ "man woman child", read as a compound."""
     kind = next((one for one in (lists.PEOPLE, lists.ANIMALS) if word.lower in one), frozenset[str]())
     first = word
-    while (before := _near(tree, first, -1)) is not None and before.lower in kind and is_above(word, before):
+    while (before := tree.near(first, -1)) is not None and before.lower in kind and is_above(word, before):
         if before.dep not in ("compound", "amod", "nmod:desc", "nmod", "list"):
             break
         first = before
@@ -93,7 +87,7 @@ def _beings_in_a_row(tree: Tree, word: Word) -> None:
 def _number_of(word: Word, before: Word | None, after: Word | None) -> None:
     """ "player number 23" is about a player."""
     numbered = word.lower in ("number", "no", "nr", "num") and after is not None and after.text.isdigit()
-    if not numbered or after is None or before is None or before.pos not in _NOUNS or before.having("case", "punct"):
+    if not numbered or after is None or before is None or before.pos not in NOUNS or before.having("case", "punct"):
         return
     if before.head is word and before.dep in ("compound", "amod", "nmod", "nmod:desc"):
         take_over(before, word, "nummod")
@@ -103,7 +97,7 @@ def _number_of(word: Word, before: Word | None, after: Word | None) -> None:
 
 def _flat_name(word: Word, before: Word | None) -> None:
     """ "x-ray machine", read as a name of two parts: words in lower case are no names."""
-    if word.dep != "flat" or before is None or word.head is not before or word.pos not in _NOUNS:
+    if word.dep != "flat" or before is None or word.head is not before or word.pos not in NOUNS:
         return
     plain = before.pos == "NOUN" or (before.pos == "PROPN" and "-" in before.text)
     if plain and before.text.islower() and not word.text[0].isdigit():
@@ -118,7 +112,7 @@ def _colour_behind_in(word: Word, before: Word | None) -> None:
     if word.head is before and word.dep != "pobj":
         word.dep = "pobj"
     number = next((c for c in word.children if c.text.isdigit() and c.index == word.index + 1), None)
-    if number is not None and word.head is before and before.head is not None and before.head.pos in _NOUNS:
+    if number is not None and word.head is before and before.head is not None and before.head.pos in NOUNS:
         attach(number, before.head, "nummod")  # "kid in blue 7"
 
 
@@ -127,11 +121,11 @@ def _position(tree: Tree, word: Word, before: Word | None, after: Word | None) -
     if word.lower not in lists.POSITIONS or word.lower in ("far", "near", "back"):
         return
     if before is not None and before.lower == "far":
-        before = _near(tree, before, -1)
+        before = tree.near(before, -1)
     placed = before is not None and (before.pos == "ADP" or before.dep in ("prep", "case"))
     if placed and before is not None and word.head is None and _leads_wrongly(word, before):
         return
-    noun_behind = after is not None and after.pos in _NOUNS and after.lower not in lists.POSITIONS
+    noun_behind = after is not None and after.pos in NOUNS and after.lower not in lists.POSITIONS
     if placed and not noun_behind and word.pos in ("VERB", "ADV", "ADJ") and word.lower in lists.ADVERBIALS:
         word.pos, word.tag = "NOUN", "NN"
         bare = before is not None and before.pos == "ADP" and before.dep in ("prep", "advmod")
@@ -156,7 +150,7 @@ def _position(tree: Tree, word: Word, before: Word | None, after: Word | None) -
 def _leads_wrongly(word: Word, preposition: Word) -> bool:
     """ "person on far left", with the side as what the person is: the person leads."""
     noun = next(iter([*word.subjects, *word.having("npadvmod", "dep")]), None)
-    if noun is None or noun.index > word.index or word.having("cop") or noun.pos not in _NOUNS or word.pos == "VERB":
+    if noun is None or noun.index > word.index or word.having("cop") or noun.pos not in NOUNS or word.pos == "VERB":
         return False
     attach(noun, None, "ROOT")
     attach(preposition, noun, "prep")
@@ -168,8 +162,8 @@ def _leads_wrongly(word: Word, preposition: Word) -> bool:
 def _position_behind(tree: Tree, word: Word, before: Word | None, after: Word | None) -> None:
     noun = before
     if noun is not None and noun.lower == "far":
-        noun = _near(tree, noun, -1)
-    if noun is None or noun.pos not in _NOUNS or word.pos not in ("ADV", "ADJ") or word.head is noun:
+        noun = tree.near(noun, -1)
+    if noun is None or noun.pos not in NOUNS or word.pos not in ("ADV", "ADJ") or word.head is noun:
         return
     loose = word.dep == "advmod" and word.head is not None and word.head.pos == "ADP" and word.head.head is noun
     if loose and after is word.head and not (after is not None and after.lower in ("of", "next", "beside")):
@@ -191,7 +185,7 @@ def _participle_before_noun(tree: Tree, word: Word, before: Word | None, after: 
     between = tree.words[word.index + 1 : noun.index]
     if any(one.head is not noun or one.dep not in ("amod", "compound", "nummod") for one in between):
         return
-    if noun.pos not in _NOUNS and not (noun.pos == "ADJ" and noun.index + 1 == len(tree.words)):
+    if noun.pos not in NOUNS and not (noun.pos == "ADJ" and noun.index + 1 == len(tree.words)):
         return
     take_over(noun, word, "amod")
     noun.pos = "NOUN"
@@ -207,12 +201,12 @@ def _ordinal_behind(word: Word, before: Word | None) -> None:
     if before is None or before.index >= word.index or before.lower in lists.POSITIONS:
         return
     ordinal = _ORDINAL.fullmatch(word.text) is not None or word.tag in ("JJS", "RBS", "JJR", "RBR")
-    ordinal = ordinal or word.lower in ("nearest", "closest", "farthest", "furthest")
+    ordinal = ordinal or word.lower in lists.FAR - {"far"}
     plain = lists.COLOURS | lists.PATTERNS | lists.SHADES | lists.DESCRIPTIVE
     unknown = before.pos == "ADJ" and before.tag == "JJ" and before.dep == "amod" and before.lower not in plain
     unknown = unknown and word.head is None and before.index <= 1
     noun = (
-        unknown or before.pos in (*_NOUNS, "X") or (before.pos == "VERB" and before.tag == "VBZ" and before.index == 0)
+        unknown or before.pos in (*NOUNS, "X") or (before.pos == "VERB" and before.tag == "VBZ" and before.index == 0)
     )
     if not ordinal or not noun:
         return
@@ -232,7 +226,7 @@ def _ordinal_behind(word: Word, before: Word | None) -> None:
         attach(word, before, "amod")  # "row second from left", "woman second from left holding a drink"
     else:
         return
-    if before.pos not in _NOUNS:
+    if before.pos not in NOUNS:
         before.pos, before.tag = "NOUN", "NN"
     word.pos = "ADJ"
 
@@ -245,7 +239,7 @@ def _joined_phrases(tree: Tree, word: Word) -> None:
     """ "a pink dress and white sneakers", "a fire hydrant and stop sign": where the first of two joined nouns has words
     of its own before it, it does not describe what the second one is."""
     head = word.head
-    if word.pos not in _NOUNS or head is None or head.pos not in _NOUNS or head.index < word.index:
+    if word.pos not in NOUNS or head is None or head.pos not in NOUNS or head.index < word.index:
         return
     if word.dep not in ("compound", "nmod", "nmod:desc", "amod"):
         return
@@ -255,7 +249,7 @@ def _joined_phrases(tree: Tree, word: Word) -> None:
         return
     for child in list(word.children):
         if child.index > joint.index:
-            attach(child, head, "compound" if child.pos in _NOUNS else "amod")
+            attach(child, head, "compound" if child.pos in NOUNS else "amod")
     before = [c for c in head.children if c.index < word.index]
     place, dep = head.head, head.dep
     if is_above(head, word):
@@ -270,7 +264,7 @@ def _joined_tail(tree: Tree, word: Word, before: Word | None) -> None:
     """ "garlic and olive oil", with "olive" and "oil" joined one by one: what nothing parts is one."""
     if before is None or word.dep != "conj" or before.dep != "conj" or word.head is not before.head:
         return
-    if word.pos in _NOUNS and before.pos in _NOUNS and not before.children and not word.lefts:
+    if word.pos in NOUNS and before.pos in NOUNS and not before.children and not word.lefts:
         attach(before, word, "compound")
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 from stages.parse import lists
-from stages.parse.surgery import attach, is_above, take_over
-from stages.parse.tree import Tree, Word, is_sentence
+from stages.parse.surgery import NOUNS, attach, is_above, take_over
+from stages.parse.tree import Tree, Word
 
-_NOUNS = ("NOUN", "PROPN")
 _FRUITS = frozenset("orange peach plum rose lime olive".split())
 """Colours that are things as well."""
 _COVERED = frozenset("covered filled topped lined rimmed framed".split())
@@ -20,11 +19,10 @@ _BODY = frozenset("ear ears mouth chest chin nose eye eyes forehead neck".split(
 
 def repair_places(tree: Tree) -> None:
     """The tree's nouns and qualities mended, its words changed in place."""
-    sentence = is_sentence(tree)
+    sentence = tree.is_sentence
     _bare_list(tree)
     for word in tree.words:
-        before = tree.words[word.index - 1] if word.index else None
-        after = tree.words[word.index + 1] if word.index + 1 < len(tree.words) else None
+        before, after = tree.near(word, -1), tree.near(word, 1)
         _with_an_article(word)
         _in_a_nouns_place(word, before, after)
         _to_the_ear(word, before)
@@ -66,7 +64,7 @@ def _with_an_article(word: Word) -> None:
         word.tag == "JJ"
         and word.pos == "ADJ"
         and not colour
-        and any(c.pos in _NOUNS and c.having("det") for c in word.having("conj"))
+        and any(c.pos in NOUNS and c.having("det") for c in word.having("conj"))
     )
     if (article and (odd or listed)) or (odd and word.index == 0 and word.pos != "X"):
         word.pos, word.tag = "NOUN", word.tag if word.tag.startswith("NN") else "NN"
@@ -79,7 +77,7 @@ def _in_a_nouns_place(word: Word, before: Word | None, after: Word | None) -> No
         word.pos, word.tag = "NOUN", "NN"
     if word.dep == "acomp" and word.pos == "ADJ" and word.head is not None and word.head.having("expl"):
         word.pos, word.tag, word.dep = "NOUN", "NN", "attr"  # "there is gravel"
-    named = before is not None and word.head is before and before.pos in _NOUNS and not word.children
+    named = before is not None and word.head is before and before.pos in NOUNS and not word.children
     if word.dep == "acl" and word.lower in lists.THINGS_IN_ING and named and before is not None:
         word.pos, word.tag = "NOUN", "NN"
         take_over(word, before)
@@ -90,7 +88,7 @@ def _in_a_nouns_place(word: Word, before: Word | None, after: Word | None) -> No
         for child in word.subjects:
             child.dep = "compound"
     head = word.head
-    beside = word.dep == "advmod" and word.pos in _NOUNS and head is not None and head.pos in _NOUNS
+    beside = word.dep == "advmod" and word.pos in NOUNS and head is not None and head.pos in NOUNS
     adverb = word.lower in lists.ADVERBS | lists.POSITIONS | lists.ADVERBIALS
     if beside and not adverb and head is not None and word.index > head.index + 1:
         word.dep = "list"  # "middle row, second skateboard"
@@ -135,10 +133,10 @@ def _her_back(word: Word, before: Word | None) -> None:
 def _endowed(tree: Tree, word: Word, before: Word | None) -> None:
     """ "long necked bird", "snow covered bench", "multi colored umbrella": a word and a participle that are one quality
     of the noun behind them, where a pipeline sees somebody do something."""
-    if word.lower not in lists.ENDOWED or before is None or before.pos not in (*_NOUNS, "ADV", "ADJ", "X"):
+    if word.lower not in lists.ENDOWED or before is None or before.pos not in (*NOUNS, "ADV", "ADJ", "X"):
         return
     behind = next((one for one in tree.words[word.index + 1 :] if one.pos not in ("ADJ", "ADV")), None)
-    if behind is None or (behind.lower not in ("one", "ones") and behind.pos not in _NOUNS):
+    if behind is None or (behind.lower not in ("one", "ones") and behind.pos not in NOUNS):
         return
     noun = behind
     while noun.dep in ("compound", "nmod", "amod") and noun.head is not None and noun.head.index > noun.index:
@@ -193,7 +191,7 @@ def _named_by_adverb(word: Word, before: Word | None, after: Word | None) -> Non
     if word.pos != "ADV" or word.tag != "RB" or before is None or before is not word.head or before.index:
         return
     known = word.lower in lists.ADVERBS | lists.POSITIONS | lists.ADVERBIALS or word.lower.endswith("ly")
-    if known or word.children or before.pos not in _NOUNS or not (after is None or after.pos == "ADP"):
+    if known or word.children or before.pos not in NOUNS or not (after is None or after.pos == "ADP"):
         return
     word.pos, word.tag = "NOUN", "NN"
     take_over(word, before)

@@ -4,11 +4,8 @@ verbs or for what the text is about. Called by the repairs of fragments, word by
 from __future__ import annotations
 
 from stages.parse import lists
-from stages.parse.surgery import attach, is_above, take_over
+from stages.parse.surgery import NOUNS, attach, is_above, take_over
 from stages.parse.tree import Tree, Word
-
-_NOUNS = ("NOUN", "PROPN")
-_FAR = frozenset("far farthest furthest closest nearest".split())
 
 
 def left_as_verb(word: Word, before: Word | None, after: Word | None, *, sentence: bool) -> None:
@@ -39,9 +36,9 @@ def left_as_verb(word: Word, before: Word | None, after: Word | None, *, sentenc
     if before.pos == "VERB" and before.tag == "VBG" and word.head is before:
         word.pos, word.tag, word.dep = "ADV", "RB", "advmod"
         return
-    if before not in word.subjects or before.pos not in _NOUNS:
+    if before not in word.subjects or before.pos not in NOUNS:
         return
-    thing = after if after is not None and after.pos in _NOUNS and after.head is word else None
+    thing = after if after is not None and after.pos in NOUNS and after.head is word else None
     if thing is not None:
         attach(thing, word.head, word.dep)
         owner = before.lower in lists.OWNERS or thing.lower in lists.PARTS - {"side"}
@@ -71,11 +68,7 @@ def side_at_the_head(word: Word, before: Word | None, after: Word | None) -> Non
         return
     if before.dep not in ("compound", "amod", "nmod", "nsubj") or word.having("det", "cop", "case"):
         return
-    if (
-        before.lower in lists.POSITIONS
-        or before.lower in ("far", "on", "to")
-        or before.pos not in (*_NOUNS, "ADJ", "X")
-    ):
+    if before.lower in lists.POSITIONS or before.lower in ("far", "on", "to") or before.pos not in (*NOUNS, "ADJ", "X"):
         return
     if before.pos == "ADJ" and before.index:
         return
@@ -90,7 +83,7 @@ def sides_before(tree: Tree) -> None:
     while count < len(tree.words) and tree.words[count].lower in lists.POSITIONS - {"side"}:
         count += 1
     noun = tree.words[count] if 0 < count < len(tree.words) else None
-    if noun is None or noun.pos not in _NOUNS or noun.lower in lists.ROWS or noun.head not in tree.words[:count]:
+    if noun is None or noun.pos not in NOUNS or noun.lower in lists.ROWS or noun.head not in tree.words[:count]:
         return
     if noun.dep not in ("appos", "dobj", "obj", "npadvmod", "nmod", "dep", "list", "advmod") or noun.case:
         return
@@ -110,14 +103,14 @@ def sides_before(tree: Tree) -> None:
 
 def sides_behind(tree: Tree, word: Word) -> None:
     """ "foot bottom left", "chair farthest left": sides in a row, the last read as what the first word is."""
-    sides = lists.POSITIONS - {"side"} | _FAR
+    sides = lists.POSITIONS - {"side"} | lists.FAR
     if word.lower not in lists.POSITIONS or word.head is not None or word.having("cop", "det", "case"):
         return
     first = word.index
     while first and tree.words[first - 1].lower in sides:
         first -= 1
     noun = tree.words[first - 1] if first else None
-    if noun is None or first == word.index or noun.pos not in _NOUNS or not is_above(word, noun) or noun.case:
+    if noun is None or first == word.index or noun.pos not in NOUNS or not is_above(word, noun) or noun.case:
         return
     attach(noun, None, "ROOT")
     for child in list(word.children):
@@ -126,7 +119,7 @@ def sides_behind(tree: Tree, word: Word) -> None:
     for side in tree.words[first : word.index + 1]:
         if side.lower != "far":
             attach(side, noun, "amod")
-            side.pos, side.tag = "ADJ", "JJS" if side.lower in _FAR else "JJ"
+            side.pos, side.tag = "ADJ", "JJS" if side.lower in lists.FAR else "JJ"
         else:
             attach(side, tree.words[side.index + 1], "advmod")
 
@@ -147,9 +140,9 @@ def looking_aside(word: Word, before: Word | None) -> None:
 
 def side_of(word: Word, before: Word | None, after: Word | None) -> None:
     """ "the cake right of the tree", with the cake as part of the side's name."""
-    if word.lower not in ("left", "right") or word.pos not in _NOUNS or after is None or after.lower != "of":
+    if word.lower not in ("left", "right") or word.pos not in NOUNS or after is None or after.lower != "of":
         return
-    if before is None or before.pos not in _NOUNS:
+    if before is None or before.pos not in NOUNS:
         return
     if word.head is before and word.dep in ("appos", "dep", "list", "conj", "npadvmod"):
         word.pos, word.tag, word.dep = "ADV", "RB", "advmod"

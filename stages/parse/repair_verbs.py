@@ -4,10 +4,9 @@ to stand before them, adjectives in -ed taken for verbs, and the other way round
 from __future__ import annotations
 
 from stages.parse import lists
-from stages.parse.surgery import OF_THE_NOUN, attach, is_above
+from stages.parse.surgery import NOUNS, OF_THE_NOUN, attach, is_above
 from stages.parse.tree import Tree, Word
 
-_NOUNS = ("NOUN", "PROPN")
 _CARRIERS = frozenset("in with on at by from near under behind beside inside along across toward towards to".split())
 """Prepositions whose noun is where or with what somebody is, who does what the participle behind it says."""
 
@@ -15,8 +14,7 @@ _CARRIERS = frozenset("in with on at by from near under behind beside inside alo
 def repair_verbs(tree: Tree) -> None:
     """The tree's verbs mended, its words changed in place, from left to right."""
     for word in tree.words:
-        before = tree.words[word.index - 1] if word.index else None
-        after = tree.words[word.index + 1] if word.index + 1 < len(tree.words) else None
+        before, after = tree.near(word, -1), tree.near(word, 1)
         _finite_with_noun(tree, word, before, after)
         _second_subject(word, before)
         _joined_motion(tree, word, before, after)
@@ -30,7 +28,7 @@ def repair_verbs(tree: Tree) -> None:
 
 def _finite_with_noun(tree: Tree, word: Word, before: Word | None, after: Word | None) -> None:
     """ "a chef in a white hat slices an onion", "forks and spoons lie on a napkin": a finite verb has no compound."""
-    if before is None or before.head is not word or before.dep not in ("compound", "nmod") or before.pos not in _NOUNS:
+    if before is None or before.head is not word or before.dep not in ("compound", "nmod") or before.pos not in NOUNS:
         return
     done = word.pos == "VERB" and word.tag in ("VBN", "VBD")
     done = done or (word.lower in lists.STRONG_PARTICIPLES and after is not None and after.pos == "ADP")
@@ -44,7 +42,7 @@ def _finite_with_noun(tree: Tree, word: Word, before: Word | None, after: Word |
         return
     posture = word.lower in lists.POSTURES and after is not None and after.pos == "ADP"
     finite = word.pos == "VERB" and word.tag in ("VBZ", "VBP")
-    if not finite and not (posture and word.pos in _NOUNS and word.tag == "NN"):
+    if not finite and not (posture and word.pos in NOUNS and word.tag == "NN"):
         return
     if word.subjects:
         return
@@ -58,9 +56,9 @@ def _finite_with_noun(tree: Tree, word: Word, before: Word | None, after: Word |
         return
     attach(before, place, dep)
     first = place
-    while first.head is not None and not (first.pos in _NOUNS and first.dep not in ("pobj", "conj", "nmod", "obl")):
+    while first.head is not None and not (first.pos in NOUNS and first.dep not in ("pobj", "conj", "nmod", "obl")):
         first = first.head
-    if first.pos not in _NOUNS:
+    if first.pos not in NOUNS:
         attach(word, place, "acl")
         return
     attach(word, first.head, first.dep)
@@ -87,7 +85,7 @@ def _second_subject(word: Word, before: Word | None) -> None:
 def _joined_motion(tree: Tree, word: Word, before: Word | None, after: Word | None) -> None:
     """ "jumps over a rail and lands on the pavement", "the pilot waves at us", "a player slides into home plate": words
     of motion in -s, where a noun would have an article or another verb."""
-    if word.pos not in _NOUNS or word.lower not in lists.MOTIONS or before is None:
+    if word.pos not in NOUNS or word.lower not in lists.MOTIONS or before is None:
         return
     led = after is None or after.pos == "ADP" or after.text in (".", "!", ",") or after.pos == "ADV"
     if not led:
@@ -153,14 +151,14 @@ def _raise_participle(tree: Tree, verb: Word) -> None:
     if verb.dep == "pcomp" and verb.subjects:  # "cow with white face standing": the face is a part, the cow stands
         part = verb.subjects[0]
         whole = noun.head if noun is not None and noun.lower == "with" else None
-        if part.lower in lists.PARTS - lists.HANDS and whole is not None and whole.pos in _NOUNS:
+        if part.lower in lists.PARTS - lists.HANDS and whole is not None and whole.pos in NOUNS:
             attach(part, noun, "pobj")
             attach(verb, whole, "acl")
         return
     if verb.dep == "pcomp" and noun is not None and noun.having("pobj"):  # "lady at the table cutting cake"
         noun = noun.having("pobj")[0]
         attach(verb, noun, "acl")
-    if noun is None or noun.pos not in _NOUNS or noun.lower in lists.ACTORS or noun.case not in _CARRIERS:
+    if noun is None or noun.pos not in NOUNS or noun.lower in lists.ACTORS or noun.case not in _CARRIERS:
         return
     if noun.lower in lists.HANDS or verb.index < noun.index:
         return
@@ -170,7 +168,7 @@ def _raise_participle(tree: Tree, verb: Word) -> None:
     transitive = bool(verb.having("obj", "dobj")) or verb.lower in lists.ACTING
     if not transitive:
         return
-    if whole.pos in _NOUNS and (whole.lower in lists.ACTORS or noun.case in ("in", "with")):
+    if whole.pos in NOUNS and (whole.lower in lists.ACTORS or noun.case in ("in", "with")):
         attach(verb, whole, "acl")
     elif whole.pos == "VERB":
         finite = whole.subjects and whole.tag != "VBN"

@@ -44,7 +44,7 @@ def may_lack_article(doc: Doc) -> bool:
 
 
 def with_article(doc: Doc) -> Doc:
-    """Unparsed tokens with "the" in front."""
+    """A text's tokens, to be parsed, with "the" in front."""
     from spacy.tokens import Doc
 
     words, spaces = ["the", *(token.text for token in doc)], [True, *(bool(token.whitespace_) for token in doc)]
@@ -56,4 +56,4 @@ def with_article(doc: Doc) -> Doc:
 
 def without_article(doc: Doc) -> Doc | None:
     """A parsed document without its first token; None where something hangs on that."""
-    return None if any(True for _ in doc[0].children) or len(doc) < 2 else doc[1:].as_doc()
+    return None if doc[0].n_lefts or doc[0].n_rights else doc[1:].as_doc()

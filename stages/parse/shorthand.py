@@ -11,12 +11,11 @@ _FORMS = re.compile(
     r"""(?<![\w/])(?:
     (?P<without>w/o(?:ut)?(?!\w)) | (?P<with>w/(?=\s|\w)|w(?=\s\w)) | (?P<number>\#(?=\d)) |
     (?P<joined>(?:infront|ontop|nextto|inbetween|infrontof|ontopof)(?!\w)) |
-    (?P<article>(?:in|on|of|at|by|with|behind|under|near|wearing|holding|riding|eating|carrying)(?:a|the)(?!\w)) |
-    (?P<side>(?:in|on|at)(?:left|right|top|bottom|back|front)(?!\w))
+    (?P<run>(?:in|on|of|at|by|with|behind|under|near|wearing|holding|riding|eating|carrying)
+        (?P<on>a|the|left|right|top|bottom|back|front)(?!\w))
     ) | (?<=\w)[(\[](?=\w) | (?<=\w)[)\]](?=\w)""",
     re.VERBOSE | re.IGNORECASE,
 )
-_PARTED = re.compile(r"^(\w+?)(a|the|left|right|top|bottom|back|front)$", re.IGNORECASE)
 _JOINED = {
     "infront": "in front",
     "infrontof": "in front of",
@@ -61,8 +60,8 @@ def _along(full: str, length: int) -> list[int]:
 def _full(match: re.Match[str]) -> str:
     if match.lastgroup == "joined":
         return _JOINED[match.group().lower()]
-    if match.lastgroup in ("article", "side"):
-        return _PARTED.sub(r"\1 \2", match.group())
+    if match.lastgroup == "run":
+        return f"{match.group().removesuffix(match['on'])} {match['on']}"
     if match.lastgroup is None:  # a bracket between letters
         return f" {match.group()} "
     return {"with": "with", "without": "without", "number": ""}[match.lastgroup]

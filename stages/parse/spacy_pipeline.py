@@ -58,7 +58,7 @@ class SpacyPipeline:
         docs = list(self.nlp.pipe(self._doc(clean) for clean in cleans))
         found = [read(clean, doc) for clean, doc in zip(cleans, docs, strict=True)]
         poor = [n for n, doc in enumerate(docs) if may_lack_article(doc) and not leads(found[n].parse, cleans[n])]
-        again = self.nlp.pipe(with_article(self._doc(cleans[n])) for n in poor)
+        again = self.nlp.pipe(with_article(docs[n]) for n in poor)
         for n, longer in zip(poor, again, strict=True):
             found[n] = better(found[n], cleans[n], longer)
         return found

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from stages.parse.tree import Word
 
+NOUNS = ("NOUN", "PROPN")
 OF_THE_NOUN = frozenset("det amod nummod nmod:poss poss compound case nmod:desc det:predet predet prep".split())
 """Labels of what stands before a noun and belongs to it (and, of a preposition, behind it)."""
 
 
 def attach(word: Word, head: Word | None, dep: str) -> None:
-    """Hang a word, with all that depends on it, on another head. A head that itself depends on the word takes its place
-    first, so that no word ever comes to depend on itself."""
+    """Hang a word, with all that depends on it, on another head. Where that depends on the word, what leads to it from
+    the word takes the word's place first, so that no word ever comes to depend on itself."""
     if head is word:
         return
     if head is not None and is_above(word, head):
-        attach(head, word.head, word.dep)
+        top = head
+        while top.head is not word and top.head is not None:
+            top = top.head
+        attach(top, word.head, word.dep)
     if word.head is not None:
         word.head.children.remove(word)
     word.head, word.dep = head, dep if head is not None else "ROOT"
@@ -34,16 +38,16 @@ def is_above(word: Word, other: Word) -> bool:
 
 def take_over(new: Word, old: Word, dep: str = "compound") -> None:
     """`new` takes the place of `old` in the tree, with all that belongs to it; `old` becomes its modifier."""
-    if is_above(new, old):
-        top = old
-        while top.head is not new and top.head is not None:
-            top = top.head
-        if top is not old:  # free `new` from below, then give it the place of `old`
-            attach(top, new.head, new.dep)
-            attach(new, old.head, old.dep)
-    else:
-        attach(new, old.head, old.dep)
+    attach(new, old.head, old.dep)
     for child in list(old.children):
         if child is not new:
             attach(child, new, child.dep)
     attach(old, new, dep)
+
+
+def as_noun(word: Word) -> None:
+    """A word read as something else is a noun; what it was taken to do is said of it ("suitcase standing upright")."""
+    word.pos, word.tag = "NOUN", "NNS" if word.tag == "NNS" else "NN"
+    for child in word.having("xcomp"):
+        if child.tag == "VBG":
+            child.dep = "acl"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 _UNREAD = frozenset({"So", "Sk", "Cs", "Cc", "Co", "Cn", "Cf"})
+FINITE = ("VBZ", "VBP", "VBD", "MD")
+"""Tags of finite verbs."""
 _SUBJECTS = frozenset({"nsubj", "nsubj:outer", "nsubj:pass", "nsubjpass"})
 
 
@@ -146,6 +148,17 @@ class Tree:
     def span(self, first: Word, last: Word | None = None) -> Span:
         return self.clean.span(first.start, (last or first).end)
 
+    def near(self, word: Word, step: int) -> Word | None:
+        """The word so many places on; None beyond the text's ends."""
+        at = word.index + step
+        return self.words[at] if 0 <= at < len(self.words) else None
+
+    @property
+    def is_sentence(self) -> bool:
+        """Whether a text has a full stop and a finite verb: what has not is a fragment, as people type them."""
+        finite = any(word.pos in ("VERB", "AUX") and word.tag in FINITE for word in self.words)
+        return finite and any(word.text == "." for word in self.words)
+
     def sentence_ends(self) -> int:
         """How many of the words end a sentence with another word behind it, marks left out."""
         last = max((word.index for word in self.words if any(c.isalnum() for c in word.text)), default=-1)
@@ -222,9 +235,3 @@ def tree_of(clean: Clean, doc: Doc) -> Tree:
             word.head = words[head]
             words[head].children.append(word)
     return Tree(clean, tuple(words))
-
-
-def is_sentence(tree: Tree) -> bool:
-    """Whether a text has a full stop and a finite verb: what has not is a fragment, as people type them."""
-    finite = any(word.pos in ("VERB", "AUX") and word.tag in ("VBZ", "VBP", "VBD", "MD") for word in tree.words)
-    return finite and any(word.text == "." for word in tree.words)

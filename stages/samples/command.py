@@ -110,8 +110,7 @@ def run(
     A recipe with a `filter` has models choose each image's candidate classes; batch_size and device are theirs.
     """
     settings = dict(recipe)
-    model_of("samples", settings.get("kind"))
-    reader = reader_of(settings["kind"])
+    reader = reader_of(settings.get("kind", ""))
     listed = ShardReader(index, INDEX.name)
     entries = [Entry.model_validate(row) for row in json.loads(listed.file(LISTING).read_bytes())]
     place = DataLocation(root)
