@@ -56,7 +56,6 @@ def repaired(tree: Tree) -> Tree:
     for word in tree.words:
         if word.pos == "VERB":
             _join_particle(word, tree)
-            _own_part(word, tree)
         _part_raised(word, tree)
         if word.pos == "VERB":
             _relate(word)
@@ -261,15 +260,6 @@ def _relate(verb: Word) -> None:
     first = subjects[0]
     attach(first, None, "ROOT")
     attach(verb, first, "acl:relcl")
-
-
-def _own_part(verb: Word, tree: Tree) -> None:
-    """ "guys arm on the left", with "arm" read as a verb."""
-    before = tree.words[verb.index - 1] if verb.index else None
-    if verb.lower not in lists.PARTS or before is None or before.lower not in lists.OWNERS:
-        return
-    if before.head is verb and before.dep == "nsubj" and not verb.having("obj", "dobj"):
-        before.dep, verb.pos, verb.tag = "nmod:poss", "NOUN", "NN"
 
 
 def _part_raised(verb: Word, tree: Tree) -> None:

@@ -16,7 +16,7 @@ _LEADING = frozenset("next close closest near nearest full similar opposite far 
 
 def repair_fragments(tree: Tree) -> None:
     """The tree's misread fragments mended, its words changed in place, from left to right."""
-    sentence = any(word.text == "." for word in tree.words)
+    sentence = tree.is_sentence
     for word in tree.words:
         before, after = tree.near(word, -1), tree.near(word, 1)
         _compound_as_verb(tree, word, before, after)

@@ -18,13 +18,15 @@ _ASIDE_MARKS = frozenset(",-–—:/(")
 def repair_leads(tree: Tree) -> None:
     """The tree's fragments led by their first noun, its words changed in place."""
     _whose_clause(tree)
+    for word in tree.words:
+        _own_part(word, tree.near(word, -1))
     if tree.is_sentence:
         return
     sides_before(tree)
     for word in tree.words:
         before, after = tree.near(word, -1), tree.near(word, 1)
         _opening(word, after)
-        _owner(word, after)
+        _owner(word)
         _without(word, before, after)
         sides_behind(tree, word)
         looking_aside(word, before)
@@ -107,17 +109,22 @@ def _being_done(word: Word, being: Word) -> None:
     attach(verb, word, "acl")
 
 
-def _owner(word: Word, after: Word | None) -> None:
-    """ "womans purse on chair", "cats paw", "kids head bottom right", "mans right shoe": an owner without its
-    apostrophe that opens a fragment, with what it owns as what it does or as what is set beside it."""
-    if word.index or word.lower not in lists.OWNERS or after is None:
+def _own_part(verb: Word, owner: Word | None) -> None:
+    """ "guys arm on the left", "kids head bottom right", with the part as what its owner does."""
+    if verb.pos != "VERB" or verb.lower not in lists.PARTS or owner is None or owner.lower not in lists.OWNERS:
         return
-    part = after if after.lower in lists.PARTS - lists.POSITIONS and after.pos == "VERB" else None
-    if part is not None and word in part.subjects and not part.having("aux", "prt"):
-        part.pos, part.tag, word.dep = "NOUN", "NN", "nmod:poss"
-        for child in part.children:
+    things = [one for one in verb.having("obj", "dobj") if one.lower not in lists.POSITIONS]
+    if owner.head is verb and owner.dep == "nsubj" and not things and not verb.having("aux", "prt"):
+        owner.dep, verb.pos, verb.tag = "nmod:poss", "NOUN", "NN"
+        for child in verb.children:
             if child.lower in lists.POSITIONS:
                 child.pos, child.tag, child.dep = "ADJ", "JJ", "amod"
+
+
+def _owner(word: Word) -> None:
+    """ "womans purse on chair", "cats paw", "mans right shoe": an owner without its apostrophe that opens a fragment,
+    with what it owns as what it does or as what is set beside it."""
+    if word.index or word.lower not in lists.OWNERS:
         return
     told = ("advmod", "npadvmod", "dobj", "obj", "list", "dep", "appos")
     thing = next((c for c in word.children if c.index > word.index and c.dep in told and c.pos in NOUNS), None)

@@ -14,6 +14,8 @@ _FRUITS = frozenset("orange peach plum rose lime olive".split())
 """Colours that are things as well."""
 _COVERED = frozenset("covered filled topped lined rimmed framed".split())
 _AT = frozenset("on under over behind beside near in with at against above below".split())
+_ENDS = ("ADP", "PUNCT", "CCONJ", "SCONJ", "ADV", "AUX", "PRON")
+"""What may stand behind the last word of a phrase."""
 _BODY = frozenset("ear ears mouth chest chin nose eye eyes forehead neck".split())
 
 
@@ -24,7 +26,9 @@ def repair_places(tree: Tree) -> None:
     for word in tree.words:
         before, after = tree.near(word, -1), tree.near(word, 1)
         _with_an_article(word)
-        _in_a_nouns_place(word, before, after)
+        _had_or_there(word)
+        _named_in_ing(word, before)
+        _object(word, before, after)
         _to_the_ear(word, before)
         _her_back(word, before)
         _endowed(tree, word, before)
@@ -70,40 +74,43 @@ def _with_an_article(word: Word) -> None:
         word.pos, word.tag = "NOUN", word.tag if word.tag.startswith("NN") else "NN"
 
 
-def _in_a_nouns_place(word: Word, before: Word | None, after: Word | None) -> None:
-    """ "leaning on counter", "couch under painting", "holding the remote", "with her back to us", with what is there as
-    a quality, a verb or an adverb."""
-    if word.pos == "ADV" and word.having("poss", "nmod:poss"):
-        word.pos, word.tag = "NOUN", "NN"
-    if word.dep == "acomp" and word.pos == "ADJ" and word.head is not None and word.head.having("expl"):
-        word.pos, word.tag, word.dep = "NOUN", "NN", "attr"  # "there is gravel"
-    named = before is not None and word.head is before and before.pos in NOUNS and not word.children
-    if word.dep == "acl" and word.lower in lists.THINGS_IN_ING and named and before is not None:
+def _named_in_ing(word: Word, before: Word | None) -> None:
+    """ "donut with chocolate frosting", with the frosting as what the chocolate does."""
+    if word.lower not in lists.THINGS_IN_ING:
+        return
+    if word.dep == "acl" and word.head is before and before is not None and before.pos in NOUNS and not word.children:
         word.pos, word.tag = "NOUN", "NN"
         take_over(word, before)
-    if (
-        word.dep == "pcomp" and word.lower in lists.THINGS_IN_ING and not word.having("dobj")
-    ):  # "donut with chocolate frosting"
+    elif word.dep == "pcomp" and not word.having("dobj"):
         word.pos, word.tag, word.dep = "NOUN", "NN", "pobj"
         for child in word.subjects:
             child.dep = "compound"
+
+
+def _had_or_there(word: Word) -> None:
+    """ "with her back to us", "there is gravel", "middle row, second skateboard": what somebody has, what there is and
+    what is set beside a noun, as an adverb or a quality."""
     head = word.head
-    beside = word.dep == "advmod" and word.pos in NOUNS and head is not None and head.pos in NOUNS
-    adverb = word.lower in lists.ADVERBS | lists.POSITIONS | lists.ADVERBIALS
-    if beside and not adverb and head is not None and word.index > head.index + 1:
-        word.dep = "list"  # "middle row, second skateboard"
+    if word.pos == "ADV" and word.having("poss", "nmod:poss"):
+        word.pos, word.tag = "NOUN", "NN"
+    elif word.dep == "acomp" and word.pos == "ADJ" and head is not None and head.having("expl"):
+        word.pos, word.tag, word.dep = "NOUN", "NN", "attr"
+    elif word.dep == "advmod" and word.pos in NOUNS and head is not None and head.pos in NOUNS:
+        adverb = word.lower in lists.ADVERBS | lists.POSITIONS | lists.ADVERBIALS
+        word.dep = word.dep if adverb or word.index <= head.index + 1 else "list"
+
+
+def _object(word: Word, before: Word | None, after: Word | None) -> None:
+    """ "leaning on counter", "couch under painting", "holding the remote", with what is there as a quality or verb."""
     if word.dep not in ("pobj", "dobj", "obj") or word.having("cop", "nsubj", "advmod", "conj", "cc"):
         return
     closed = lists.COLOURS | lists.PATTERNS | lists.SHADES | lists.POSITIONS | lists.ADVERBIALS | lists.SHARES
     quality = word.pos == "ADJ" and word.tag == "JJ" and word.lower not in closed | {"other", "same"}
-    if quality and word.dep != "pobj" and not word.having("det"):
-        return
-    ends = after is None or after.pos in ("ADP", "PUNCT", "CCONJ", "SCONJ", "ADV", "AUX", "PRON") or after.tag == "VBG"
-    if quality and (word.objects or not ends):
-        return
-    verb = word.tag == "VBG" and word.pos == "VERB" and word.dep == "pobj" and not word.children
+    ends = after is None or after.pos in _ENDS or after.tag == "VBG"
+    told = quality and ends and not word.objects and (word.dep == "pobj" or bool(word.having("det")))
+    doing = word.pos == "VERB" and word.tag == "VBG" and word.dep == "pobj" and not word.children
     at = before is not None and before is word.head and before.lower in _AT
-    if quality or (verb and at):
+    if told or (doing and at):
         word.pos, word.tag = "NOUN", "NN"
 
 
